@@ -1,0 +1,129 @@
+# Everything that a developer or a new user does, by name. `make` alone lists it.
+#
+#   PYTHON     the interpreter that makes the environment (3.11 or newer), by default python3
+#   VENV       where the environment lies, by default .venv
+#   ARGS       more arguments for the command that runs: make demo ARGS="--out somewhere"
+#   PIP_FLAGS  more arguments for pip install
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+PIP_FLAGS ?=
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+
+##@ Use
+
+.PHONY: help
+help: ## List what can be made
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(VENV)/.runtime ## The whole job on synthetic recordings, ending with an HTML report
+	@$(BIN)/skelab demo $(ARGS)
+
+.PHONY: test
+test: $(VENV)/.dev ## Every test that is not slow
+	$(PYTEST) -m "not slow" $(ARGS)
+
+##@ Develop
+
+.PHONY: setup
+setup: $(VENV)/.dev ## The environment with all developers' tools, in .venv
+
+.PHONY: check
+check: format lint types layers docs test ## All that must hold before a change goes in
+
+.PHONY: format
+format: $(VENV)/.dev ## Is the code formatted? (`make fix` formats it)
+	$(BIN)/ruff format --check .
+
+.PHONY: lint
+lint: $(VENV)/.dev ## Ruff's rules
+	$(BIN)/ruff check .
+
+.PHONY: fix
+fix: $(VENV)/.dev ## Format the code and mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: types
+types: $(VENV)/.dev ## mypy, strict
+	$(BIN)/mypy
+
+.PHONY: layers
+layers: $(VENV)/.dev ## Rooms import downwards only, and without cycles
+	$(BIN)/lint-imports
+
+.PHONY: docs
+docs: $(VENV)/.dev ## Build the documentation into site/
+	$(BIN)/zensical build --clean --strict
+
+.PHONY: test-all
+test-all: $(VENV)/.dev ## Every test, the slow ones too
+	$(PYTEST) $(ARGS)
+
+.PHONY: bench
+bench: $(VENV)/.dev ## Measure: runs benchmarks/bench_*.py one after the other
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done
+
+.PHONY: clean
+clean: ## Remove what was built; the environment and your runs stay
+	rm -rf build dist site .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment. Each stamp is newer than what it was made from, so that nothing runs twice.
+
+define too_old
+error: $(PYTHON) is older than Python 3.11; name a newer one: make $(MAKECMDGOALS) PYTHON=python3.12
+endef
+
+define no_venv
+error: $(PYTHON) cannot make an environment; on Debian and Ubuntu: apt-get install python3-venv
+endef
+
+define no_python
+error: $(PYTHON) was not found; on Debian and Ubuntu: apt-get install python3 python3-venv
+endef
+
+$(VENV)/.made:
+	@command -v $(PYTHON) > /dev/null || { echo "$(no_python)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(too_old)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { echo "$(no_venv)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# $(call install,EXTRAS,WHAT): the packages are counted as pip finds them; all it says is in a log.
+define install
+@echo "Installing $(2) into $(VENV). The first time, this fetches PyTorch and takes minutes." >&2
+@$(BIN)/python -u -m pip install --disable-pip-version-check --no-input $(PIP_FLAGS) \
+  --constraint constraints.txt --editable '.$(1)' 2>&1 | tee $(VENV)/install.log | { \
+  count=0; terminal=0; if [ -t 2 ]; then terminal=1; fi; \
+  while read -r word name _; do case "$$word" in \
+    Collecting|Processing) count=$$((count + 1)); name=$${name##*/}; \
+      if ((terminal)); then printf '\r\033[K  %d found: %s' $$count "$${name%%[<>=;!~(]*}" >&2; fi ;; \
+    Installing) if [ "$$name" = collected ]; then \
+      if ((terminal)); then printf '\r\033[K' >&2; fi; \
+      echo "  $$count packages found, unpacking them" >&2; fi ;; \
+  esac; done; } || { \
+  grep -E '^ *(ERROR|error)' $(VENV)/install.log | head -5 >&2 || tail -5 $(VENV)/install.log >&2; \
+  echo "error: the installation failed; all that pip said is in $(VENV)/install.log" >&2; exit 1; }
+@echo "  done" >&2
+endef
+
+$(VENV)/.runtime: pyproject.toml constraints.txt | $(VENV)/.made
+	$(call install,,skelab)
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.made
+	$(call install,[dev],skelab and the developers' tools)
+	@touch $(VENV)/.runtime $@
