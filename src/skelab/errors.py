@@ -1,0 +1,98 @@
+"""Every error that a user can cause, in one tree.
+
+SkelabError
+├── LayoutError            a skeleton layout that does not exist or contradicts itself
+├── DataError
+│   ├── SkeletonFileError  a malformed ``.skeleton`` file
+│   ├── NoBodyError        a recording in which nobody was tracked
+│   ├── SourceError        a data source that cannot be read, or holds nothing
+│   ├── StoreError         a clip store that is damaged, unfinished or of another kind
+│   └── SplitError         a benchmark split that does not fit the clips
+├── ModelError             an unknown model, or options that it does not take
+├── WeightsError           a state dict whose keys or shapes do not fit
+├── CheckpointError        a checkpoint that is damaged or belongs to something else
+├── ScoresError            a score file that is damaged or does not fit another
+├── RecipeError            an unknown key or a value out of range in a recipe
+├── TrainingError          a run that cannot start, go on or be resumed
+└── OutputError            a result that could not be written
+
+A message says where, what was expected, what was found and, where there is one, the command
+that mends it. The command line prints it as one line and exits with status 2.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class SkelabError(Exception):
+    """Base class: the user's data, settings or machine do not allow what was asked."""
+
+
+class LayoutError(SkelabError):
+    """A skeleton layout does not exist or contradicts itself."""
+
+
+class DataError(SkelabError):
+    """Base class for everything that is wrong with data."""
+
+
+class SkeletonFileError(DataError):
+    """A ``.skeleton`` file is malformed; the message names file and line."""
+
+
+class NoBodyError(DataError):
+    """Nobody was tracked in a recording: it is left out and named, never an ingest stopped."""
+
+
+class SourceError(DataError):
+    """A data source cannot be read or holds no clip."""
+
+
+class StoreError(DataError):
+    """A clip store is damaged, was not finished, or is of another kind."""
+
+
+class SplitError(DataError):
+    """A benchmark split does not fit the clips at hand."""
+
+
+class ModelError(SkelabError):
+    """A model is unknown or does not take the options given."""
+
+
+class WeightsError(SkelabError):
+    """A state dict has missing, unexpected or misshapen entries."""
+
+
+class CheckpointError(SkelabError):
+    """A checkpoint is damaged or belongs to another model or data set."""
+
+
+class ScoresError(SkelabError):
+    """A score file is damaged or does not fit the others."""
+
+
+class RecipeError(SkelabError):
+    """A recipe has an unknown key or a value out of range."""
+
+
+class TrainingError(SkelabError):
+    """A training run cannot start, go on, or be resumed."""
+
+
+class OutputError(SkelabError):
+    """A result could not be written; what was there before is untouched."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """Word the message for a name that is not in a table: the name, the nearest, and all known.
+
+    Args:
+        kind: What the name should have named, say ``"layout"``.
+        name: The name that was given.
+        known: Every name that would have been right.
+    """
+    names = sorted(known)
+    near = get_close_matches(name, names, n=1)
+    hint = f", did you mean {near[0]!r}?" if near else "."
+    return f"unknown {kind} {name!r}{hint} Known: {', '.join(names) or 'none'}"
