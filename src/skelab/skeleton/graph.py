@@ -1,0 +1,73 @@
+"""Matrices derived from a layout: adjacency, hops, partitions and scales."""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+
+from skelab.skeleton.layout import Layout
+
+
+def adjacency(layout: Layout) -> Bool[ndarray, "V V"]:
+    """Which joints a bone ties together; symmetric, without self-loops."""
+    linked = np.zeros((layout.num_joints, layout.num_joints), dtype=bool)
+    for joint, parent in layout.bones:
+        linked[joint, parent] = linked[parent, joint] = True
+    return linked
+
+
+def hop_distance(linked: Bool[ndarray, "V V"]) -> Int[ndarray, "V V"]:
+    """The number of bones on the shortest path from each joint to each other one.
+
+    Joints without a path get V, which no path can reach.
+    """
+    size = len(linked)
+    distance = np.where(np.eye(size, dtype=bool), 0, size)
+    reached = np.eye(size, dtype=bool)
+    for hops in range(1, size):
+        reached = reached | (reached @ linked)
+        distance = np.where(reached & (distance == size), hops, distance)
+    return distance
+
+
+def spatial_partition(layout: Layout) -> Float[ndarray, "3 V V"]:
+    """The three fixed subsets of a graph convolution: the joint itself, inward and outward bones.
+
+    Entry ``[1, parent, joint]`` is set for each bone and ``[2, joint, parent]`` for its reverse;
+    each column is divided by its sum (a column of zeros stays).
+
+    Source: spatial configuration partitioning of arXiv:1801.07455, as CTR-GCN initialises its
+    topologies with it (arXiv:2107.12213).
+    """
+    inward = np.zeros((layout.num_joints, layout.num_joints))
+    for joint, parent in layout.bones:
+        inward[parent, joint] = 1.0
+    subsets = np.stack([np.eye(layout.num_joints), inward, inward.T])
+    totals = subsets.sum(axis=1, keepdims=True)
+    shares: ndarray = np.divide(subsets, totals, out=np.zeros_like(subsets), where=totals > 0)
+    return shares
+
+
+def k_adjacency(linked: Bool[ndarray, "V V"], num_scales: int) -> Float[ndarray, "S V V"]:
+    """Disentangled scales: at scale k, each node is tied to those exactly k hops away and itself.
+
+    Each scale is normalised symmetrically, D^-1/2 (K + I) D^-1/2, in float32 arithmetic as the
+    source does; scale 0 is the identity.
+
+    Source: arXiv:2003.14111, equations 3 and 4.
+    """
+    distance = hop_distance(linked)
+    itself = distance == 0
+    scales = np.stack([(distance == k) | itself for k in range(num_scales)]).astype(np.float32)
+    degree = scales.sum(axis=2) ** np.float32(-0.5)  # S V
+    normalised: ndarray = degree[:, :, None] * scales * degree[:, None, :]
+    return normalised
+
+
+def window_adjacency(linked: Bool[ndarray, "V V"], window: int) -> Bool[ndarray, "W W"]:
+    """Adjacency of the W = ``window`` * V nodes of a stretch of frames.
+
+    A joint is tied to itself and its neighbours in every frame; node number = frame * V + joint.
+
+    Source: arXiv:2003.14111, section 3.3.
+    """
+    return np.tile(linked | np.eye(len(linked), dtype=bool), (window, window))
