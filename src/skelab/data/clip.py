@@ -1,0 +1,112 @@
+"""The nouns of the data room: a recording as it was tracked, and a clip ready for a network."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int8, Int32
+from numpy import ndarray
+
+from skelab.errors import DataError
+
+
+@dataclass(frozen=True)
+class BodyTrack:
+    """One tracked body: where its joints were, and in which frames.
+
+    Attributes:
+        frames: Number of the recording's frame (from 0) of each of the F entries; never falls.
+        joints: Coordinates as recorded, metres for Kinect sources.
+        tracking: 2 tracked, 1 inferred, 0 not tracked; None where the source does not say.
+        slots: Position of the body in the list of its frame, from 0.
+    """
+
+    frames: Int32[ndarray, " F"]
+    joints: Float64[ndarray, "F V C"]
+    tracking: Int8[ndarray, "F V"] | None = None
+    slots: Int8[ndarray, " F"] | None = None
+
+    def __post_init__(self) -> None:
+        """Check that every entry has its frame."""
+        if len(self.frames) != len(self.joints):
+            raise DataError(
+                f"a body of {len(self.joints)} poses has {len(self.frames)} frame numbers"
+            )
+
+
+@dataclass(frozen=True)
+class RawClip:
+    """A recording as it was tracked; nothing chosen, nothing moved.
+
+    Attributes:
+        num_frames: Frames of the recording, those without a body included.
+        bodies: Body id to track, in order of first appearance.
+        actors_chosen: The makers of the data set have already chosen the bodies, so that no
+            pipeline may drop or merge them.
+    """
+
+    num_frames: int
+    bodies: Mapping[str, BodyTrack]
+    actors_chosen: bool = False
+
+
+@dataclass(frozen=True)
+class SampleInfo:
+    """What is known of a sample beside its joints. Numbers are the data set's own, from 1.
+
+    Attributes:
+        name: Unique name; scores and features are joined by it.
+        label: Class index from 0; None where unknown.
+        subject: Performer.
+        camera: Camera, or view.
+        setup: Setup of the recording.
+        replication: Take, repetition or episode.
+    """
+
+    name: str
+    label: int | None = None
+    subject: int | None = None
+    camera: int | None = None
+    setup: int | None = None
+    replication: int | None = None
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A sample ready for a network: bodies chosen, float32, no padding.
+
+    Attributes:
+        info: What is known of the sample.
+        joints: Present bodies only (at least one), most prominent first; zeros where a body is
+            absent for a time. Metres, unless the source was normalised by its makers.
+        frame_numbers: Number of each frame in the recording.
+    """
+
+    info: SampleInfo
+    joints: Float32[ndarray, "M T V C"]
+    frame_numbers: Int32[ndarray, " T"] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Check shapes once, so that nobody has to check them again."""
+        bodies, frames = self.joints.shape[:2]
+        if bodies < 1 or frames < 1:
+            raise DataError(f"{self.info.name}: a clip needs a body and a frame, found none")
+        if len(self.frame_numbers) != frames:
+            raise DataError(
+                f"{self.info.name}: {frames} frames but {len(self.frame_numbers)} frame numbers"
+            )
+
+    @property
+    def num_bodies(self) -> int:
+        """Present bodies, M."""
+        return int(self.joints.shape[0])
+
+    @property
+    def num_frames(self) -> int:
+        """Frames, T."""
+        return int(self.joints.shape[1])
+
+    def valid_frames(self) -> int:
+        """How many frames have values that do not sum to zero, as the CTR-GCN feeder counts."""
+        per_frame = self.joints.transpose(1, 0, 2, 3).reshape(self.num_frames, -1)
+        return int(np.count_nonzero(per_frame.sum(axis=1) != 0))
