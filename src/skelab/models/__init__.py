@@ -1,0 +1,34 @@
+"""Model families: cards, construction by name, and the authors' weights in and out."""
+
+from skelab.models import ctrgcn as _ctrgcn  # noqa: F401  registers itself
+from skelab.models import msg3d as _msg3d  # noqa: F401  registers itself
+from skelab.models.activations import ACTIVATION_POLICIES, set_activation_policy
+from skelab.models.base import SkeletonModel
+from skelab.models.card import ModelCard, ModelOption, ReportedAccuracy
+from skelab.models.registry import (
+    ModelSpec,
+    create_model,
+    get_card,
+    list_models,
+    model_spec,
+    register_model,
+)
+from skelab.models.weights import export_weights, import_weights, read_state_dict
+
+__all__ = [
+    "ACTIVATION_POLICIES",
+    "ModelCard",
+    "ModelOption",
+    "ModelSpec",
+    "ReportedAccuracy",
+    "SkeletonModel",
+    "create_model",
+    "export_weights",
+    "get_card",
+    "import_weights",
+    "list_models",
+    "model_spec",
+    "read_state_dict",
+    "register_model",
+    "set_activation_policy",
+]

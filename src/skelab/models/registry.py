@@ -1,0 +1,209 @@
+"""Model families by name: registration, listing and construction."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
+
+from torch import nn
+
+from skelab.errors import ModelError, unknown_name
+from skelab.models.authors import AuthorsFormat
+from skelab.models.card import ModelCard
+from skelab.skeleton import Layout, get_layout
+
+Parameters = ParamSpec("Parameters")
+Model = TypeVar("Model", bound=nn.Module)
+
+COMMON_ARGUMENTS = ("num_classes", "layout", "in_channels", "max_bodies")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What a model was made with; ``create_model`` with the same gives the same network.
+
+    Attributes:
+        name: The family.
+        num_classes: K.
+        layout: The skeleton layout, V joints.
+        in_channels: C.
+        max_bodies: M.
+        options: What the family takes beyond that; defaults are filled in.
+    """
+
+    name: str
+    num_classes: int
+    layout: Layout
+    in_channels: int
+    max_bodies: int
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Family:
+    card: ModelCard
+    build: Callable[..., nn.Module]
+    authors: AuthorsFormat | None
+
+
+_FAMILIES: dict[str, _Family] = {}
+
+
+def register_model(
+    card: ModelCard, *, authors: AuthorsFormat | None = None
+) -> Callable[[Callable[Parameters, Model]], Callable[Parameters, Model]]:
+    """Enter a keyword-only builder under ``card.name``.
+
+    The builder takes ``num_classes``, ``layout`` (a ``Layout``), ``in_channels`` and
+    ``max_bodies``, and whatever the card lists as options, with the same defaults.
+
+    Args:
+        card: Where the family comes from.
+        authors: How the authors name its weights, if they can be imported.
+
+    Raises:
+        ModelError: The name is taken, or the builder's keywords are not those of the card.
+    """
+
+    def enter(build: Callable[Parameters, Model]) -> Callable[Parameters, Model]:
+        if card.name in _FAMILIES:
+            title = _FAMILIES[card.name].card.title
+            raise ModelError(f"model name {card.name!r} is taken by {title}; choose another")
+        _check_builder(card, build)
+        _FAMILIES[card.name] = _Family(card, build, authors)
+        return build
+
+    return enter
+
+
+def create_model(
+    name: str,
+    *,
+    num_classes: int,
+    layout: str | Layout = "ntu25",
+    in_channels: int = 3,
+    max_bodies: int = 2,
+    **options: object,
+) -> nn.Module:
+    """A new network of the family ``name``, its weights drawn from torch's global generator.
+
+    Args:
+        name: One of ``list_models()``.
+        num_classes: K.
+        layout: The skeleton layout or its name; gives V joints and the bones between them.
+        in_channels: C, the channels of a joint.
+        max_bodies: M, the bodies of a clip.
+        **options: What the family's card lists.
+
+    Returns:
+        A module with ``forward(x: N C T V M) -> logits N K``, ``forward_features`` and
+        ``forward_head``.
+
+    Raises:
+        ModelError: There is no such family or option, or a value is out of range.
+        LayoutError: There is no such layout.
+    """
+    family = _family(name)
+    counts = {"num_classes": num_classes, "in_channels": in_channels, "max_bodies": max_bodies}
+    for argument, count in counts.items():
+        _of_kind(f"{name}: {argument}", count, like=1)
+        if count < 1:
+            raise ModelError(f"{name}: {argument}: expected a whole number from 1, found {count!r}")
+    defaults = {option.name: option.default for option in family.card.options}
+    for option, value in options.items():
+        if option not in defaults:
+            raise ModelError(unknown_name(f"option of {name}", option, defaults))
+        options[option] = _of_kind(f"{name}: {option}", value, defaults[option])
+    spec = ModelSpec(
+        name=name,
+        num_classes=num_classes,
+        layout=get_layout(layout) if isinstance(layout, str) else layout,
+        in_channels=in_channels,
+        max_bodies=max_bodies,
+        options={**defaults, **options},
+    )
+    arguments = {argument: getattr(spec, argument) for argument in COMMON_ARGUMENTS}
+    model = family.build(**arguments, **spec.options)
+    model.skelab_spec = spec  # type: ignore[assignment]  # a plain attribute, no submodule
+    return model
+
+
+def model_spec(model: nn.Module) -> ModelSpec:
+    """What ``create_model`` made this model with.
+
+    Raises:
+        ModelError: The model was made in another way.
+    """
+    spec = getattr(model, "skelab_spec", None)
+    if not isinstance(spec, ModelSpec):
+        raise ModelError(
+            f"{type(model).__name__}: expected a model made by create_model,"
+            " found one made in another way"
+        )
+    return spec
+
+
+def list_models() -> tuple[ModelCard, ...]:
+    """The cards of all families, by name."""
+    return tuple(_FAMILIES[name].card for name in sorted(_FAMILIES))
+
+
+def get_card(name: str) -> ModelCard:
+    """The card of the family ``name``.
+
+    Raises:
+        ModelError: There is no such family; the message lists those that there are.
+    """
+    return _family(name).card
+
+
+def authors_format(name: str) -> AuthorsFormat:
+    """How the authors of the family ``name`` name its weights.
+
+    Raises:
+        ModelError: There is no such family, or its authors' weights cannot be converted.
+    """
+    authors = _family(name).authors
+    if authors is None:
+        known = sorted(key for key, family in _FAMILIES.items() if family.authors is not None)
+        raise ModelError(
+            f"{name}: weights of the authors' code cannot be converted for this family;"
+            f" they can for: {', '.join(known)}"
+        )
+    return authors
+
+
+def _family(name: str) -> _Family:
+    if name not in _FAMILIES:
+        raise ModelError(unknown_name("model", name, _FAMILIES))
+    return _FAMILIES[name]
+
+
+def _of_kind(where: str, value: object, like: object) -> object:
+    """The value as the kind of the default, which it must be; builders check ranges."""
+    kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
+    if type(like) is float and type(value) is int:
+        return float(value)
+    if type(like) in kinds and type(value) is not type(like):
+        raise ModelError(f"{where}: expected {kinds[type(like)]}, found {value!r}")
+    return value
+
+
+def _check_builder(card: ModelCard, build: Callable[..., nn.Module]) -> None:
+    keywords = {
+        parameter.name: parameter.default
+        for parameter in inspect.signature(build).parameters.values()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    missing = [argument for argument in COMMON_ARGUMENTS if argument not in keywords]
+    if missing:
+        raise ModelError(
+            f"builder of {card.name!r}: expected the keywords {', '.join(COMMON_ARGUMENTS)},"
+            f" found none called {', '.join(missing)}"
+        )
+    taken = {key: value for key, value in keywords.items() if key not in COMMON_ARGUMENTS}
+    listed = {option.name: option.default for option in card.options}
+    if taken != listed:
+        raise ModelError(
+            f"builder of {card.name!r}: expected the options of its card, {listed}, found {taken}"
+        )

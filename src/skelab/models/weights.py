@@ -1,0 +1,195 @@
+"""The authors' weights in and out, and files of weights that run no code."""
+
+import pickle
+import re
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from skelab.errors import ModelError, WeightsError
+from skelab.models.registry import authors_format, create_model, get_card, model_spec
+from skelab.skeleton import Layout, get_layout, list_layouts
+
+_NTU_JOINTS = 25
+_SHOWN = 5  # keys of a kind that a message names
+
+
+def import_weights(
+    name: str, state_dict: Mapping[str, object], *, layout: str | Layout | None = None
+) -> nn.Module:
+    """A model of the family ``name`` with weights that the authors' code has trained.
+
+    Classes, joints, channels, bodies and widths are read off the shapes. Weights of another
+    floating type become float32; the random generator is left as it was.
+
+    Args:
+        name: One of ``list_models()``.
+        state_dict: By the authors' keys, with or without ``module.`` before each.
+        layout: The joints' order; unless given, 25 joints are taken for ``ntu25``.
+
+    Raises:
+        WeightsError: Keys are missing, unexpected or misshapen; or the layout does not fit.
+        ModelError: There is no such family, or none that can be converted.
+        LayoutError: There is no such layout.
+    """
+    authors = authors_format(name)
+    theirs = _without_prefix(name, state_dict)
+    with torch.random.fork_rng(devices=[]):
+        try:
+            arguments = authors.build_arguments(theirs)
+            chosen = _layout(name, arguments.pop("num_joints"), layout)
+            model = create_model(name, layout=chosen, **arguments)
+        except (KeyError, IndexError, ValueError, ZeroDivisionError, ModelError) as error:
+            usual = authors.state_dict(create_model(name, num_classes=60))
+            reason = _misfit(theirs, usual, compare_sizes=False) or str(error)
+            raise WeightsError(f"{_weights_of(name)}: {reason}") from error
+    misfit = _misfit(theirs, authors.state_dict(model))
+    if misfit:
+        raise WeightsError(f"{_weights_of(name)}: {misfit}")
+    model.load_state_dict(
+        {
+            key: theirs[authors.key(key)].reshape(tensor.shape)
+            for key, tensor in model.state_dict().items()
+        }
+    )
+    return model
+
+
+def export_weights(model: nn.Module) -> dict[str, Tensor]:
+    """Copies of a model's weights, by the authors' keys, in their order and shapes.
+
+    Raises:
+        ModelError: The model was not made by ``create_model``, or its family has no such names.
+    """
+    authors = authors_format(model_spec(model).name)
+    return {key: tensor.detach().clone() for key, tensor in authors.state_dict(model).items()}
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """The tensors of a ``.safetensors``, ``.pt`` or ``.pth`` file, by key; told by content.
+
+    No code in the file is ever run. A checkpoint that holds its weights under ``state_dict`` is
+    unwrapped.
+
+    Raises:
+        WeightsError: The file is missing, damaged, would run code, or holds no tensors by key.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(9)
+        content: object = load_file(path) if head[8:] == b"{" else _load_pickled(path)
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except pickle.UnpicklingError as error:
+        raise WeightsError(f"{path}: {_refusal(error)}") from error
+    except (SafetensorError, RuntimeError, EOFError, KeyError, ValueError) as error:
+        raise WeightsError(
+            f"{path}: expected weights saved by torch or safetensors, found a damaged file or one"
+            f" of another kind ({_first_line(error)})"
+        ) from error
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping) or not content:
+        raise WeightsError(f"{path}: expected tensors by key, found {type(content).__name__}")
+    for key, value in content.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            raise WeightsError(
+                f"{path}, entry {key!r}: expected a tensor, found {type(value).__name__}"
+            )
+    return dict(content)
+
+
+def _load_pickled(path: Path) -> object:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on pickles of an unusual protocol, before it refuses them
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _refusal(error: pickle.UnpicklingError) -> str:
+    """One line for a pickle that torch would not load."""
+    called = re.search(r"GLOBAL ([\w.]+)", str(error))
+    if called:
+        return f"refused, expected tensors only, found a call of {called[1]}: loading it runs code"
+    return f"refused, expected tensors only: {_first_line(error)}"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _weights_of(name: str) -> str:
+    return f"weights of {get_card(name).title}"
+
+
+def _without_prefix(name: str, state_dict: Mapping[str, object]) -> dict[str, Tensor]:
+    """The entries without the ``module.`` that data-parallel training puts before each."""
+    theirs = {}
+    for key, value in state_dict.items():
+        if not isinstance(value, Tensor):
+            raise WeightsError(
+                f"{_weights_of(name)}, entry {key!r}: expected a tensor, found"
+                f" {type(value).__name__}"
+            )
+        theirs[key.removeprefix("module.")] = value
+    return theirs
+
+
+def _layout(name: str, num_joints: int, given: str | Layout | None) -> Layout:
+    """The layout that was given, or the only usual one; checked against the weights."""
+    if given is None and num_joints == _NTU_JOINTS:
+        return get_layout("ntu25")
+    if given is None:
+        fitting = [layout.name for layout in list_layouts() if layout.num_joints == num_joints]
+        raise WeightsError(
+            f"{_weights_of(name)}: {num_joints} joints; say in which layout, by layout=NAME"
+            f" (with as many joints: {', '.join(fitting) or 'none'})"
+        )
+    layout = get_layout(given) if isinstance(given, str) else given
+    if layout.num_joints != num_joints:
+        raise WeightsError(
+            f"{_weights_of(name)}: expected the {layout.num_joints} joints of {layout.name}, found"
+            f" {num_joints}"
+        )
+    return layout
+
+
+def _misfit(
+    found: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, compare_sizes: bool = True
+) -> str | None:
+    """What is missing, unexpected and misshapen, or None if all fits.
+
+    Without ``compare_sizes``, only the number of axes counts as the shape.
+    """
+
+    def fits(key: str, tensor: Tensor) -> bool:
+        return found[key].ndim == tensor.ndim and (
+            not compare_sizes or found[key].shape == tensor.shape
+        )
+
+    misshapen = [
+        f"{key} (expected {_shape(tensor)}, found {_shape(found[key])})"
+        for key, tensor in expected.items()
+        if key in found and not fits(key, tensor)
+    ]
+    faults = {
+        "missing": [key for key in expected if key not in found],
+        "unexpected": [key for key in found if key not in expected],
+        "misshapen": misshapen,
+    }
+    return "; ".join(_some(kind, keys) for kind, keys in faults.items() if keys) or None
+
+
+def _some(kind: str, keys: Iterable[str]) -> str:
+    keys = list(keys)
+    more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+    return f"{len(keys)} {kind}: {', '.join(keys[:_SHOWN])}{more}"
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "a single number"

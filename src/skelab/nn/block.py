@@ -1,0 +1,60 @@
+"""Blocks whose activations are kept for the backward pass, or recomputed in it."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+
+class Block(nn.Module):
+    """Base of a backbone's blocks: subclasses write ``transform``, and ``forward`` applies it.
+
+    Attributes:
+        recomputes: Keep only the block's input for the backward pass, which then runs
+            ``transform`` again: the same outputs, gradients and batch-norm statistics for less
+            memory and more time. Blocks inside a block that recomputes should not.
+    """
+
+    recomputes: bool = False
+
+    def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D L V"]:
+        """Apply the block, keeping or dropping what lies between its input and output."""
+        if not (self.recomputes and torch.is_grad_enabled()):
+            return self.transform(x)
+        output: Tensor = checkpoint(
+            self.transform, x, use_reentrant=False, context_fn=self._recompute_contexts
+        )
+        return output
+
+    def transform(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D L V"]:
+        """What the block does; written by each subclass."""
+        raise NotImplementedError
+
+    def _recompute_contexts(
+        self,
+    ) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        return nullcontext(), _spare_statistics(self)
+
+
+@contextmanager
+def _spare_statistics(module: nn.Module) -> Iterator[None]:
+    """Let batch norms update copies of their running statistics: the first pass has updated them.
+
+    Switching the tracking off instead would save other tensors than the first pass did, which
+    ``checkpoint`` refuses.
+    """
+    norms = [norm for norm in module.modules() if isinstance(norm, _BatchNorm) and norm.training]
+    kept = [(norm, dict(norm.named_buffers(recurse=False))) for norm in norms]
+    for norm, buffers in kept:
+        for name, buffer in buffers.items():
+            setattr(norm, name, buffer.clone())
+    try:
+        yield
+    finally:
+        for norm, buffers in kept:
+            for name, buffer in buffers.items():
+                setattr(norm, name, buffer)

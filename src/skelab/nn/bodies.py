@@ -1,0 +1,45 @@
+"""From a clip with several bodies to a batch of single ones, and back."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from skelab.errors import ModelError
+
+
+class BodyNorm(nn.Module):
+    """Batch norm of each coordinate of each joint of each body over time; bodies join the batch.
+
+    Source: arXiv:1801.07455 (``data_bn``); per body, as in arXiv:1805.07694 and its descendants.
+    """
+
+    def __init__(self, in_channels: int, num_joints: int, max_bodies: int) -> None:
+        super().__init__()
+        self.clip_shape = (in_channels, num_joints, max_bodies)
+        self.norm = nn.BatchNorm1d(max_bodies * num_joints * in_channels)
+
+    def forward(self, x: Float[Tensor, "N C T V M"]) -> Float[Tensor, "B C T V"]:
+        """The clips' bodies, normalised; B = N * M, body m of clip n in row n * M + m.
+
+        Raises:
+            ModelError: Channels, joints or bodies are not those that the model was made for.
+        """
+        n, c, t, v, m = x.shape
+        if (c, v, m) != self.clip_shape:
+            channels, joints, bodies = self.clip_shape
+            raise ModelError(
+                f"model input: expected N x {channels} x T x {joints} x {bodies} (channels, frames,"
+                f" joints, bodies), found {n} x {c} x {t} x {v} x {m}; make the model with the"
+                " layout, channels and bodies of the clips"
+            )
+        series = x.permute(0, 4, 3, 1, 2).reshape(n, m * v * c, t)  # channel m*V*C + v*C + c
+        normed: Tensor = self.norm(series)
+        return normed.view(n, m, v, c, t).permute(0, 1, 3, 4, 2).reshape(n * m, c, t, v)
+
+
+def pool_bodies(x: Float[Tensor, "B F T V"], max_bodies: int) -> Float[Tensor, "N F"]:
+    """Mean over frames and joints, then over the ``max_bodies`` rows of each clip.
+
+    An absent body counts like any other, as in the published networks.
+    """
+    rows, features = x.shape[:2]
+    return x.mean(dim=(2, 3)).view(rows // max_bodies, max_bodies, features).mean(dim=1)

@@ -1,0 +1,83 @@
+"""Temporal convolutions: how a joint's frames are mixed with one another."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class MultiBranchTemporalConv(nn.Module):
+    """Temporal convolutions side by side, each on its own share of the D output channels.
+
+    One branch for each dilation (1x1, norm, ReLU, dilated convolution, norm), one that takes the
+    maximum of three frames (1x1, norm, ReLU, pool, norm), and one pointwise (1x1, norm). Their
+    outputs are concatenated in this order; there is neither residual nor activation after them.
+
+    Args:
+        in_channels: C.
+        out_channels: D, a multiple of the number of branches, ``len(dilations) + 2``.
+        kernel_size: Frames under the dilated convolutions; odd, so that frames stay centred.
+        dilations: Distance in frames between two taps, one a branch.
+        stride: Every ``stride``-th frame is kept: L = ceil(T / stride).
+
+    Source: arXiv:2003.14111, figure 3 (dilations 1 to 4, kernel 3), and arXiv:2107.12213, figure 4
+    (dilations 1 and 2, kernel 5).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        kernel_size: int,
+        dilations: Sequence[int],
+        stride: int = 1,
+    ) -> None:
+        super().__init__()
+        share = out_channels // (len(dilations) + 2)
+        dilated = [
+            _branch(
+                in_channels,
+                share,
+                dilated=nn.Conv2d(
+                    share,
+                    share,
+                    kernel_size=(kernel_size, 1),
+                    stride=(stride, 1),
+                    dilation=(dilation, 1),
+                    padding=((kernel_size - 1) * dilation // 2, 0),
+                ),
+            )
+            for dilation in dilations
+        ]
+        pool = nn.MaxPool2d(kernel_size=(3, 1), stride=(stride, 1), padding=(1, 0))
+        pointwise = nn.Conv2d(in_channels, share, kernel_size=1, stride=(stride, 1))
+        self.branches = nn.ModuleList(
+            [
+                *dilated,
+                _branch(in_channels, share, pool=pool),
+                nn.Sequential(OrderedDict(reduce=pointwise, reduce_norm=nn.BatchNorm2d(share))),
+            ]
+        )
+
+    def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D L V"]:
+        """The branches' outputs, one after the other along the channels."""
+        return torch.cat([branch(x) for branch in self.branches], dim=1)
+
+
+def _branch(in_channels: int, share: int, **over_time: nn.Module) -> nn.Sequential:
+    """A 1x1 to the branch's share of the channels, then what works over time; each normalised."""
+    ((role, layer),) = over_time.items()
+    return nn.Sequential(
+        OrderedDict(
+            [
+                ("reduce", nn.Conv2d(in_channels, share, kernel_size=1)),
+                ("reduce_norm", nn.BatchNorm2d(share)),
+                ("activation", nn.ReLU()),
+                (role, layer),
+                (f"{role}_norm", nn.BatchNorm2d(share)),
+            ]
+        )
+    )

@@ -1,0 +1,76 @@
+"""Saved outputs of the authors' networks, and models filled with the weights that gave them.
+
+Origin of the arrays: Uason-Chen/CTR-GCN@e13d758 and kenziyuliu/MS-G3D@2f927f4, run on made-up
+clips with made-up weights; no weights or clips of a data set are in them.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from golden.golden_weights import fill
+from numpy import ndarray
+from torch import Tensor, nn
+
+from skelab.models import SkeletonModel, import_weights
+
+GOLDEN = Path(__file__).parent / "golden"
+NETWORKS = ("ctrgcn", "msg3d")
+CASES = ("n2_t64", "n1_t52")
+
+
+@cache
+def read_json(network: str, name: str) -> Any:
+    """The content of ``golden/<network>/<name>.json``; not to be changed."""
+    return json.loads((GOLDEN / network / f"{name}.json").read_text())
+
+
+@cache
+def read_arrays(network: str, name: str) -> dict[str, ndarray]:
+    """The arrays of ``golden/<network>/<name>.npz``; not to be changed."""
+    with np.load(GOLDEN / network / f"{name}.npz") as archive:
+        return {key: archive[key] for key in archive.files}
+
+
+@cache
+def _weights(network: str) -> dict[str, ndarray]:
+    fixed = GOLDEN / network / "fixed.npz"
+    return fill(
+        read_json(network, "state_dict"),
+        read_json(network, "weights_check")["seed"],
+        read_arrays(network, "fixed") if fixed.exists() else None,
+    )
+
+
+def golden_weights(network: str) -> dict[str, Tensor]:
+    """The kit's weights by the authors' keys, in their order; fresh copies."""
+    return {key: torch.tensor(value) for key, value in _weights(network).items()}
+
+
+def golden_model(network: str, dtype: torch.dtype = torch.float32) -> SkeletonModel:
+    """The network with the kit's weights, in training mode."""
+    model = import_weights(network, golden_weights(network)).to(dtype)
+    assert isinstance(model, SkeletonModel)
+    return model
+
+
+def golden_input(network: str, case: str, dtype: torch.dtype = torch.float32) -> Tensor:
+    """The clips N C T V M of a case."""
+    return torch.tensor(read_arrays(network, f"io_{case}")["x"]).to(dtype)
+
+
+def golden_loss(model: nn.Module, network: str, case: str) -> Tensor:
+    """Mean cross entropy of a case, in the model's own type and mode."""
+    dtype = next(model.parameters()).dtype
+    labels = torch.tensor(read_arrays(network, f"io_{case}")["labels"])
+    logits = model(golden_input(network, case, dtype))
+    return nn.functional.cross_entropy(logits, labels)
+
+
+def relative_error(found: Tensor | ndarray, expected: ndarray) -> float:
+    """Largest difference over the largest expected magnitude."""
+    found = found.detach().numpy() if isinstance(found, Tensor) else np.asarray(found)
+    return float(np.abs(found - expected).max() / np.abs(expected).max())

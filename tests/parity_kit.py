@@ -1,0 +1,161 @@
+"""What a network must reproduce of its authors' code; each check takes a name in ``golden/``.
+
+Gradients and steps are compared in float64: in float32 single ReLU flips move them.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from golden.golden_weights import digest, fill
+from golden_kit import (
+    golden_input,
+    golden_loss,
+    golden_model,
+    golden_weights,
+    read_arrays,
+    read_json,
+    relative_error,
+)
+from torch import Tensor
+
+from skelab.models import create_model, export_weights
+
+LOGITS_LIMIT = {torch.float32: 1e-5, torch.float64: 1e-9}
+SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
+# The means of two samples of n values differ by sqrt(2 / n) of their deviation, the deviations by
+# less; six times that never happens by chance among a thousand tensors.
+STRAY = 6.0
+# The largest of 1,000 values tells a uniform from a normal distribution: it lies at 1.7 deviations,
+# or at 3 and beyond.
+MANY, PEAK = 1_000, 2.2
+
+
+def check_golden_weights_are_those_that_the_kit_was_made_with(network: str) -> None:
+    recorded = read_json(network, "weights_check")
+
+    filled = fill(read_json(network, "state_dict"), recorded["seed"])
+
+    assert {key: digest(array) for key, array in filled.items()} == recorded["digests"]
+
+
+def check_logits(network: str, case: str, dtype: torch.dtype) -> None:
+    model = golden_model(network, dtype)
+    x = golden_input(network, case, dtype)
+    expected = read_arrays(network, f"io_{case}")
+    modes = (("eval", False), ("train", True), ("eval_after_train_forward", False))
+
+    with torch.no_grad():
+        found = {mode: model.train(training)(x) for mode, training in modes}
+
+    for mode, logits in found.items():
+        error = relative_error(logits, expected[f"logits_{mode}_{SUFFIX[dtype]}"])
+        assert error < LOGITS_LIMIT[dtype], f"{mode}: {error}"
+
+
+def check_statistics_and_gradients(network: str, case: str) -> None:
+    model = golden_model(network, torch.float64)
+    loss = golden_loss(model, network, case)
+    torch.autograd.backward(loss)
+
+    io = read_arrays(network, f"io_{case}")
+    assert loss.item() == pytest.approx(float(io["loss_train_f64"]), rel=1e-9)
+    statistics = export_weights(model)
+    for key, recorded in read_json(network, f"bn_after_train_{case}").items():
+        if not key.startswith("_"):
+            _check_statistic(key, statistics[key], recorded)
+    gradients = _gradients(network, model)
+    for key, recorded in read_json(network, f"grads_{case}").items():
+        if not key.startswith("_") and not recorded.get("zero_by_construction"):
+            _check_gradient(key, gradients[key], recorded)
+
+
+def check_three_steps(network: str, *, learning_rate: float, weight_decay: float) -> None:
+    model = golden_model(network, torch.float64)
+    optimiser = torch.optim.SGD(
+        model.parameters(),
+        lr=learning_rate,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=weight_decay,
+    )
+
+    losses = []
+    for _ in range(3):
+        loss = golden_loss(model, network, "n2_t64")
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        optimiser.step()
+        losses.append(loss.item())
+    with torch.no_grad():
+        losses.append(golden_loss(model, network, "n2_t64").item())
+    norm = torch.cat([parameter.detach().flatten() for parameter in model.parameters()]).norm()
+
+    io = read_arrays(network, "io_n2_t64")
+    np.testing.assert_allclose(losses, io["sgd_losses_f64"], rtol=1e-6)
+    assert norm.item() == pytest.approx(float(io["sgd_weight_norm_f64"]), rel=1e-6)
+
+
+def check_initialisation(network: str) -> None:
+    torch.manual_seed(0)
+    recorded = read_json(network, "init_stats")["stats"]
+
+    fresh = export_weights(create_model(network, num_classes=60))
+
+    assert list(fresh) == list(recorded)
+    for key, tensor in fresh.items():
+        expected, values = recorded[key], tensor.double()
+        spread = values.std(correction=0).item()
+        stray = STRAY * expected["std"] * np.sqrt(2 / values.numel())
+        assert values.mean().item() == pytest.approx(expected["mean"], abs=stray + 1e-12), key
+        assert spread == pytest.approx(expected["std"], abs=stray + 1e-12), key
+        if values.numel() >= MANY:
+            peaked = expected["max"] > PEAK * expected["std"]
+            assert (values.max().item() > PEAK * spread) == peaked, key
+
+
+def check_key_lists_and_parameters(network: str, num_parameters: int) -> None:
+    entries = read_json(network, "state_dict")["entries"]
+
+    model = create_model(network, num_classes=60)
+
+    found = [(key, list(tensor.shape)) for key, tensor in export_weights(model).items()]
+    assert found == [(entry["name"], entry["shape"]) for entry in entries]
+    assert sum(parameter.numel() for parameter in model.parameters()) == num_parameters
+
+
+def check_round_trip(network: str) -> None:
+    theirs = golden_weights(network)
+
+    again = export_weights(golden_model(network))
+
+    assert list(again) == list(theirs)
+    for key, tensor in theirs.items():
+        assert again[key].dtype == tensor.dtype, key
+        assert torch.equal(again[key], tensor), key
+
+
+def _gradients(network: str, model: torch.nn.Module) -> dict[str, Tensor]:
+    """The gradients by the authors' keys: exported as if they were the weights."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            assert parameter.grad is not None
+            parameter.copy_(parameter.grad)
+    return export_weights(model)
+
+
+def _check_statistic(key: str, found: Tensor, recorded: dict[str, Any] | int) -> None:
+    if isinstance(recorded, int):  # the number of batches seen
+        assert found.item() == recorded, key
+        return
+    first = found[:4].tolist()
+    assert found.norm().item() == pytest.approx(recorded["norm"], rel=1e-9), key
+    assert first == pytest.approx(recorded["first4"], rel=1e-9, abs=1e-12), key
+
+
+def _check_gradient(key: str, found: Tensor, recorded: dict[str, Any]) -> None:
+    norm = recorded["norm_f64"]
+    assert found.norm().item() == pytest.approx(norm, rel=1e-7), key
+    first = found.flatten()[:4].tolist()
+    assert first == pytest.approx(recorded["first4_f64"], rel=1e-7, abs=1e-7 * norm), key

@@ -1,0 +1,44 @@
+"""Bodies join the batch normalised, and leave it averaged."""
+
+import pytest
+import torch
+from module_kit import normed, randomised
+
+from skelab.errors import ModelError
+from skelab.nn import BodyNorm, pool_bodies
+
+
+def test_each_coordinate_of_each_joint_of_each_body_has_its_own_scale() -> None:
+    norm = randomised(BodyNorm(3, 4, 2))
+    x = torch.randn(2, 3, 5, 4, 2, dtype=torch.float64)
+
+    bodies = norm(x)
+
+    for n, m, v, c in torch.cartesian_prod(*[torch.arange(size) for size in (2, 2, 4, 3)]).tolist():
+        channel = m * 12 + v * 3 + c
+        series = torch.zeros(1, 24, 5, dtype=torch.float64)
+        series[0, channel] = x[n, c, :, v, m]
+        expected = normed(norm.norm, series)[0, channel]
+        torch.testing.assert_close(bodies[n * 2 + m, c, :, v], expected)
+
+
+def test_clips_of_another_shape_are_refused_with_both_shapes() -> None:
+    norm = BodyNorm(3, 25, 2)
+
+    with pytest.raises(ModelError) as refusal:
+        norm(torch.zeros(4, 3, 10, 20, 1))
+
+    assert str(refusal.value) == (
+        "model input: expected N x 3 x T x 25 x 2 (channels, frames, joints, bodies), found"
+        " 4 x 3 x 10 x 20 x 1; make the model with the layout, channels and bodies of the clips"
+    )
+
+
+def test_pooling_is_the_mean_over_frames_and_joints_then_over_the_bodies_of_a_clip() -> None:
+    x = torch.randn(6, 4, 5, 7, dtype=torch.float64)  # two clips of three bodies
+
+    pooled = pool_bodies(x, 3)
+
+    for clip in range(2):
+        expected = sum(x[clip * 3 + body].mean(dim=(1, 2)) for body in range(3)) / 3
+        torch.testing.assert_close(pooled[clip], expected)
