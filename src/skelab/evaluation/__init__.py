@@ -1,0 +1,85 @@
+"""Scores joined by sample name, what they are worth, ensembles of them, and the report."""
+
+from skelab.evaluation.ensemble import (
+    Comparison,
+    align,
+    apply_temperature,
+    fit_temperature,
+    fit_weights,
+    fuse,
+    paired_bootstrap,
+)
+from skelab.evaluation.foreign_scores import (
+    read_label_pickle,
+    read_score_pickle,
+    scores_from_pickle,
+)
+from skelab.evaluation.metrics import (
+    ClassResult,
+    ConfusedPair,
+    Evaluation,
+    GroupResult,
+    Proportion,
+    ReliabilityBin,
+    accuracy_by_group,
+    calibration_error,
+    confused_pairs,
+    confusion_matrix,
+    evaluate_scores,
+    log_loss,
+    log_softmax,
+    reliability,
+    softmax,
+    topk_accuracy,
+    wilson_interval,
+)
+from skelab.evaluation.plots import figure_svg, name_axes, new_figure
+from skelab.evaluation.report import Report, Section, Table, render_report, write_report
+from skelab.evaluation.scores import GROUPS, Scores, ScoresInfo
+from skelab.evaluation.tables import class_rows, confused_rows, summary_rows
+from skelab.plain_pickle import load_plain_pickle
+
+__all__ = [
+    "GROUPS",
+    "ClassResult",
+    "Comparison",
+    "ConfusedPair",
+    "Evaluation",
+    "GroupResult",
+    "Proportion",
+    "ReliabilityBin",
+    "Report",
+    "Scores",
+    "ScoresInfo",
+    "Section",
+    "Table",
+    "accuracy_by_group",
+    "align",
+    "apply_temperature",
+    "calibration_error",
+    "class_rows",
+    "confused_pairs",
+    "confused_rows",
+    "confusion_matrix",
+    "evaluate_scores",
+    "figure_svg",
+    "fit_temperature",
+    "fit_weights",
+    "fuse",
+    "load_plain_pickle",
+    "log_loss",
+    "log_softmax",
+    "name_axes",
+    "new_figure",
+    "paired_bootstrap",
+    "read_label_pickle",
+    "read_score_pickle",
+    "reliability",
+    "render_report",
+    "scores_from_pickle",
+    "softmax",
+    "summary_rows",
+    "topk_accuracy",
+    "wilson_interval",
+    "write_report",
+]
