@@ -1,6 +1,6 @@
 """Modules whose every number matters, so that a test sees each of them."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +8,17 @@ from torch import Tensor, nn
 from skelab.skeleton import Layout
 
 Module = TypeVar("Module", bound=nn.Module)
+
+# Options that make a family's network small.
+SMALL: dict[str, dict[str, Any]] = {
+    "aagcn": {"width": 4},
+    "ctrgcn": {"width": 8},
+    "msg3d": {"width": 6},
+    "shiftgcn": {"width": 4},
+    "stgcn": {"width": 4},
+    "stgcn_official": {"width": 4, "temporal_dropout": 0.0},
+    "stgcnpp": {"width": 6},
+}
 
 
 def randomised(module: Module, seed: int = 0) -> Module:

@@ -7,13 +7,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from module_kit import STICK
+from module_kit import SMALL, STICK
 
-from skelab.models import SkeletonModel, create_model, list_models
+from skelab.models import SkeletonModel, create_model, get_card, list_models
 from skelab.skeleton import Layout, list_layouts
 
-SMALL: dict[str, dict[str, Any]] = {"ctrgcn": {"width": 8}, "msg3d": {"width": 6}}
 FAMILIES = [card.name for card in list_models()]
+# Their filters run over the joints in the order of the data.
+ORDERED = ("aagcn", "shiftgcn")
 
 
 def make_model(name: str, layout: Layout = STICK, **arguments: int) -> SkeletonModel:
@@ -35,13 +36,14 @@ def make_model(name: str, layout: Layout = STICK, **arguments: int) -> SkeletonM
     layout=st.sampled_from(list_layouts()),
     clips=st.integers(1, 3),
     channels=st.integers(1, 9),
-    frames=st.integers(1, 20),
+    steps=st.integers(1, 20),
     bodies=st.integers(1, 3),
     classes=st.integers(1, 7),
 )
 def test_any_layout_and_size_gives_finite_logits_of_the_features(
-    name: str, layout: Layout, clips: int, channels: int, frames: int, bodies: int, classes: int
+    name: str, layout: Layout, clips: int, channels: int, steps: int, bodies: int, classes: int
 ) -> None:
+    frames = steps * get_card(name).frames_multiple_of
     model = make_model(name, layout, num_classes=classes, in_channels=channels, max_bodies=bodies)
     x = torch.randn(clips, channels, frames, layout.num_joints, bodies, dtype=torch.float64)
 
@@ -55,11 +57,12 @@ def test_any_layout_and_size_gives_finite_logits_of_the_features(
 
 @pytest.mark.parametrize("name", FAMILIES)
 @settings(max_examples=6)
-@given(frames=st.integers(1, 20), keep=st.lists(st.booleans(), min_size=4, max_size=4))
+@given(steps=st.integers(1, 20), keep=st.lists(st.booleans(), min_size=4, max_size=4))
 def test_a_clips_logits_do_not_depend_on_its_neighbours_in_the_batch(
-    name: str, frames: int, keep: list[bool]
+    name: str, steps: int, keep: list[bool]
 ) -> None:
     model = make_model(name)
+    frames = steps * get_card(name).frames_multiple_of
     x = torch.randn(4, 3, frames, 5, 2, dtype=torch.float64)
     chosen = torch.tensor([True, *keep[1:]])
 
@@ -68,7 +71,7 @@ def test_a_clips_logits_do_not_depend_on_its_neighbours_in_the_batch(
     torch.testing.assert_close(alone, together[chosen], rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name not in ORDERED])
 @settings(max_examples=6)
 @given(order=st.permutations(range(5)))
 def test_joints_in_another_order_give_the_same_logits_if_the_layout_says_so(
@@ -100,10 +103,11 @@ def test_joints_in_another_order_give_the_same_logits_if_the_layout_says_so(
 def test_bodies_with_equal_weights_can_be_swapped(name: str) -> None:
     model = make_model(name)
     norm = model.input_norm.norm
-    half = norm.num_features // 2
+    half = 3 * 5  # channels and joints of the first body
     with torch.no_grad():
-        norm.weight[half:], norm.bias[half:] = norm.weight[:half], norm.bias[:half]
-    x = torch.randn(2, 3, 9, 5, 2, dtype=torch.float64)
+        if norm.num_features > half:
+            norm.weight[half:], norm.bias[half:] = norm.weight[:half], norm.bias[:half]
+    x = torch.randn(2, 3, 12, 5, 2, dtype=torch.float64)
 
     torch.testing.assert_close(model(x.flip(4)), model(x))
 
@@ -115,5 +119,6 @@ def test_every_trained_number_matters_to_the_logits_of_a_batch_in_training(name:
 
     torch.autograd.backward(model(x).square().sum())
 
-    idle = [key for key, value in model.named_parameters() if value.grad is None]
+    trained = {key: value for key, value in model.named_parameters() if value.requires_grad}
+    idle = [key for key, value in trained.items() if value.grad is None]
     assert idle == []

@@ -1,10 +1,15 @@
 """Model families: cards, construction by name, and the authors' weights in and out."""
 
+from skelab.models import aagcn as _aagcn  # noqa: F401  registers itself
 from skelab.models import ctrgcn as _ctrgcn  # noqa: F401  registers itself
 from skelab.models import msg3d as _msg3d  # noqa: F401  registers itself
+from skelab.models import shiftgcn as _shiftgcn  # noqa: F401  registers itself
+from skelab.models import stgcn as _stgcn  # noqa: F401  registers itself
+from skelab.models import stgcnpp as _stgcnpp  # noqa: F401  registers itself
 from skelab.models.activations import ACTIVATION_POLICIES, set_activation_policy
 from skelab.models.base import SkeletonModel
 from skelab.models.card import ModelCard, ModelOption, ReportedAccuracy
+from skelab.models.page import models_page
 from skelab.models.registry import (
     ModelSpec,
     create_model,
@@ -28,6 +33,7 @@ __all__ = [
     "import_weights",
     "list_models",
     "model_spec",
+    "models_page",
     "read_state_dict",
     "register_model",
     "set_activation_policy",

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -15,16 +16,20 @@ class AuthorsFormat:
 
     Attributes:
         names: ``(pattern, replacement)`` pairs, applied in order by ``re.sub`` to each key of ours;
-            the result is the authors' key. Our keys stand in the authors' order.
+            the result is the authors' key. Several of ours may have the same, if the authors
+            keep one tensor for what are copies here.
         build_arguments: From the authors' state dict, what the model was built with, as keyword
-            arguments of ``create_model`` with ``num_joints`` in place of ``layout``. Raises
-            KeyError where a key that it needs is missing.
+            arguments of ``create_model`` with ``num_joints`` in place of ``layout``. Where the
+            authors' code departs from their paper, it asks for the code's way. Raises KeyError
+            where a key that it needs is missing.
         as_authors: Reshapes one of our tensors, by our key, to the authors' shape.
+        rank: What the authors' keys are sorted by; keys of one rank keep our order.
     """
 
     names: tuple[tuple[str, Replacement], ...]
-    build_arguments: Callable[[Mapping[str, Tensor]], dict[str, int]]
+    build_arguments: Callable[[Mapping[str, Tensor]], dict[str, Any]]
     as_authors: Callable[[str, Tensor], Tensor] = lambda key, tensor: tensor
+    rank: Callable[[str], tuple[int, ...]] = lambda key: ()
 
     def key(self, ours: str) -> str:
         """The authors' name for our key."""
@@ -35,10 +40,11 @@ class AuthorsFormat:
     def state_dict(self, model: nn.Module) -> dict[str, Tensor]:
         """The model's weights under the authors' names, in their shapes and order; not copied."""
         own = model.state_dict()
-        return {self.key(name): self.as_authors(name, tensor) for name, tensor in own.items()}
+        theirs = {self.key(name): self.as_authors(name, tensor) for name, tensor in own.items()}
+        return {key: theirs[key] for key in sorted(theirs, key=self.rank)}
 
 
-# Names that CTR-GCN's and MS-G3D's code share; patterns see keys in which only these are left.
+# Names that the code of several families shares; patterns see keys in which only these are left.
 COMMON_NAMES: tuple[tuple[str, Replacement], ...] = (
     (r"^input_norm\.norm\.", "data_bn."),
     (r"^classifier\.", "fc."),

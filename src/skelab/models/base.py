@@ -18,6 +18,7 @@ class SkeletonModel(nn.Module):
         num_joints: V.
         max_bodies: M. An absent body is all zeros, and counts like any other.
         dropout: Probability of dropping a feature before the classifier, in training.
+        norm_per_body: Normalise each body of a clip by statistics of its own.
 
     Raises:
         ModelError: ``dropout`` lies outside [0, 1).
@@ -33,12 +34,13 @@ class SkeletonModel(nn.Module):
         num_joints: int,
         max_bodies: int,
         dropout: float = 0.0,
+        norm_per_body: bool = True,
     ) -> None:
         super().__init__()
         if not 0.0 <= dropout < 1.0:
             raise ModelError(f"dropout: expected a number in [0, 1), found {dropout!r}")
         self.max_bodies = max_bodies
-        self.input_norm = BodyNorm(in_channels, num_joints, max_bodies)
+        self.input_norm = BodyNorm(in_channels, num_joints, max_bodies, per_body=norm_per_body)
         self.backbone = backbone
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(num_features, num_classes)

@@ -54,9 +54,11 @@ class ModelCard:
         code: The authors' code as ``owner/repository@commit``, empty if there is none.
         code_licence: Licence of the authors' code.
         licence: Licence of the implementation here, and how it came about.
-        num_parameters: Trained numbers with 60 classes, NTU's 25 joints and the default options.
+        num_parameters: Numbers that the authors count as trained, with 60 classes, NTU's 25 joints
+            and the default options.
         reported: Accuracies that others printed.
         options: The keywords that the builder takes beyond the common ones.
+        frames_multiple_of: T must be a multiple of this.
     """
 
     name: str
@@ -69,3 +71,4 @@ class ModelCard:
     num_parameters: int | None = None
     reported: tuple[ReportedAccuracy, ...] = ()
     options: tuple[ModelOption, ...] = ()
+    frames_multiple_of: int = 1

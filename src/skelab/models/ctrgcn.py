@@ -11,6 +11,7 @@ from skelab.errors import ModelError
 from skelab.models.authors import COMMON_NAMES, AuthorsFormat
 from skelab.models.base import SkeletonModel
 from skelab.models.card import ModelCard, ModelOption, ReportedAccuracy
+from skelab.models.plan import TenBlocks
 from skelab.models.registry import register_model
 from skelab.nn import (
     Block,
@@ -23,8 +24,6 @@ from skelab.nn import (
 )
 from skelab.skeleton import Layout, spatial_partition
 
-# Output channels, in widths of the network, and temporal stride of its ten blocks.
-_PLAN = ((1, 1), (1, 1), (1, 1), (1, 1), (2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (4, 1))
 _NORM_SCALE_BEFORE_RESIDUAL = 1e-6  # a new block adds next to nothing to its residual
 
 
@@ -66,7 +65,7 @@ class CTRGCNBlock(Block):
         nn.init.constant_(self.spatial.norm.weight, _NORM_SCALE_BEFORE_RESIDUAL)
 
 
-class CTRGCNBackbone(nn.Sequential):
+class CTRGCNBackbone(TenBlocks):
     """Ten blocks on single bodies, B C T V to B F L V, with L = ceil(ceil(T / 2) / 2).
 
     F is ``4 * width``; the first block has no residual.
@@ -75,20 +74,18 @@ class CTRGCNBackbone(nn.Sequential):
     """
 
     def __init__(self, in_channels: int, *, width: int, topology: Float[Tensor, "K V V"]) -> None:
-        blocks = []
-        for index, (widths, stride) in enumerate(_PLAN):
-            blocks.append(
-                CTRGCNBlock(
-                    in_channels,
-                    widths * width,
-                    topology=topology,
-                    stride=stride,
-                    has_residual=index > 0,
-                )
+        def make_block(
+            in_channels: int, out_channels: int, stride: int, is_first: bool
+        ) -> CTRGCNBlock:
+            return CTRGCNBlock(
+                in_channels,
+                out_channels,
+                topology=topology,
+                stride=stride,
+                has_residual=not is_first,
             )
-            in_channels = widths * width
-        super().__init__(*blocks)
-        self.num_features = in_channels
+
+        super().__init__(in_channels, width=width, make_block=make_block)
 
 
 def _build_arguments(theirs: Mapping[str, Tensor]) -> dict[str, int]:

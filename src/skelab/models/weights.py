@@ -20,17 +20,23 @@ _SHOWN = 5  # keys of a kind that a message names
 
 
 def import_weights(
-    name: str, state_dict: Mapping[str, object], *, layout: str | Layout | None = None
+    name: str,
+    state_dict: Mapping[str, object],
+    *,
+    layout: str | Layout | None = None,
+    max_bodies: int | None = None,
 ) -> nn.Module:
     """A model of the family ``name`` with weights that the authors' code has trained.
 
-    Classes, joints, channels, bodies and widths are read off the shapes. Weights of another
-    floating type become float32; the random generator is left as it was.
+    Classes, joints, channels, bodies and widths are read off the shapes; where the authors' code
+    departs from their paper, the model does as the code. Weights of another floating type become
+    float32; the random generator is left as it was.
 
     Args:
         name: One of ``list_models()``.
         state_dict: By the authors' keys, with or without ``module.`` before each.
         layout: The joints' order; unless given, 25 joints are taken for ``ntu25``.
+        max_bodies: M; unless given, what the shapes say, or 2 where they do not depend on it.
 
     Raises:
         WeightsError: Keys are missing, unexpected or misshapen; or the layout does not fit.
@@ -43,6 +49,8 @@ def import_weights(
         try:
             arguments = authors.build_arguments(theirs)
             chosen = _layout(name, arguments.pop("num_joints"), layout)
+            if max_bodies is not None:
+                arguments["max_bodies"] = max_bodies
             model = create_model(name, layout=chosen, **arguments)
         except (KeyError, IndexError, ValueError, ZeroDivisionError, ModelError) as error:
             usual = authors.state_dict(create_model(name, num_classes=60))

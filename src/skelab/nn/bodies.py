@@ -9,13 +9,18 @@ from skelab.errors import ModelError
 class BodyNorm(nn.Module):
     """Batch norm of each coordinate of each joint of each body over time; bodies join the batch.
 
+    Without ``per_body`` all bodies share their scales and statistics.
+
     Source: arXiv:1801.07455 (``data_bn``); per body, as in arXiv:1805.07694 and its descendants.
     """
 
-    def __init__(self, in_channels: int, num_joints: int, max_bodies: int) -> None:
+    def __init__(
+        self, in_channels: int, num_joints: int, max_bodies: int, *, per_body: bool = True
+    ) -> None:
         super().__init__()
         self.clip_shape = (in_channels, num_joints, max_bodies)
-        self.norm = nn.BatchNorm1d(max_bodies * num_joints * in_channels)
+        bodies = max_bodies if per_body else 1
+        self.norm = nn.BatchNorm1d(bodies * num_joints * in_channels)
 
     def forward(self, x: Float[Tensor, "N C T V M"]) -> Float[Tensor, "B C T V"]:
         """The clips' bodies, normalised; B = N * M, body m of clip n in row n * M + m.
@@ -31,7 +36,8 @@ class BodyNorm(nn.Module):
                 f" joints, bodies), found {n} x {c} x {t} x {v} x {m}; make the model with the"
                 " layout, channels and bodies of the clips"
             )
-        series = x.permute(0, 4, 3, 1, 2).reshape(n, m * v * c, t)  # channel m*V*C + v*C + c
+        # channel m*V*C + v*C + c, or v*C + c where the bodies are rows
+        series = x.permute(0, 4, 3, 1, 2).reshape(-1, self.norm.num_features, t)
         normed: Tensor = self.norm(series)
         return normed.view(n, m, v, c, t).permute(0, 1, 3, 4, 2).reshape(n * m, c, t, v)
 

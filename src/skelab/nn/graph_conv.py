@@ -72,6 +72,72 @@ class ChannelTopologyUnit(nn.Module):
         return torch.relu(self.norm(mixed) + self.residual(x))
 
 
+class PartitionedGraphConv(nn.Module):
+    """Graph convolution with weights of its own for each of K subsets of a joint's neighbours.
+
+    C channels come in and D go out. The topology is an argument: what of it is fixed and what is
+    learned is the family's matter.
+
+    Source: arXiv:1801.07455.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, num_subsets: int) -> None:
+        super().__init__()
+        self.num_subsets = num_subsets
+        self.conv = nn.Conv2d(in_channels, num_subsets * out_channels, kernel_size=1)
+
+    def forward(
+        self, x: Float[Tensor, "N C T V"], topology: Float[Tensor, "K V V"]
+    ) -> Float[Tensor, "N D T V"]:
+        """To joint w goes, of each joint v, ``topology[k, v, w]`` of its k-th transform."""
+        parts = self.conv(x).unflatten(1, (self.num_subsets, -1))  # N K D T V
+        mixed: Tensor = torch.einsum("nkdtv,kvw->ndtw", parts, topology)
+        return mixed
+
+
+class AdaptiveGraphConv(nn.Module):
+    """Graph convolution whose topology is learned freely, plus how alike two joints of a clip are.
+
+    C channels come in and D go out; two joints are compared by D / 4 channels over all frames.
+
+    Source: arXiv:1912.06971; the measure of likeness, the tanh of a mean product, of
+    kennymckormick/pyskl@3f6795f.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, topology: Float[Tensor, "K V V"]
+    ) -> None:
+        super().__init__()
+        self.topology = nn.Parameter(topology.clone())
+        self.strength = nn.Parameter(torch.zeros(1))
+
+        def per_subset(channels: int) -> nn.ModuleList:
+            return nn.ModuleList(nn.Conv2d(in_channels, channels, kernel_size=1) for _ in topology)
+
+        self.value = per_subset(out_channels)
+        self.query = per_subset(out_channels // 4)
+        self.key = per_subset(out_channels // 4)
+
+    def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D T V"]:
+        """The sum over the subsets of a topology."""
+        subsets = zip(self.topology, self.value, self.query, self.key, strict=True)
+        return reduce(torch.add, (self._mix(x, *subset) for subset in subsets))
+
+    def _mix(
+        self,
+        x: Float[Tensor, "N C T V"],
+        topology: Float[Tensor, "V V"],
+        value: nn.Module,
+        query: nn.Module,
+        key: nn.Module,
+    ) -> Float[Tensor, "N D T V"]:
+        a, b = query(x).flatten(1, 2), key(x).flatten(1, 2)  # N R*T V
+        likeness = (a.transpose(1, 2) @ b / a.shape[1]).tanh()  # N V V
+        refined = topology + self.strength * likeness
+        mixed: Tensor = value((x.flatten(1, 2) @ refined).view_as(x))
+        return mixed
+
+
 class MultiScaleGraphConv(nn.Module):
     """Graph convolution over S neighbourhoods at once, inside windows of w frames.
 

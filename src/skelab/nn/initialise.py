@@ -21,9 +21,9 @@ def init_convs_by_fan_out(module: nn.Module) -> None:
 
 
 def init_norms_near_one(module: nn.Module, std: float = 0.02) -> None:
-    """Give each 2D batch norm in ``module`` scales normal around 1, and no shift."""
+    """Give each batch norm in ``module`` scales normal around 1, and no shift."""
     for layer in module.modules():
-        if isinstance(layer, nn.BatchNorm2d):
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
             nn.init.normal_(layer.weight, mean=1.0, std=std)
             nn.init.zeros_(layer.bias)
 

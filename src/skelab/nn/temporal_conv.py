@@ -41,14 +41,7 @@ class MultiBranchTemporalConv(nn.Module):
             _branch(
                 in_channels,
                 share,
-                dilated=nn.Conv2d(
-                    share,
-                    share,
-                    kernel_size=(kernel_size, 1),
-                    stride=(stride, 1),
-                    dilation=(dilation, 1),
-                    padding=((kernel_size - 1) * dilation // 2, 0),
-                ),
+                dilated=_dilated(share, kernel_size, dilation, stride),
             )
             for dilation in dilations
         ]
@@ -67,17 +60,123 @@ class MultiBranchTemporalConv(nn.Module):
         return torch.cat([branch(x) for branch in self.branches], dim=1)
 
 
-def _branch(in_channels: int, share: int, **over_time: nn.Module) -> nn.Sequential:
-    """A 1x1 to the branch's share of the channels, then what works over time; each normalised."""
-    ((role, layer),) = over_time.items()
-    return nn.Sequential(
-        OrderedDict(
+class PlainTemporalConv(nn.Sequential):
+    """One convolution over time, normalised; then, in training, dropout.
+
+    Args:
+        in_channels: C.
+        out_channels: D.
+        kernel_size: Frames under the convolution; odd, so that frames stay centred.
+        stride: Every ``stride``-th frame is kept: L = ceil(T / stride).
+        dropout: Probability of dropping a number, in training.
+
+    Source: arXiv:1801.07455.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        kernel_size: int = 9,
+        stride: int = 1,
+        dropout: float = 0.0,
+    ) -> None:
+        conv = nn.Conv2d(
+            in_channels,
+            out_channels,
+            kernel_size=(kernel_size, 1),
+            stride=(stride, 1),
+            padding=(kernel_size // 2, 0),
+        )
+        norm = nn.BatchNorm2d(out_channels)
+        super().__init__(OrderedDict(conv=conv, norm=norm, dropout=nn.Dropout(dropout)))
+
+
+class MergingTemporalConv(nn.Module):
+    """Temporal convolutions side by side, normalised together and merged by a 1x1 convolution.
+
+    One branch for each dilation (1x1, norm, ReLU, dilated convolution), one that takes the maximum
+    of three frames (1x1, norm, ReLU, pool), and one pointwise. Each has D // branches channels, the
+    first also what is left over. Their outputs are concatenated in this order, normalised,
+    rectified, merged, and normalised again.
+
+    Args:
+        in_channels: C.
+        out_channels: D, at least the number of branches, ``len(dilations) + 2``.
+        kernel_size: Frames under the dilated convolutions; odd, so that frames stay centred.
+        dilations: Distance in frames between two taps, one a branch.
+        stride: Every ``stride``-th frame is kept: L = ceil(T / stride).
+
+    Source: arXiv:2205.09443 (dilations 1 to 4, kernel 3).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        kernel_size: int,
+        dilations: Sequence[int],
+        stride: int = 1,
+    ) -> None:
+        super().__init__()
+        others = len(dilations) + 1
+        share = out_channels // (others + 1)
+        shares = [out_channels - others * share, *[share] * others]
+        dilated = [
+            _branch(
+                in_channels,
+                channels,
+                normed=False,
+                dilated=_dilated(channels, kernel_size, dilation, stride),
+            )
+            for channels, dilation in zip(shares, dilations, strict=False)
+        ]
+        pool = nn.MaxPool2d(kernel_size=(3, 1), stride=(stride, 1), padding=(1, 0))
+        self.branches = nn.ModuleList(
             [
-                ("reduce", nn.Conv2d(in_channels, share, kernel_size=1)),
-                ("reduce_norm", nn.BatchNorm2d(share)),
-                ("activation", nn.ReLU()),
-                (role, layer),
-                (f"{role}_norm", nn.BatchNorm2d(share)),
+                *dilated,
+                _branch(in_channels, share, normed=False, pool=pool),
+                nn.Conv2d(in_channels, share, kernel_size=1, stride=(stride, 1)),
             ]
         )
+        self.branch_norm = nn.BatchNorm2d(out_channels)
+        self.merge = nn.Conv2d(out_channels, out_channels, kernel_size=1)
+        self.norm = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D L V"]:
+        """Every channel from all branches."""
+        branches = torch.cat([branch(x) for branch in self.branches], dim=1)
+        merged: Tensor = self.norm(self.merge(torch.relu(self.branch_norm(branches))))
+        return merged
+
+
+def _dilated(channels: int, kernel_size: int, dilation: int, stride: int) -> nn.Conv2d:
+    return nn.Conv2d(
+        channels,
+        channels,
+        kernel_size=(kernel_size, 1),
+        stride=(stride, 1),
+        dilation=(dilation, 1),
+        padding=((kernel_size - 1) * dilation // 2, 0),
     )
+
+
+def _branch(
+    in_channels: int, share: int, *, normed: bool = True, **over_time: nn.Module
+) -> nn.Sequential:
+    """A 1x1 to the branch's share of the channels, then what works over time; each normalised.
+
+    Without ``normed`` what comes last is not.
+    """
+    ((role, layer),) = over_time.items()
+    layers: list[tuple[str, nn.Module]] = [
+        ("reduce", nn.Conv2d(in_channels, share, kernel_size=1)),
+        ("reduce_norm", nn.BatchNorm2d(share)),
+        ("activation", nn.ReLU()),
+        (role, layer),
+    ]
+    if normed:
+        layers.append((f"{role}_norm", nn.BatchNorm2d(share)))
+    return nn.Sequential(OrderedDict(layers))

@@ -1,17 +1,16 @@
 """Every family trains the same whether it keeps its activations or recomputes them."""
 
 import copy
-from typing import Any
 
 import pytest
 import torch
+from module_kit import SMALL
 from torch import Tensor, nn
 
 from skelab.errors import ModelError
 from skelab.models import create_model, list_models, set_activation_policy
 
 FAMILIES = [card.name for card in list_models()]
-SMALL: dict[str, dict[str, Any]] = {"ctrgcn": {"width": 8}, "msg3d": {"width": 6}}
 
 
 def saved_bytes(model: nn.Module, x: Tensor) -> int:
@@ -53,6 +52,8 @@ def test_two_steps_give_the_same_losses_gradients_and_buffers(name: str) -> None
     for (key, kept), recomputed in zip(
         keeping.named_parameters(), recomputing.parameters(), strict=True
     ):
+        if not kept.requires_grad:
+            continue
         assert kept.grad is not None
         assert recomputed.grad is not None
         assert torch.equal(kept.grad, recomputed.grad), key

@@ -38,20 +38,23 @@ def build_linear(
 LINEAR = ModelCard(name="linear", title="Linear", options=(ModelOption("depth", 1, "layers"),))
 
 
-def test_both_families_are_listed_by_name_with_where_they_come_from() -> None:
+FAMILIES = ["aagcn", "ctrgcn", "msg3d", "shiftgcn", "stgcn", "stgcn_official", "stgcnpp"]
+
+
+def test_the_families_are_listed_by_name_with_where_they_come_from() -> None:
     cards = list_models()
 
-    assert [card.name for card in cards][:2] == ["ctrgcn", "msg3d"]
+    assert [card.name for card in cards] == FAMILIES
     for card in cards:
         assert get_card(card.name) is card
-        assert card.arxiv
+        assert card.arxiv or card.name == "shiftgcn"  # which is in no archive
         assert "@" in card.code
         assert card.code_licence
         assert "clean-room" in card.licence
         assert all(0 < accuracy.top1 < 100 and accuracy.source for accuracy in card.reported)
 
 
-@pytest.mark.parametrize("name", ["ctrgcn", "msg3d"])
+@pytest.mark.parametrize("name", FAMILIES)
 def test_the_card_counts_the_parameters_rightly(name: str) -> None:
     model = create_model(name, num_classes=60)
 
@@ -116,7 +119,7 @@ def test_a_builder_that_does_not_take_the_common_keywords_is_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("ctr-gcn", {}, "unknown model 'ctr-gcn', did you mean 'ctrgcn'[?] Known: ctrgcn, msg3d"),
+        ("ctr-gcn", {}, "unknown model 'ctr-gcn', did you mean 'ctrgcn'[?] Known: aagcn, ctrgcn"),
         ("ctrgcn", {"widht": 8}, "unknown option of ctrgcn 'widht', did you mean 'width'[?]"),
         ("ctrgcn", {"width": 10}, "ctrgcn: width: expected a multiple of 4, found 10"),
         ("ctrgcn", {"width": "8"}, "ctrgcn: width: expected a whole number, found '8'"),
@@ -127,6 +130,15 @@ def test_a_builder_that_does_not_take_the_common_keywords_is_refused() -> None:
         ("ctrgcn", {"max_bodies": -1}, "max_bodies: expected a whole number from 1, found -1"),
         ("ctrgcn", {"in_channels": 0}, "in_channels: expected a whole number from 1, found 0"),
         ("msg3d", {"width": 64}, "msg3d: width: expected a multiple of 6, found 64"),
+        ("aagcn", {"width": 6}, "aagcn: width: expected a multiple of 4, found 6"),
+        ("shiftgcn", {"width": 0}, "shiftgcn: width: expected a whole number from 1, found 0"),
+        ("stgcn", {"width": 0}, "stgcn: width: expected a whole number from 1, found 0"),
+        ("stgcnpp", {"width": 5}, "stgcnpp: width: expected a whole number from 6, found 5"),
+        (
+            "stgcn_official",
+            {"temporal_dropout": 1.5},
+            r"stgcn_official: temporal_dropout: expected a number in \[0, 1\), found 1.5",
+        ),
         ("msg3d", {"num_scales": 0}, "msg3d: num_scales: expected a whole number from 1, found 0"),
         ("msg3d", {"num_window_scales": -2}, "num_window_scales: expected a whole number from 1"),
     ],
@@ -147,5 +159,5 @@ def test_an_unknown_layout_is_refused() -> None:
 def test_a_family_without_weights_of_authors_says_which_have_some() -> None:
     register_model(LINEAR)(build_linear)
 
-    with pytest.raises(ModelError, match=r"linear: weights .* they can for: ctrgcn, msg3d"):
+    with pytest.raises(ModelError, match=r"linear: weights .* they can for: aagcn, ctrgcn"):
         authors_format("linear")

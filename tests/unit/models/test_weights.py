@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from golden_kit import golden_weights
+from module_kit import SMALL
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -21,7 +22,7 @@ from skelab.models import (
     read_state_dict,
 )
 
-SMALL: dict[str, dict[str, object]] = {"ctrgcn": {"width": 8}, "msg3d": {"width": 6}}
+SHARED_NORM = ("stgcn", "stgcn_official", "stgcnpp")  # nothing in them depends on the bodies
 
 
 def small_weights(name: str = "ctrgcn", layout: str = "ntu25", **options: int) -> dict[str, Tensor]:
@@ -35,7 +36,8 @@ def small_weights(name: str = "ctrgcn", layout: str = "ntu25", **options: int) -
 def test_what_the_model_was_made_with_is_read_off_the_shapes(name: str, layout: str) -> None:
     weights = small_weights(name, layout, in_channels=2, max_bodies=3)
 
-    model = import_weights(name, weights, layout=layout)
+    bodies = 3 if name in SHARED_NORM else None
+    model = import_weights(name, weights, layout=layout, max_bodies=bodies)
 
     spec = model_spec(model)
     assert (spec.num_classes, spec.in_channels, spec.max_bodies) == (5, 2, 3)
@@ -43,6 +45,49 @@ def test_what_the_model_was_made_with_is_read_off_the_shapes(name: str, layout: 
     again = export_weights(model)
     assert list(again) == list(weights)
     assert all(torch.equal(again[key], tensor) for key, tensor in weights.items())
+
+
+@pytest.mark.parametrize("name", SHARED_NORM)
+def test_where_shapes_say_nothing_of_bodies_there_are_two(name: str) -> None:
+    model = import_weights(name, small_weights(name))
+
+    assert model_spec(model).max_bodies == 2
+
+
+def test_bodies_that_the_shapes_contradict_are_refused() -> None:
+    weights = small_weights()
+
+    with pytest.raises(
+        WeightsError, match=r"misshapen: data_bn.weight \(expected 225, found 150\)"
+    ):
+        import_weights("ctrgcn", weights, max_bodies=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("shiftgcn", "sign_gradients"),
+        ("stgcn", "near_sighted_partition"),
+        ("stgcn_official", "near_sighted_partition"),
+    ],
+)
+def test_imported_weights_go_on_as_in_the_authors_code(name: str, option: str) -> None:
+    new = create_model(name, num_classes=5, **SMALL[name])
+
+    imported = import_weights(name, export_weights(new))
+
+    assert model_spec(new).options[option] is False
+    assert model_spec(imported).options[option] is True
+
+
+def test_offsets_between_joints_that_would_move_something_are_refused() -> None:
+    weights = small_weights("shiftgcn")
+    weights["l3.tcn1.shift_in.xpos"][1] = 0.25
+
+    with pytest.raises(
+        WeightsError, match=r"Shift-GCN: l3.tcn1.shift_in.xpos: expected .* found 0.25"
+    ):
+        import_weights("shiftgcn", weights)
 
 
 def test_the_prefix_of_parallel_training_is_dropped() -> None:

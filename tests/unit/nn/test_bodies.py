@@ -22,6 +22,19 @@ def test_each_coordinate_of_each_joint_of_each_body_has_its_own_scale() -> None:
         torch.testing.assert_close(bodies[n * 2 + m, c, :, v], expected)
 
 
+def test_bodies_can_share_their_scales() -> None:
+    norm = randomised(BodyNorm(3, 4, 2, per_body=False))
+    x = torch.randn(2, 3, 5, 4, 2, dtype=torch.float64)
+
+    bodies = norm(x)
+
+    for n, m, v, c in torch.cartesian_prod(*[torch.arange(size) for size in (2, 2, 4, 3)]).tolist():
+        series = torch.zeros(1, 12, 5, dtype=torch.float64)
+        series[0, v * 3 + c] = x[n, c, :, v, m]
+        expected = normed(norm.norm, series)[0, v * 3 + c]
+        torch.testing.assert_close(bodies[n * 2 + m, c, :, v], expected)
+
+
 def test_clips_of_another_shape_are_refused_with_both_shapes() -> None:
     norm = BodyNorm(3, 25, 2)
 

@@ -6,7 +6,13 @@ import pytest
 import torch
 from module_kit import normed, randomised
 
-from skelab.nn import ChannelTopologyConv, ChannelTopologyUnit, MultiScaleGraphConv
+from skelab.nn import (
+    AdaptiveGraphConv,
+    ChannelTopologyConv,
+    ChannelTopologyUnit,
+    MultiScaleGraphConv,
+    PartitionedGraphConv,
+)
 
 HALF = torch.tensor(0.5, dtype=torch.float64)
 
@@ -92,3 +98,47 @@ def test_a_new_refinement_is_next_to_zero_and_the_adjacency_stays_out_of_the_sta
     assert 0 < float(conv.refinement.detach().abs().max()) <= 1e-6
     assert "adjacency" not in conv.state_dict()
     assert torch.equal(conv.adjacency, adjacency)
+
+
+def test_each_subset_of_neighbours_has_weights_of_its_own() -> None:
+    conv = randomised(PartitionedGraphConv(3, 2, num_subsets=3))
+    x = torch.randn(2, 3, 4, 5, dtype=torch.float64)
+    topology = torch.randn(3, 5, 5, dtype=torch.float64)  # not symmetric, so a transpose shows
+
+    weight, bias = conv.conv.weight[:, :, 0, 0].view(3, 2, 3), conv.conv.bias
+    assert bias is not None
+    expected = torch.zeros(2, 2, 4, 5, dtype=torch.float64)
+    for subset, out, source, to in product(range(3), range(2), range(5), range(5)):
+        sent = bias.view(3, 2)[subset, out] + sum(
+            weight[subset, out, channel] * x[:, channel, :, source] for channel in range(3)
+        )
+        expected[:, out, :, to] += topology[subset, source, to] * sent
+
+    torch.testing.assert_close(conv(x, topology), expected)
+
+
+def test_an_adaptive_topology_adds_how_alike_two_joints_of_the_clip_are() -> None:
+    conv = randomised(AdaptiveGraphConv(3, 8, topology=torch.zeros(2, 5, 5)))
+    x = torch.randn(2, 3, 4, 5, dtype=torch.float64)
+
+    expected = torch.zeros(2, 8, 4, 5, dtype=torch.float64)
+    for subset, clip in product(range(2), range(2)):
+        one = x[clip : clip + 1]
+        a, b = conv.query[subset](one)[0], conv.key[subset](one)[0]  # R T V
+        mixed = torch.zeros_like(one)
+        for source, to in product(range(5), range(5)):
+            alike = torch.tanh((a[:, :, source] * b[:, :, to]).sum() / (2 * 4))  # R is 8 / 4
+            weight = conv.topology[subset, source, to] + conv.strength[0] * alike
+            mixed[..., to] += weight * one[..., source]
+        expected[clip] += conv.value[subset](mixed)[0]
+
+    torch.testing.assert_close(conv(x), expected)
+
+
+def test_a_new_adaptive_topology_is_the_one_given() -> None:
+    topology = torch.randn(3, 5, 5)
+
+    conv = AdaptiveGraphConv(3, 8, topology=topology)
+
+    assert torch.equal(conv.topology, topology)
+    assert conv.strength.tolist() == [0.0]

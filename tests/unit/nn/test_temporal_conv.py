@@ -5,7 +5,7 @@ import torch
 from module_kit import normed, randomised
 from torch import Tensor, nn
 
-from skelab.nn import MultiBranchTemporalConv
+from skelab.nn import MergingTemporalConv, MultiBranchTemporalConv, PlainTemporalConv
 
 
 def pointwise(conv: nn.Module, x: Tensor) -> Tensor:
@@ -13,6 +13,21 @@ def pointwise(conv: nn.Module, x: Tensor) -> Tensor:
     assert isinstance(conv, nn.Conv2d)
     assert conv.bias is not None
     return torch.einsum("dc,nctv->ndtv", conv.weight[:, :, 0, 0], x) + conv.bias.view(-1, 1, 1)
+
+
+def over_time(conv: nn.Module, x: Tensor, *, dilation: int, stride: int) -> Tensor:
+    """A centred convolution over time with zeros around the clip, written as loops."""
+    assert isinstance(conv, nn.Conv2d)
+    assert conv.bias is not None
+    frames, taps = x.shape[2], conv.weight.shape[2]
+    steps = range(0, frames, stride)
+    mixed = conv.bias.view(1, -1, 1, 1).repeat(len(x), 1, len(steps), x.shape[3])
+    for step, centre in enumerate(steps):
+        for tap in range(taps):
+            frame = centre + (tap - taps // 2) * dilation
+            if 0 <= frame < frames:
+                mixed[:, :, step] += conv.weight[:, :, tap, 0] @ x[:, :, frame]
+    return mixed
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -38,14 +53,7 @@ def test_every_branch_equals_its_equation_and_they_follow_one_another(
             )
         )
         conv = branch.get_submodule("dilated")
-        assert isinstance(conv, nn.Conv2d)
-        assert conv.bias is not None
-        mixed = conv.bias.view(1, -1, 1, 1).repeat(2, 1, len(steps), 4)
-        for step, centre in enumerate(steps):
-            for tap in range(kernel_size):
-                frame = centre + (tap - kernel_size // 2) * dilation
-                if 0 <= frame < frames:
-                    mixed[:, :, step] += conv.weight[:, :, tap, 0] @ reduced[:, :, frame]
+        mixed = over_time(conv, reduced, dilation=dilation, stride=stride)
         outputs.append(normed(branch.get_submodule("dilated_norm"), mixed))
     pooling, plain = unit.branches[-2], unit.branches[-1]
     reduced = torch.relu(
@@ -57,3 +65,45 @@ def test_every_branch_equals_its_equation_and_they_follow_one_another(
     outputs.append(normed(plain.get_submodule("reduce_norm"), straight))
 
     torch.testing.assert_close(unit(x), torch.cat(outputs, dim=1))
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("width", [12, 15])
+def test_merging_branches_are_normalised_together_and_mixed(width: int, stride: int) -> None:
+    dilations, share, frames = (1, 2, 3, 4), width // 6, 7
+    unit = randomised(
+        MergingTemporalConv(3, width, kernel_size=3, dilations=dilations, stride=stride)
+    )
+    x = torch.randn(2, 3, frames, 4, dtype=torch.float64)
+
+    outputs = []
+    for branch, dilation in zip(unit.branches, dilations, strict=False):
+        norm, reduce = branch.get_submodule("reduce_norm"), branch.get_submodule("reduce")
+        reduced = torch.relu(normed(norm, pointwise(reduce, x)))
+        conv = branch.get_submodule("dilated")
+        outputs.append(over_time(conv, reduced, dilation=dilation, stride=stride))
+    pooling, plain = unit.branches[-2], unit.branches[-1]
+    norm, reduce = pooling.get_submodule("reduce_norm"), pooling.get_submodule("reduce")
+    reduced = torch.relu(normed(norm, pointwise(reduce, x)))
+    steps = range(0, frames, stride)
+    highest = [reduced[:, :, max(t - 1, 0) : t + 2].amax(dim=2) for t in steps]
+    outputs.append(torch.stack(highest, dim=2))
+    outputs.append(pointwise(plain, x)[:, :, ::stride])
+    together = torch.relu(normed(unit.branch_norm, torch.cat(outputs, dim=1)))
+    expected = normed(unit.norm, pointwise(unit.merge, together))
+
+    assert [output.shape[1] for output in outputs] == [width - 5 * share, *[share] * 5]
+    torch.testing.assert_close(unit(x), expected)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_plain_convolution_is_normalised_and_drops_numbers_in_training_only(stride: int) -> None:
+    unit = randomised(PlainTemporalConv(3, 4, kernel_size=5, stride=stride, dropout=0.999))
+    x = torch.randn(2, 3, 7, 4, dtype=torch.float64)
+
+    conv, norm = unit.get_submodule("conv"), unit.get_submodule("norm")
+    expected = normed(norm, over_time(conv, x, dilation=1, stride=stride))
+
+    torch.testing.assert_close(unit(x), expected)
+    torch.manual_seed(0)
+    assert int((unit.train()(x) != 0).sum()) < expected.numel() / 20

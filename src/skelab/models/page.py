@@ -1,0 +1,95 @@
+"""The reference page of the model families, made from their cards."""
+
+from collections.abc import Iterable, Sequence
+
+from skelab.models.card import ModelCard
+
+_HEAD = """\
+# Models
+
+What each family says of itself; `skelab models` prints the same, and this page is made by
+`skelab models --markdown`. The accuracies are those that others printed, as a rule of the best
+epoch on the test part: none of them was measured here. What was stands in
+[results](../results.md).
+
+Every family takes clips N C T V M of any layout, number of bodies and number of classes, through
+one door:
+
+```python
+from skelab.models import create_model, list_models
+
+for card in list_models():
+    model = create_model(card.name, num_classes=60, layout="ntu25", in_channels=3, max_bodies=2)
+    print(card.name, sum(parameter.numel() for parameter in model.parameters()))
+```
+
+Weights of the authors' code go in and out by `skelab import-weights` and `skelab export-weights`.
+A network of your own joins the list in twenty lines: see
+[Your own model](../how-to/your-own-model.md).
+"""
+
+
+def models_page(cards: Iterable[ModelCard]) -> str:
+    """The page, Markdown, of the families with these cards."""
+    cards = tuple(cards)
+    overview = _table(
+        ("model", "network", "parameters", "authors' code", "its licence"),
+        [
+            (
+                f"`{card.name}`",
+                card.title,
+                _count(card.num_parameters),
+                f"`{_short(card.code)}`" if card.code else "",
+                card.code_licence,
+            )
+            for card in cards
+        ],
+    )
+    return "\n".join([_HEAD, overview, *map(_section, cards)])
+
+
+def _section(card: ModelCard) -> str:
+    lines = [f"## {card.title}", "", _paper(card), ""]
+    if card.frames_multiple_of > 1:
+        lines += [f"The frames of a clip must be a multiple of {card.frames_multiple_of}.", ""]
+    if card.options:
+        rows = [
+            (f"`{option.name}`", f"`{_plain(option.default)}`", option.meaning)
+            for option in card.options
+        ]
+        lines.append(_table(("option", "default", "meaning"), rows))
+    if card.reported:
+        figures = [
+            (entry.dataset, entry.split, entry.streams, f"{entry.top1:.1f}", entry.source)
+            for entry in card.reported
+        ]
+        lines.append(_table(("data set", "split", "streams", "top-1 %", "printed by"), figures))
+    return "\n".join(lines)
+
+
+def _paper(card: ModelCard) -> str:
+    paper = f"{card.paper}." if card.paper else ""
+    link = f" [arXiv:{card.arxiv}](https://arxiv.org/abs/{card.arxiv})." if card.arxiv else ""
+    return f"`{card.name}`. {paper}{link} This code: {card.licence}."
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _short(code: str) -> str:
+    """``owner/repository@commit`` with the first seven digits of the commit."""
+    repository, at, commit = code.partition("@")
+    return f"{repository}{at}{commit[:7]}"
+
+
+def _count(number: int | None) -> str:
+    return "" if number is None else f"{number:,}"
+
+
+def _plain(value: object) -> str:
+    """A default as a recipe would write it."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
