@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from beartype import beartype
+from beartype import BeartypeConf, beartype
 from beartype.roar import BeartypeDecorHintPep673Exception
+
+_CHECK = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int will do for a float
 
 
 def check_types(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -14,6 +16,6 @@ def check_types(function: Callable[..., Any]) -> Callable[..., Any]:
     the hook hands over one function after the other.
     """
     try:
-        return beartype(function)
+        return _CHECK(function)
     except BeartypeDecorHintPep673Exception:
         return function

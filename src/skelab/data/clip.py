@@ -61,6 +61,8 @@ class SampleInfo:
         camera: Camera, or view.
         setup: Setup of the recording.
         replication: Take, repetition or episode.
+        parts: Parts of the file's own splits that the sample is in, say ``train`` or
+            ``xsub_val``.
     """
 
     name: str
@@ -69,6 +71,7 @@ class SampleInfo:
     camera: int | None = None
     setup: int | None = None
     replication: int | None = None
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,5 +111,5 @@ class Clip:
 
     def valid_frames(self) -> int:
         """How many frames have values that do not sum to zero, as the CTR-GCN feeder counts."""
-        per_frame = self.joints.transpose(1, 0, 2, 3).reshape(self.num_frames, -1)
-        return int(np.count_nonzero(per_frame.sum(axis=1) != 0))
+        per_frame = self.joints.swapaxes(0, 1).reshape(self.num_frames, -1)
+        return int(np.count_nonzero(np.add.reduce(per_frame, axis=1)))

@@ -1,0 +1,1 @@
+"""Readers, body selection, clip store, splits, streams, transforms and synthetic clips."""

@@ -1,0 +1,252 @@
+"""From a source to a clip store: several processes, constant memory, resumable at any moment.
+
+The items of a source are cut into parts of 128. Each part is one file in a folder beside the
+store, written atomically by whichever process had it; at the end the parts are joined. An ingest
+that was killed finds its finished parts and goes on with the rest.
+"""
+
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from skelab._version import __version__
+from skelab.atomic import atomic_write, write_error
+from skelab.data.anatomy import AnatomyReport, check_source, refuse_if_scrambled
+from skelab.data.clip import Clip
+from skelab.data.pipelines import choose_pipeline, get_pipeline
+from skelab.data.sources import HeldInMemory, Source, SourceItem
+from skelab.data.store import (
+    CLIPS_PER_PART,
+    Excluded,
+    LeaveOut,
+    StoreInfo,
+    inspect_part,
+    join_parts,
+    open_store,
+    write_part,
+)
+from skelab.errors import DataError, NoBodyError, OutputError, SourceError, StoreError
+
+_PLAN = "plan.json"
+
+Progress = Callable[[int, int], None]
+"""Called with the samples that are done, and with all samples."""
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What an ingest did.
+
+    Attributes:
+        path: The finished store.
+        info: Its description, with every sample that was left out and why.
+        num_clips: Clips in the store.
+        num_resumed: Samples that an earlier, interrupted ingest had already done.
+        anatomy: What the joints of some samples say of the layout; None where it was not asked.
+    """
+
+    path: Path
+    info: StoreInfo
+    num_clips: int
+    num_resumed: int
+    anatomy: AnatomyReport | None = None
+
+
+def ingest(
+    source: Source,
+    path: Path,
+    *,
+    pipeline: str | None = None,
+    ignore: Sequence[str] = (),
+    workers: int | None = None,
+    strict: bool = False,
+    anatomy_check: bool = True,
+    leave_out: LeaveOut | None = None,
+    on_progress: Progress | None = None,
+) -> IngestReport:
+    """Read every sample of a source, prepare it, and write the clip store.
+
+    A damaged sample never stops an ingest: it is left out and named, with its reason.
+
+    Args:
+        source: What :func:`skelab.data.sources.open_source` found.
+        path: The store to write; one that is there is replaced at the very end.
+        pipeline: Preprocessing, by name; None takes ``ctrgcn`` for poses in space and ``as-given``
+            for those in an image.
+        ignore: Names to leave out, say the authors' list of missing samples.
+        workers: Processes; None takes one per core for large sources. 1 stays in this process, as
+            does a source that is held in memory whole.
+        strict: Stop at the first damaged sample instead of leaving it out.
+        anatomy_check: Look at some samples first and refuse a source whose joints are scrambled;
+            an ingest that goes on where it was has done so already.
+        leave_out: Says which clips to leave out of the store, now that all are read.
+        on_progress: Called after each part.
+
+    Raises:
+        SourceError: The source has no sample, its joints are scrambled, or a worker died.
+        DataError: ``strict``, and a sample is damaged; or the pipeline does not fit the layout.
+        OutputError: The disk is full or the folder cannot be written.
+    """
+    path = Path(path)
+    pipeline = choose_pipeline(pipeline, source.layout).name
+    ignored = set(ignore)
+    items = [item for item in source.items() if item.info.name not in ignored]
+    left_out = [Excluded(name, "not a sample", why) for name, why in source.rejected]
+    left_out += [
+        Excluded(item.info.name, "ignored", f"{item.info.name}: stands in the list to ignore")
+        for item in source.items()
+        if item.info.name in ignored
+    ]
+    if not items:
+        raise SourceError(f"{source.path}: no sample to ingest; {len(left_out)} were left out")
+
+    info = StoreInfo(
+        layout=source.layout,
+        pipeline=pipeline,
+        classes=source.classes,
+        dataset=source.kind,
+        units=source.units,
+        synthetic=source.synthetic,
+        source_digest=source.digest(),
+        excluded=tuple(left_out),
+        versions={"skelab": __version__, "numpy": np.__version__, "pyarrow": pa.__version__},
+    )
+    chunks = [items[i : i + CLIPS_PER_PART] for i in range(0, len(items), CLIPS_PER_PART)]
+    folder = _open_workshop(path, info, chunks)
+    parts = [folder / f"{number:06d}.arrow" for number in range(len(chunks))]
+    waiting = [number for number, part in enumerate(parts) if not _is_finished(part, strict)]
+    num_resumed = len(items) - sum(len(chunks[number]) for number in waiting)
+
+    anatomy = None
+    if anatomy_check and not num_resumed:
+        anatomy = _look_first(source, items, folder)
+    done = num_resumed
+    work = partial(_make_part, source, pipeline, strict)
+    jobs = [(parts[number], chunks[number]) for number in waiting]
+    try:
+        alone = isinstance(source, HeldInMemory)
+        for num_done in _carry_out(work, jobs, 1 if alone else workers):
+            done += num_done
+            if on_progress:
+                on_progress(done, len(items))
+    except BrokenProcessPool:
+        raise SourceError(
+            f"{source.path}: a worker process died, perhaps for lack of memory; the same command"
+            " goes on where it was, with --workers 1 in one process"
+        ) from None
+    finished = join_parts(path, parts, info, leave_out)
+    num_clips = len(open_store(path))
+    shutil.rmtree(folder)
+    return IngestReport(path, finished, num_clips, num_resumed, anatomy)
+
+
+def _look_first(source: Source, items: Sequence[SourceItem], folder: Path) -> AnatomyReport:
+    """What some samples look like; where they are scrambled, nothing is left behind."""
+    try:
+        return refuse_if_scrambled(check_source(source, items), source.path)
+    except SourceError:
+        shutil.rmtree(folder)
+        raise
+
+
+def _open_workshop(path: Path, info: StoreInfo, chunks: Sequence[Sequence[SourceItem]]) -> Path:
+    """The folder of the parts; what another source or setting left there is thrown away."""
+    folder = path.with_name(path.name + ".parts")
+    plan = json.dumps(
+        {
+            "source": info.source_digest,
+            "pipeline": info.pipeline,
+            "layout": asdict(info.layout),
+            "versions": dict(info.versions),
+            "names": [[item.info.name for item in chunk] for chunk in chunks],
+        }
+    )
+    written = folder / _PLAN
+    try:
+        if folder.is_dir() and not (written.is_file() and written.read_bytes() == plan.encode()):
+            _check_ours(folder)
+            shutil.rmtree(folder)
+        if not written.exists():
+            with atomic_write(written) as temporary:
+                temporary.write_text(plan)
+    except OSError as error:
+        raise write_error(folder, error) from error
+    return folder
+
+
+def _check_ours(folder: Path) -> None:
+    """Make sure that nothing but what an ingest left there is thrown away."""
+    for entry in sorted(folder.iterdir()):
+        if entry.name != _PLAN and entry.suffix not in (".arrow", ".part"):
+            raise OutputError(
+                f"{folder}: expected what an earlier ingest left, found {entry.name};"
+                " move it away, or choose another place for the store"
+            )
+
+
+def _is_finished(part: Path, strict: bool) -> bool:
+    """Whether a part is there and sound; a strict ingest takes no part that left out a clip."""
+    try:
+        _, excluded = inspect_part(part)
+    except StoreError:
+        return False
+    return not (strict and any(sample.cause == "damaged" for sample in excluded))
+
+
+def _carry_out(
+    work: Callable[[Path, Sequence[SourceItem]], int],
+    jobs: Sequence[tuple[Path, Sequence[SourceItem]]],
+    workers: int | None,
+) -> Iterator[int]:
+    """Do all jobs, here or in processes; yields the samples of each as it is finished."""
+    workers = min(workers or os.cpu_count() or 1, len(jobs))
+    if workers <= 1:
+        for part, items in jobs:
+            yield work(part, items)
+        return
+    context = multiprocessing.get_context("spawn")  # forking after threads have started can hang
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        futures = [pool.submit(work, part, items) for part, items in jobs]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _make_part(
+    source: Source, pipeline: str, strict: bool, path: Path, items: Sequence[SourceItem]
+) -> int:
+    """Read, prepare and write some samples; returns how many. Runs in a worker process."""
+    prepare = get_pipeline(pipeline).prepare
+    clips: list[Clip] = []
+    excluded: list[Excluded] = []
+    for item in items:
+        try:
+            prepared = prepare(source.read(item), source.layout)
+            clips.append(Clip(item.info, prepared.joints, prepared.frame_numbers))
+        except NoBodyError as error:
+            excluded.append(Excluded(item.info.name, "no body", _located(item, error)))
+        except DataError as error:
+            if strict:
+                raise type(error)(_located(item, error)) from error
+            excluded.append(Excluded(item.info.name, "damaged", _located(item, error)))
+    write_part(path, clips, source.layout, excluded)
+    return len(items)
+
+
+def _located(item: SourceItem, error: DataError) -> str:
+    """What went wrong, and with which sample: a pipeline does not know whose recording it has."""
+    said = str(error)
+    return said if item.location in said else f"{item.location}: {said}"

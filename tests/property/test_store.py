@@ -1,0 +1,144 @@
+"""What holds for the clip store whatever is put in, and whatever happens to its file."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from jaxtyping import Float32
+from numpy import ndarray
+from tiny_clips import SBU15, tiny_clip, tiny_info
+
+from skelab.data.clip import Clip, SampleInfo
+from skelab.data.store import ClipStore, join_parts, open_store, write_part, write_store
+from skelab.errors import StoreError
+
+ANY_FLOAT = st.floats(width=32, allow_nan=True, allow_infinity=True)
+NUMBER = st.none() | st.integers(0, 2**31 - 1)
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """One folder for all examples of a test."""
+    with TemporaryDirectory() as name:
+        yield Path(name)
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path) -> bytes:
+    """The bytes of a sound store of three clips."""
+    clips = [tiny_clip(row, label=row % 2) for row in range(3)]
+    write_store(folder / "whole.arrow", clips, tiny_info())
+    return (folder / "whole.arrow").read_bytes()
+
+
+@st.composite
+def clip_lists(draw: st.DrawFn) -> list[Clip]:
+    """One to six clips of any length, any values, NaN and infinities among them."""
+    names = draw(st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=6, unique=True))
+    clips = []
+    for name in names:
+        bodies, frames = draw(st.integers(1, 3)), draw(st.integers(1, 5))
+        shape = (bodies, frames, 15, 3)
+        joints: Float32[ndarray, "M T V C"] = draw(arrays(np.float32, shape, elements=ANY_FLOAT))
+        numbers = draw(arrays(np.int32, frames))
+        label, subject, camera, setup, replication = (draw(NUMBER) for _ in range(5))
+        info = SampleInfo(name, label, subject, camera, setup, replication)
+        clips.append(Clip(info, joints, numbers))
+    return clips
+
+
+def same(found: Clip, expected: Clip) -> bool:
+    return (
+        found.info == expected.info
+        and found.joints.shape == expected.joints.shape
+        and found.joints.tobytes() == expected.joints.tobytes()
+        and found.frame_numbers.tobytes() == expected.frame_numbers.tobytes()
+    )
+
+
+@given(clip_lists())
+@settings(max_examples=25)
+def test_clips_come_back_bit_for_bit(folder: Path, clips: list[Clip]) -> None:
+    path = folder / "drawn.arrow"
+
+    write_store(path, clips, tiny_info())
+
+    store = open_store(path)
+    assert len(store) == len(clips)
+    assert all(same(found, clip) for found, clip in zip(store.clips(), clips, strict=True))
+
+
+@given(st.lists(st.integers(0, 7), max_size=3))
+@settings(max_examples=12)
+def test_the_digest_is_the_same_wherever_the_clips_are_parted(
+    folder: Path, cuts: list[int]
+) -> None:
+    clips = [tiny_clip(row, label=row % 3) for row in range(7)]
+    expected = write_store(folder / "together.arrow", clips, tiny_info()).digest
+    edges = [0, *sorted(cuts), 7]
+
+    parts = []
+    for number, (start, end) in enumerate(pairwise(edges)):
+        parts.append(folder / f"{number}.part")
+        write_part(parts[-1], clips[start:end], SBU15)
+    info = join_parts(folder / "joined.arrow", parts, tiny_info())
+
+    assert info.digest == expected
+
+
+def attempt(path: Path, content: bytes) -> ClipStore | str:
+    """Open and read all of a file; what it was refused with, if it was."""
+    path.write_bytes(content)
+    try:
+        store = open_store(path)
+        list(store.clips())
+    except StoreError as error:
+        return str(error)
+    return store
+
+
+def test_a_store_that_ends_early_is_refused_wherever_it_ends(folder: Path, whole: bytes) -> None:
+    path = folder / "cut.arrow"
+    lengths = [*range(0, len(whole), 23), *range(len(whole) - 40, len(whole))]
+
+    outcomes = [attempt(path, whole[:length]) for length in lengths]
+
+    for outcome in outcomes:
+        assert isinstance(outcome, str)
+        assert "expected a finished clip store, found another or half-written file" in outcome
+
+
+@given(st.data())
+@settings(max_examples=150)
+def test_one_damaged_byte_is_refused_or_touches_nothing_but_joints(
+    folder: Path, whole: bytes, data: st.DataObject
+) -> None:
+    sound = open_store(folder / "whole.arrow")
+    place = data.draw(st.integers(0, len(whole) - 1))
+    damaged = bytearray(whole)
+    damaged[place] ^= data.draw(st.integers(1, 255))
+
+    outcome = attempt(folder / "damaged.arrow", bytes(damaged))
+
+    if isinstance(outcome, str):
+        assert "\n" not in outcome
+        assert str(folder / "damaged.arrow") in outcome
+    else:
+        assert outcome.info == sound.info
+        assert outcome.frames.tolist() == sound.frames.tolist()
+        for found, clip in zip(outcome.clips(), sound.clips(), strict=True):
+            assert found.info == clip.info
+
+
+@given(st.binary(max_size=300))
+def test_any_other_content_is_refused(folder: Path, content: bytes) -> None:
+    outcome = attempt(folder / "other.arrow", content)
+
+    assert isinstance(outcome, str)
+    assert "expected a finished clip store, found another or half-written file" in outcome

@@ -1,0 +1,121 @@
+"""Reading rows and laying clips side by side."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_clips import SBU15, tiny_clip, tiny_store
+from torch.utils.data import DataLoader
+
+from skelab.data.clip import Clip, SampleInfo
+from skelab.data.dataset import ClipDataset, ClipSource, pad_clips
+
+
+def clip_of(joints: np.ndarray, label: int | None = 0) -> Clip:
+    frames = np.arange(joints.shape[1], dtype=np.int32)
+    return Clip(SampleInfo("made up", label), joints.astype(np.float32), frames)
+
+
+def test_a_store_is_a_source_of_clips(tmp_path: Path) -> None:
+    store = tiny_store(tmp_path / "clips.arrow", clips=3)
+
+    assert isinstance(store, ClipSource)
+
+
+def test_an_item_is_the_row_in_the_source_and_its_clip(tmp_path: Path) -> None:
+    store = tiny_store(tmp_path / "clips.arrow", clips=6)
+    dataset = ClipDataset(store, [5, 2])
+
+    items = [dataset[0], dataset[1]]
+
+    assert len(dataset) == 2
+    assert [row for row, _ in items] == [5, 2]
+    assert [clip.info.name for _, clip in items] == ["clip005", "clip002"]
+
+
+def test_frames_and_bodies_that_are_not_there_are_zeros() -> None:
+    short, long = tiny_clip(0), tiny_clip(1)
+    assert short.num_bodies == 1
+    assert short.num_frames != long.num_frames
+
+    padded = pad_clips([(7, short), (9, long)], max_bodies=2)
+
+    expected = np.zeros((2, max(short.num_frames, long.num_frames), 2, 15, 3), np.float32)
+    for slot, clip in zip(expected, (short, long), strict=True):
+        for m in range(clip.num_bodies):
+            for t in range(clip.num_frames):
+                slot[t, m] = clip.joints[m, t]
+    np.testing.assert_array_equal(padded.joints.numpy(), expected)
+    assert padded.rows == (7, 9)
+    assert padded.valid == (short.num_frames, long.num_frames)
+
+
+def test_only_the_first_bodies_are_taken() -> None:
+    clip = clip_of(np.random.default_rng(0).normal(size=(3, 4, 15, 3)))
+
+    padded = pad_clips([(0, clip)], max_bodies=1)
+
+    assert padded.joints.shape == (1, 4, 1, 15, 3)
+    np.testing.assert_array_equal(padded.joints[0, :, 0].numpy(), clip.joints[0])
+
+
+def test_frames_whose_values_sum_to_zero_do_not_count_as_valid() -> None:
+    joints = np.ones((1, 6, 15, 3))
+    joints[0, [2, 5]] = 0
+    joints[0, 3, 0, 0], joints[0, 3, 1:], joints[0, 3, 0, 1:] = 0, 0, 0
+
+    padded = pad_clips([(0, clip_of(joints))], max_bodies=2)
+
+    assert padded.valid == (3,)
+
+
+def test_a_clip_of_zeros_keeps_its_length() -> None:
+    padded = pad_clips([(0, clip_of(np.zeros((1, 6, 15, 3))))], max_bodies=2)
+
+    assert padded.valid == (6,)
+
+
+def test_an_unknown_label_is_minus_one() -> None:
+    padded = pad_clips([(0, tiny_clip(0, label=None)), (1, tiny_clip(1, label=2))], max_bodies=2)
+
+    assert padded.labels.tolist() == [-1, 2]
+    assert padded.labels.dtype is torch.int64
+
+
+def test_moving_to_a_device_keeps_everything() -> None:
+    padded = pad_clips([(3, tiny_clip(0))], max_bodies=2)
+
+    moved = padded.to(torch.device("cpu"))
+
+    assert torch.equal(moved.joints, padded.joints)
+    assert (moved.valid, moved.rows) == (padded.valid, padded.rows)
+
+
+def test_stored_clips_are_not_changed_by_padding(tmp_path: Path) -> None:
+    store = tiny_store(tmp_path / "clips.arrow", clips=2)
+    padded = pad_clips([(0, store.clip(0))], max_bodies=2)
+    before = store.clip(0).joints.copy()
+
+    padded.joints.zero_()
+
+    np.testing.assert_array_equal(store.clip(0).joints, before)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_loader_reads_the_same_with_and_without_a_process_of_its_own(
+    tmp_path: Path, workers: int
+) -> None:
+    store = tiny_store(tmp_path / "clips.arrow", clips=4)
+
+    loader: DataLoader[tuple[int, Clip]] = DataLoader(
+        ClipDataset(store, [3, 1, 0]),
+        batch_size=2,
+        collate_fn=lambda items: pad_clips(items, max_bodies=2),
+        num_workers=workers,
+    )
+    batches = list(loader)
+
+    assert [batch.rows for batch in batches] == [(3, 1), (0,)]
+    np.testing.assert_array_equal(batches[1].joints[0, :, 0].numpy(), store.clip(0).joints[0])
+    assert batches[0].joints.shape[3] == SBU15.num_joints

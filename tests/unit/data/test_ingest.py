@@ -1,0 +1,329 @@
+"""From a source to a store: whole, in any number of processes, and after any kill."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from listed_source import ListedSource
+
+from skelab.data import ingest as ingest_module
+from skelab.data.ignore_list import read_ignore_list
+from skelab.data.ingest import IngestReport, ingest
+from skelab.data.pipelines import get_pipeline
+from skelab.data.store import Excluded, open_store, write_part
+from skelab.errors import DataError, OutputError, SourceError
+from skelab.skeleton import get_layout
+
+TESTS = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def parts_of_four(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut sources into parts of four, so that small ones have several."""
+    monkeypatch.setattr(ingest_module, "CLIPS_PER_PART", 4)
+
+
+@pytest.fixture(autouse=True)
+def nobody_looks_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do without the anatomy check: these recordings count who reads them, and are no bodies."""
+    monkeypatch.setattr(ingest_module, "_look_first", lambda *_: None)
+
+
+def run(folder: Path, size: int = 10, *, name: str = "clips", **options: Any) -> IngestReport:
+    """Ingest in this process; what the source takes goes to the source."""
+    about_ingest = {"pipeline", "ignore", "workers", "strict", "on_progress"}
+    chosen = {key: options.pop(key) for key in list(options) if key in about_ingest}
+    source = ListedSource(folder, size, **options)
+    return ingest(source, folder / f"{name}.arrow", **{"workers": 1, **chosen})
+
+
+def interrupted(folder: Path, size: int = 10, *, reads: int, **options: Any) -> None:
+    """An ingest whose disk fills up after some readings; parts of it are left."""
+    parts = reads // 4
+    written = 0
+
+    def full_after(*arguments: Any) -> None:
+        nonlocal written
+        written += 1
+        if written > parts:
+            raise OutputError("the disk is full")
+        write_part(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ingest_module, "write_part", full_after)
+        with pytest.raises(OutputError):
+            run(folder, size, **options)
+
+
+def test_every_sample_is_prepared_and_stored_in_the_order_of_the_source(tmp_path: Path) -> None:
+    source = ListedSource(tmp_path, 10)
+    prepare = get_pipeline("ctrgcn").prepare
+
+    report = ingest(source, tmp_path / "clips.arrow", workers=1)
+
+    store = open_store(report.path)
+    assert (report.num_clips, report.num_resumed) == (10, 0)
+    assert store.index.names == tuple(source.names)
+    for clip, item in zip(store.clips(), source.items(), strict=True):
+        expected = prepare(source.read(item), source.layout)
+        assert clip.info == item.info
+        np.testing.assert_array_equal(clip.joints, expected.joints)
+        np.testing.assert_array_equal(clip.frame_numbers, expected.frame_numbers)
+
+
+def test_the_store_says_where_its_clips_come_from(tmp_path: Path) -> None:
+    source = ListedSource(tmp_path, 5, layout=get_layout("utd20"))
+
+    info = ingest(source, tmp_path / "clips.arrow", pipeline="msg3d", workers=1).info
+
+    assert info == open_store(tmp_path / "clips.arrow").info
+    assert (info.pipeline, info.dataset, info.units) == ("msg3d", "listed", "metres")
+    assert (info.layout, info.classes, info.synthetic) == (source.layout, source.classes, True)
+    assert info.source_digest == source.digest()
+    assert set(info.versions) == {"skelab", "numpy", "pyarrow"}
+
+
+def test_nothing_but_the_store_is_left(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    source = ListedSource(tmp_path, 9)
+
+    ingest(source, out / "clips.arrow", workers=1)
+
+    assert [entry.name for entry in out.iterdir()] == ["clips.arrow"]
+
+
+def test_progress_counts_samples_up_to_all_of_them(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+
+    run(tmp_path, 10, on_progress=lambda done, total: seen.append((done, total)))
+
+    assert seen == [(4, 10), (8, 10), (10, 10)]
+
+
+def test_two_processes_write_the_same_bytes_as_one(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"damaged": frozenset({"clip003"}), "empty": frozenset({"clip012"})}
+
+    one = run(tmp_path, 14, name="one", workers=1, **options)
+    two = run(tmp_path, 14, name="two", workers=2, **options)
+
+    assert one.path.read_bytes() == two.path.read_bytes()
+
+
+def test_a_damaged_sample_among_many_is_left_out_named_and_counted(tmp_path: Path) -> None:
+    report = run(tmp_path, 10, damaged=frozenset({"clip006"}))
+
+    store = open_store(report.path)
+    (lost,) = store.info.excluded
+    assert report.num_clips == len(store) == 9
+    assert "clip006" not in store.index.names
+    assert (lost.name, lost.cause) == ("clip006", "damaged")
+    assert lost.reason == f"{tmp_path}/clip006.txt, line 3: expected a pose, found the end"
+
+
+def test_a_recording_of_nobody_is_left_out_and_named(tmp_path: Path) -> None:
+    report = run(tmp_path, 6, empty=frozenset({"clip001", "clip005"}))
+
+    assert report.num_clips == 4
+    assert [(lost.name, lost.cause) for lost in report.info.excluded] == [
+        ("clip001", "no body"),
+        ("clip005", "no body"),
+    ]
+    assert all(f"{lost.name}.txt: expected a body" in lost.reason for lost in report.info.excluded)
+
+
+def test_a_strict_ingest_stops_at_the_first_damaged_sample(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"clip006\.txt, line 3: expected a pose, found the end"):
+        run(tmp_path, 10, damaged=frozenset({"clip006"}), strict=True)
+
+    assert not (tmp_path / "clips.arrow").exists()
+
+
+def test_a_strict_ingest_still_leaves_out_recordings_of_nobody(tmp_path: Path) -> None:
+    report = run(tmp_path, 6, empty=frozenset({"clip001"}), strict=True)
+
+    assert report.num_clips == 5
+
+
+def test_a_strict_ingest_does_not_take_over_parts_that_left_out_a_damaged_sample(
+    tmp_path: Path,
+) -> None:
+    damaged = frozenset({"clip001"})
+    interrupted(tmp_path, 10, reads=8, damaged=damaged)
+
+    with pytest.raises(DataError, match=r"clip001\.txt, line 3"):
+        run(tmp_path, 10, damaged=damaged, strict=True)
+
+
+def test_names_to_ignore_are_not_read_and_are_told_from_the_damaged(tmp_path: Path) -> None:
+    listed = tmp_path / "missing.txt"
+    listed.write_text("These are missing, say the makers.\n\nclip002\nclip004.skeleton\nclip999\n")
+
+    report = run(tmp_path, 6, ignore=read_ignore_list(listed), rejected=(("notes.txt", "no name"),))
+
+    assert open_store(report.path).index.names == ("clip000", "clip001", "clip003", "clip005")
+    assert report.info.excluded == (
+        Excluded("notes.txt", "not a sample", "no name"),
+        Excluded("clip002", "ignored", "clip002: stands in the list to ignore"),
+        Excluded("clip004", "ignored", "clip004: stands in the list to ignore"),
+    )
+    assert not {"clip002", "clip004"} & set(ListedSource(tmp_path, 6).reads())
+
+
+def test_a_source_of_which_nothing_is_left_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no sample to ingest; 3 were left out"):
+        run(tmp_path, 3, ignore=["clip000", "clip001", "clip002"])
+    with pytest.raises(SourceError, match="no sample to ingest; 1 were left out"):
+        run(tmp_path, 0, rejected=(("notes.txt", "no name"),))
+
+
+def test_a_source_whose_samples_are_all_damaged_gives_no_store(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no clip is left to store; all 2 samples were left out"):
+        run(tmp_path, 2, damaged=frozenset({"clip000", "clip001"}))
+
+    assert not (tmp_path / "clips.arrow").exists()
+
+
+def test_an_unknown_pipeline_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="unknown pipeline 'ctrgnc', did you mean 'ctrgcn'"):
+        run(tmp_path, 3, pipeline="ctrgnc")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_ingest_killed_half_way_goes_on_without_reading_again_what_is_done(
+    tmp_path: Path,
+) -> None:
+    source, size = ListedSource(tmp_path, 40), 40
+    script = str(TESTS / "listed_source.py")
+    killed = tmp_path / "killed.arrow"
+    process = subprocess.Popen([sys.executable, script, str(tmp_path), str(killed), str(size)])
+    deadline = time.monotonic() + 60
+    while len(source.reads()) < 11 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    before = source.reads()
+    done = set(before[: len(before) // 4 * 4 - 4])
+
+    report = run(tmp_path, size, name="killed")
+
+    again = set(source.reads()[len(before) :])
+    whole = run(tmp_path, size, name="whole")
+    assert len(done) >= 4
+    assert not done & again
+    assert report.num_resumed >= len(done)
+    assert report.path.read_bytes() == whole.path.read_bytes()
+    assert not (tmp_path / "killed.arrow.parts").exists()
+
+
+def test_an_ingest_that_ran_out_of_disk_goes_on_once_there_is_room(tmp_path: Path) -> None:
+    seen: list[int] = []
+    interrupted(tmp_path, 10, reads=8, damaged=frozenset({"clip001"}))
+    before = len(ListedSource(tmp_path, 10).reads())
+
+    report = run(
+        tmp_path, 10, damaged=frozenset({"clip001"}), on_progress=lambda done, _: seen.append(done)
+    )
+
+    assert ListedSource(tmp_path, 10).reads()[before:] == ["clip008", "clip009"]
+    assert (report.num_clips, report.num_resumed, seen) == (9, 8, [10])
+    assert [lost.name for lost in report.info.excluded] == ["clip001"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"version": 1}, {"pipeline": "msg3d"}, {"ignore": ["clip009"]}, {"size": 9}],
+    ids=["files", "pipeline", "ignored", "number"],
+)
+def test_parts_of_another_source_or_setting_are_thrown_away(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    usual: dict[str, Any] = {"size": 10, "layout": get_layout("utd20")}
+    interrupted(tmp_path, reads=8, **usual)
+    before = len(ListedSource(tmp_path, 10).reads())
+
+    report = run(tmp_path, **{**usual, **change})
+
+    assert report.num_resumed == 0
+    assert ListedSource(tmp_path, 10).reads()[before] == "clip000"
+
+
+def test_a_damaged_part_is_made_again(tmp_path: Path) -> None:
+    interrupted(tmp_path, 10, reads=8)
+    part = tmp_path / "clips.arrow.parts" / "000000.arrow"
+    part.write_bytes(part.read_bytes()[:-9])
+
+    report = run(tmp_path, 10)
+
+    assert (report.num_clips, report.num_resumed) == (10, 4)
+
+
+@pytest.mark.parametrize("plan", [b"{}", b"\xff\xfe", None])
+def test_parts_without_their_plan_are_thrown_away(tmp_path: Path, plan: bytes | None) -> None:
+    interrupted(tmp_path, 10, reads=8)
+    written = tmp_path / "clips.arrow.parts" / "plan.json"
+    if plan is None:
+        written.unlink()
+    else:
+        written.write_bytes(plan)
+
+    report = run(tmp_path, 10)
+
+    assert (report.num_clips, report.num_resumed) == (10, 0)
+
+
+def test_a_folder_of_somebody_else_beside_the_store_is_not_thrown_away(tmp_path: Path) -> None:
+    precious = tmp_path / "clips.arrow.parts" / "thesis.tex"
+    precious.parent.mkdir()
+    precious.write_text("three years of work")
+
+    with pytest.raises(OutputError, match="earlier ingest left, found thesis"):
+        run(tmp_path, 5)
+
+    assert precious.read_text() == "three years of work"
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "clips.arrow.parts").write_text("a file")
+
+    with pytest.raises(OutputError, match=r"clips\.arrow\.parts.*: cannot be written: "):
+        run(tmp_path, 5)
+
+
+def test_a_full_disk_leaves_the_old_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = run(tmp_path, 5).path.read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="the disk is full"):
+        run(tmp_path, 10)
+
+    assert (tmp_path / "clips.arrow").read_bytes() == before
+
+
+def test_a_worker_that_dies_ends_the_ingest_with_its_reason_and_keeps_what_is_done(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(SourceError, match=r"a worker process died.*--workers 1") as caught:
+        run(tmp_path, 12, workers=2, deadly=frozenset({"clip011"}), delay=0.01)
+
+    report = run(tmp_path, 12)
+    assert "\n" not in str(caught.value)
+    assert report.num_clips == 12
+
+
+def test_another_layout_is_part_of_the_plan(tmp_path: Path) -> None:
+    interrupted(tmp_path, 8, reads=4, layout=get_layout("utd20"))
+
+    report = run(tmp_path, 8)
+
+    assert report.num_resumed == 0
