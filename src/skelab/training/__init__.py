@@ -1,0 +1,1 @@
+"""One loop, optimiser, schedule, precision, checkpoint, history."""

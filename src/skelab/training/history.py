@@ -1,0 +1,86 @@
+"""The record of a run: one JSON line an epoch, and the same as TensorBoard events."""
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Self
+
+from torch.utils.tensorboard import SummaryWriter
+
+from skelab.atomic import atomic_write, write_error
+from skelab.errors import TrainingError
+
+
+class History:
+    """Writes ``metrics.jsonl`` and ``tensorboard/`` of a run folder, from a given epoch on.
+
+    Records of later epochs, left by a run that was killed, are removed.
+
+    Raises:
+        TrainingError: The file that is there is damaged.
+        OutputError: The disk is full or the folder cannot be written.
+    """
+
+    def __init__(self, run: Path, *, first_epoch: int) -> None:
+        self._path = run / "metrics.jsonl"
+        self._folder = run / "tensorboard"
+        self.records = [record for record in read_history(run) if record["epoch"] < first_epoch]
+        self._write()
+        with self._failure_named():
+            self._events = SummaryWriter(str(self._folder), purge_step=first_epoch)
+
+    def add(self, record: Mapping[str, int | float]) -> None:
+        """Keep the record of an epoch."""
+        self.records.append(dict(record))
+        self._write()
+        with self._failure_named():
+            for name, value in record.items():
+                if name != "epoch":
+                    self._events.add_scalar(name.replace("_", "/", 1), value, int(record["epoch"]))
+            self._events.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._failure_named():
+            self._events.close()
+
+    @contextlib.contextmanager
+    def _failure_named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise write_error(self._folder, error) from error
+
+    def _write(self) -> None:
+        with atomic_write(self._path) as temporary:
+            temporary.write_text("".join(json.dumps(record) + "\n" for record in self.records))
+
+
+def read_history(run: Path) -> list[dict[str, int | float]]:
+    """The records of a run, one an epoch; empty if none was written yet.
+
+    Raises:
+        TrainingError: The file is damaged.
+    """
+    path = run / "metrics.jsonl"
+    if not path.exists():
+        return []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise TrainingError(f"{path}: the records cannot be read: {reason}") from None
+    records: list[dict[str, int | float]] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            record = json.loads(line)
+            record["epoch"] = int(record["epoch"])
+        except (ValueError, KeyError, TypeError, OverflowError):
+            raise TrainingError(
+                f"{path}, line {number}: expected the JSON record of an epoch, found {line[:40]!a}"
+            ) from None
+        records.append(record)
+    return records

@@ -1,0 +1,661 @@
+"""Training: the same job gives the same weights, whole, stopped, killed or short of disk."""
+
+import errno
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from tiny_clips import SBU15, tiny_store
+from tiny_run import (
+    CONFIG,
+    enter_tiny_family,
+    same_tensors,
+    tiny_job,
+    what_training_computed,
+)
+from torch import nn
+from torch.nn import functional as F
+
+from skelab import atomic
+from skelab.data.dataset import pad_clips
+from skelab.data.feeder import Batch, Feeder
+from skelab.data.store import ClipStore
+from skelab.errors import OutputError, TrainingError
+from skelab.models import ModelSpec
+from skelab.training import loop as loop_module
+from skelab.training.checkpoint import Checkpoint, read_checkpoint
+from skelab.training.config import MemoryConfig, Precision
+from skelab.training.history import read_history
+from skelab.training.loop import TrainingJob, train, train_step
+from skelab.training.watch import Watcher
+
+TESTS = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def tiny_family() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        enter_tiny_family(patch)
+        yield
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
+    return tiny_store(tmp_path_factory.mktemp("clips") / "clips.arrow")
+
+
+class StoppedError(Exception):
+    """Raised by a watcher to end a run."""
+
+
+class Stopper(Watcher):
+    """Stops a run after a step, or after an epoch; collects what it is told."""
+
+    def __init__(self, *, step: tuple[int, int] | None = None, epoch: int | None = None) -> None:
+        self.stop_step, self.stop_epoch = step, epoch
+        self.messages: list[str] = []
+        self.calls: list[str] = []
+        self.losses: list[float] = []
+
+    def on_start(self, *, epochs: int, steps: int, first_epoch: int) -> None:
+        self.calls.append(f"start {first_epoch} of {epochs}, {steps} steps")
+
+    def on_step(self, *, epoch: int, step: int, clips: int, loss: float) -> None:
+        self.calls.append(f"step {epoch}.{step}, {clips} clips")
+        self.losses.append(loss)
+        if (epoch, step) == self.stop_step:
+            raise StoppedError
+
+    def on_epoch(self, record: Mapping[str, int | float]) -> None:
+        self.calls.append(f"epoch {record['epoch']}")
+        if record["epoch"] == self.stop_epoch:
+            raise StoppedError
+
+    def on_scored(self, *, done: int, total: int) -> None:
+        self.calls.append(f"scored {done} of {total}")
+
+    def on_message(self, text: str) -> None:
+        self.messages.append(text)
+
+
+def newest(run: Path) -> Checkpoint:
+    return read_checkpoint(max((run / "checkpoints").glob("epoch-*")))
+
+
+def assert_same_run(run: Path, expected: Path) -> None:
+    """Both runs ended with the same weights, optimiser, choice and numbers, bit for bit."""
+    found, wanted = newest(run), newest(expected)
+    assert found.trainer is not None
+    assert wanted.trainer is not None
+    assert same_tensors(found.weights, wanted.weights)
+    assert same_tensors(found.trainer.optimizer, wanted.trainer.optimizer)
+    assert torch.equal(found.trainer.rng, wanted.trainer.rng)
+    assert found.digest == wanted.digest
+    chosen = [
+        read_checkpoint(folder / "checkpoints/best.safetensors") for folder in (run, expected)
+    ]
+    assert chosen[0].digest == chosen[1].digest
+    assert what_training_computed(run) == what_training_computed(expected)
+
+
+@pytest.fixture(scope="module")
+def whole(store: ClipStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that nothing disturbed."""
+    run = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        enter_tiny_family(patch)
+        train(tiny_job(store, run))
+    return run
+
+
+# What a run does
+
+
+def test_two_runs_of_equal_jobs_end_with_equal_weights(
+    store: ClipStore, whole: Path, tmp_path: Path
+) -> None:
+    torch.manual_seed(123)  # what happened before a run has no part in it
+
+    train(tiny_job(store, tmp_path))
+
+    assert_same_run(tmp_path, whole)
+
+
+def test_another_seed_ends_with_other_weights(
+    store: ClipStore, whole: Path, tmp_path: Path
+) -> None:
+    train(tiny_job(store, tmp_path, config=CONFIG.model_copy(update={"seed": 4})))
+
+    assert not same_tensors(newest(tmp_path).weights, newest(whole).weights)
+
+
+def test_a_run_leaves_the_generator_of_its_caller_alone(store: ClipStore, tmp_path: Path) -> None:
+    torch.manual_seed(9)
+    before = torch.get_rng_state()
+
+    train(tiny_job(store, tmp_path))
+
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_watcher_is_told_of_everything_in_order(store: ClipStore, tmp_path: Path) -> None:
+    watcher = Stopper()
+    config = CONFIG.model_copy(update={"epochs": 2})
+
+    train(tiny_job(store, tmp_path, config=config), watcher=watcher)
+
+    scored = ["scored 4 of 6", "scored 6 of 6"]
+    assert watcher.calls == [
+        "start 0 of 2, 4 steps",
+        *[f"step 0.{step}, 4 clips" for step in range(4)],
+        *scored,
+        "epoch 0",
+        *[f"step 1.{step}, 4 clips" for step in range(4)],
+        *scored,
+        "epoch 1",
+    ]
+
+
+def test_the_record_of_an_epoch_has_what_a_report_needs(store: ClipStore, whole: Path) -> None:
+    records = read_history(whole)
+
+    assert [record["epoch"] for record in records] == [0, 1, 2, 3]
+    assert [record["learning_rate"] for record in records] == pytest.approx(
+        [0.05, 0.05, 0.005, 0.005]
+    )
+    for record in records:
+        assert 0 <= record["train_top1"] <= 1
+        assert 0 <= record["validation_top1"] <= 1
+        assert 0 <= record["data_seconds"] <= record["seconds"]
+        assert record["clips_per_second"] == pytest.approx(16 / record["seconds"])
+        assert record["peak_memory_bytes"] > 1e6
+        assert {"train_loss", "validation_loss"} <= set(record)
+
+
+def test_each_epoch_has_an_order_of_its_own_and_sees_each_clip_once_at_most(
+    store: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[int] = []
+    feed = Feeder.training_batch
+
+    def watched(self: Feeder, clips: Any, *, seed: int, epoch: int) -> Batch:
+        rows.extend(clips.rows)
+        return feed(self, clips, seed=seed, epoch=epoch)
+
+    monkeypatch.setattr(Feeder, "training_batch", watched)
+    job = tiny_job(store, tmp_path)
+    train(job)
+
+    epochs = [rows[start : start + 16] for start in range(0, 64, 16)]
+    assert len(rows) == 64
+    for epoch in epochs:
+        assert len(set(epoch)) == 16
+        assert set(epoch) <= set(job.train_rows)
+    assert len({tuple(epoch) for epoch in epochs}) == 4
+
+
+def test_the_rest_of_an_epoch_is_trained_on_if_nothing_is_dropped(
+    store: ClipStore, tmp_path: Path
+) -> None:
+    watcher = Stopper(epoch=0)
+    config = CONFIG.model_copy(update={"drop_last": False})
+
+    with pytest.raises(StoppedError):
+        train(tiny_job(store, tmp_path, config=config), watcher=watcher)
+
+    sizes = [call.split(", ")[1] for call in watcher.calls if call.startswith("step")]
+    assert sizes == ["4 clips"] * 4 + ["2 clips"]
+
+
+def test_a_set_smaller_than_a_batch_is_trained_on_whole(store: ClipStore, tmp_path: Path) -> None:
+    watcher = Stopper(epoch=0)
+    config = CONFIG.model_copy(update={"batch_size": 64})
+
+    with pytest.raises(StoppedError):
+        train(tiny_job(store, tmp_path, config=config), watcher=watcher)
+
+    assert "step 0.0, 18 clips" in watcher.calls
+
+
+def test_reading_ahead_in_another_process_changes_no_weight(
+    store: ClipStore, whole: Path, tmp_path: Path
+) -> None:
+    config = CONFIG.model_copy(update={"epochs": 1})
+    train(tiny_job(store, tmp_path / "here", config=config))
+
+    train(tiny_job(store, tmp_path / "ahead", config=config, workers=1))
+
+    assert_same_run(tmp_path / "ahead", tmp_path / "here")
+
+
+def test_the_loss_falls(store: ClipStore, tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"epochs": 12, "steps": ()})
+    model = replace(tiny_job(store, tmp_path).model, options={"dropout": 0.0})
+
+    train(tiny_job(store, tmp_path, config=config, model=model))
+
+    losses = [record["train_loss"] for record in read_history(tmp_path)]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+# Which epoch is chosen
+
+
+def choose(values: list[float], store: ClipStore, run: Path) -> Checkpoint:
+    """Train while the validation says what the list does."""
+    said = iter(values)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop_module, "validate", lambda *_: {"validation_top1": next(said)})
+        return train(tiny_job(store, run))
+
+
+@pytest.mark.parametrize(
+    ("values", "chosen"),
+    [([0.1, 0.4, 0.3, 0.2], 2), ([0.5, 0.5, 0.5, 0.5], 1), ([0.0, 0.1, 0.3, 0.3], 3)],
+)
+def test_the_first_of_the_best_epochs_on_validation_is_chosen(
+    values: list[float], chosen: int, store: ClipStore, tmp_path: Path
+) -> None:
+    checkpoint = choose(values, store, tmp_path)
+
+    assert checkpoint.epoch == chosen
+    assert checkpoint.trainer is None
+    trainer = newest(tmp_path).trainer
+    assert trainer is not None
+    assert (trainer.best_epoch, trainer.best_value) == (chosen - 1, max(values))
+
+
+def test_without_validation_the_last_epoch_is_chosen(store: ClipStore, tmp_path: Path) -> None:
+    job = tiny_job(store, tmp_path, validation_rows=np.arange(0))
+
+    checkpoint = train(job)
+
+    assert checkpoint.epoch == 4
+    assert same_tensors(checkpoint.weights, newest(tmp_path).weights)
+    assert "validation_top1" not in read_history(tmp_path)[0]
+
+
+def test_validation_is_the_share_of_right_answers_and_their_loss(
+    store: ClipStore, whole: Path
+) -> None:
+    job, checkpoint = tiny_job(store, whole), newest(whole)
+    network = checkpoint.build()
+
+    losses, right = [], []
+    for row in job.validation_rows:
+        clips = pad_clips([(int(row), store.clip(int(row)))], max_bodies=2)
+        batch = job.feeder.evaluation_batch(clips)
+        logits = network(batch.joints)
+        losses.append(F.cross_entropy(logits, batch.labels).item())
+        right.append(bool(logits.argmax() == batch.labels))
+
+    record = read_history(whole)[-1]
+    assert record["validation_top1"] == pytest.approx(np.mean(right))
+    assert record["validation_loss"] == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+# Stops, kills, damage
+
+
+@pytest.mark.parametrize(
+    "stopper",
+    [{"epoch": 0}, {"epoch": 1}, {"step": (0, 1)}, {"step": (2, 3)}, {"step": (3, 0)}],
+    ids=lambda stopper: str(stopper),
+)
+def test_a_run_that_was_stopped_and_resumed_ends_like_one_that_never_was(
+    stopper: dict[str, Any], store: ClipStore, whole: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(StoppedError):
+        train(tiny_job(store, tmp_path), watcher=Stopper(**stopper))
+    torch.manual_seed(77)
+
+    train(tiny_job(store, tmp_path), resume=True)
+
+    assert_same_run(tmp_path, whole)
+
+
+def test_a_run_may_be_stopped_again_and_again(
+    store: ClipStore, whole: Path, tmp_path: Path
+) -> None:
+    for step in ((0, 3), (1, 0), (1, 2), (3, 1)):
+        with pytest.raises(StoppedError):
+            train(tiny_job(store, tmp_path), resume=step != (0, 3), watcher=Stopper(step=step))
+
+    train(tiny_job(store, tmp_path), resume=True)
+
+    assert_same_run(tmp_path, whole)
+
+
+def test_resuming_says_where_it_goes_on(store: ClipStore, tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        train(tiny_job(store, tmp_path), watcher=Stopper(epoch=1))
+    watcher = Stopper()
+
+    train(tiny_job(store, tmp_path), resume=True, watcher=watcher)
+
+    path = tmp_path / "checkpoints" / "epoch-0002.safetensors"
+    assert watcher.messages == [f"resumed after epoch 2 from {path}"]
+    assert watcher.calls[0] == "start 2 of 4, 4 steps"
+
+
+def test_resuming_a_run_that_has_ended_changes_nothing(
+    store: ClipStore, whole: Path, tmp_path: Path
+) -> None:
+    job = tiny_job(store, tmp_path)
+    train(job)
+    before = {path.name: path.read_bytes() for path in job.checkpoints.iterdir()}
+
+    train(job, resume=True)
+
+    assert {path.name: path.read_bytes() for path in job.checkpoints.iterdir()} == before
+    assert_same_run(tmp_path, whole)
+
+
+def test_two_checkpoints_are_kept_beside_the_chosen_one(whole: Path) -> None:
+    names = sorted(path.name for path in (whole / "checkpoints").iterdir())
+
+    assert names == ["best.safetensors", "epoch-0003.safetensors", "epoch-0004.safetensors"]
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty"])
+def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before_it(
+    damage: str, store: ClipStore, whole: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(StoppedError):
+        train(tiny_job(store, tmp_path), watcher=Stopper(epoch=2))
+    path = tmp_path / "checkpoints" / "epoch-0003.safetensors"
+    content = path.read_bytes()
+    flipped = content[:-9] + bytes([content[-9] ^ 1]) + content[-8:]
+    path.write_bytes({"flip": flipped, "cut": content[:-100], "empty": b""}[damage])
+    watcher = Stopper()
+
+    train(tiny_job(store, tmp_path), resume=True, watcher=watcher)
+
+    assert watcher.messages[0].startswith(f"{path}: ")
+    assert watcher.messages[0].endswith("; taking the one before it")
+    assert "resumed after epoch 2" in watcher.messages[1]
+    assert_same_run(tmp_path, whole)
+
+
+def test_if_all_checkpoints_are_damaged_the_run_begins_anew_and_can_be_stopped_again(
+    store: ClipStore, whole: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(StoppedError):
+        train(tiny_job(store, tmp_path), watcher=Stopper(epoch=3))
+    for path in (tmp_path / "checkpoints").glob("epoch-*"):
+        path.write_bytes(b"damaged")
+    watcher = Stopper(epoch=0)
+
+    with pytest.raises(StoppedError):
+        train(tiny_job(store, tmp_path), resume=True, watcher=watcher)
+
+    train(tiny_job(store, tmp_path), resume=True)
+    assert watcher.calls[0] == "start 0 of 4, 4 steps"
+    assert len(watcher.messages) == 2
+    assert_same_run(tmp_path, whole)
+
+
+def test_another_recipe_or_other_data_cannot_resume_a_run(store: ClipStore, tmp_path: Path) -> None:
+    job = tiny_job(store, tmp_path)
+    with pytest.raises(StoppedError):
+        train(job, watcher=Stopper(epoch=0))
+    others = [replace(job, recipe="name: other\n")]
+    others.append(replace(job, inputs=replace(job.inputs, digest="other")))
+
+    for other in others:
+        with pytest.raises(TrainingError, match="started with another recipe or other data") as e:
+            train(other, resume=True)
+        assert "\n" not in str(e.value)
+
+    assert newest(tmp_path).epoch == 1
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(store: ClipStore, tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        train(tiny_job(store, tmp_path), watcher=Stopper(epoch=0))
+    before = newest(tmp_path).digest
+
+    with pytest.raises(TrainingError, match="holds a run already; resume it, or choose another"):
+        train(tiny_job(store, tmp_path))
+
+    assert newest(tmp_path).digest == before
+
+
+def test_a_disk_that_fills_up_keeps_the_older_checkpoints_and_the_run_can_go_on(
+    store: ClipStore, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Path.write_bytes
+
+    def full_from_epoch_3(self: Path, data: bytes) -> int:
+        if "epoch-0003" in self.name:
+            write(self, data[:1000])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full_from_epoch_3)
+    with pytest.raises(OutputError, match=r"epoch-0003\.safetensors: the disk is full"):
+        train(tiny_job(store, tmp_path))
+    left = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    monkeypatch.undo()
+    train(tiny_job(store, tmp_path), resume=True)
+
+    assert left == ["best.safetensors", "epoch-0001.safetensors", "epoch-0002.safetensors"]
+    assert_same_run(tmp_path, whole)
+
+
+@pytest.mark.parametrize("number", range(2, 10))
+def test_a_run_that_stops_at_any_moment_of_writing_ends_like_one_that_never_did(
+    number: int, store: ClipStore, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush = atomic._flush
+    written = 0
+
+    def stop_at_number(path: Path) -> None:
+        nonlocal written
+        flush(path)
+        written += 1
+        if written == number:
+            raise StoppedError
+
+    monkeypatch.setattr(atomic, "_flush", stop_at_number)
+    with pytest.raises(StoppedError):
+        train(tiny_job(store, tmp_path))
+    monkeypatch.undo()
+
+    train(tiny_job(store, tmp_path), resume=True)
+
+    assert_same_run(tmp_path, whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("what", "number"),
+    # in a step; before a file gets its name (odd) and after it has got it (even)
+    [("step", 7), ("write", 5), ("write", 13), ("write", 16)],
+)
+def test_a_run_that_was_killed_and_resumed_ends_like_one_that_never_was(
+    what: str, number: int, store: ClipStore, whole: Path, tmp_path: Path
+) -> None:
+    script = [sys.executable, str(TESTS / "tiny_run.py"), str(store.path), str(tmp_path)]
+
+    killed = subprocess.run(
+        [*script, what, str(number)],
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        check=False,
+    )
+
+    train(tiny_job(store, tmp_path), resume=True)
+    assert killed.returncode == -9
+    assert_same_run(tmp_path, whole)
+
+
+# A step
+
+
+class Linear(nn.Module):
+    """A network without batch norm or chance."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3 * 8 * 15 * 2, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.layer(x.flatten(1))
+        return logits
+
+
+def a_batch(clips: int) -> Batch:
+    torch.manual_seed(1)
+    return Batch(torch.randn(clips, 3, 8, 15, 2), torch.arange(clips) % 3, tuple(range(clips)))
+
+
+def step_once(
+    job: TrainingJob, clips: int, model: nn.Module | None = None
+) -> tuple[float, int, nn.Module]:
+    torch.manual_seed(2)
+    model = model or Linear()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loss, correct = train_step(job, model, optimizer, Accelerator(), a_batch(clips))
+    return loss, correct, model
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_step_equals_gradient_descent_on_the_mean_cross_entropy(
+    smoothing: float, store: ClipStore, tmp_path: Path
+) -> None:
+    config = CONFIG.model_copy(update={"label_smoothing": smoothing})
+    torch.manual_seed(2)
+    by_hand, batch = Linear(), a_batch(7)
+
+    logits = by_hand(batch.joints)
+    rows = logits.log_softmax(dim=1)
+    right = -rows[torch.arange(7), batch.labels]
+    expected = ((1 - smoothing) * right - smoothing * rows.mean(dim=1)).mean()
+    expected.backward()
+    with torch.no_grad():
+        for parameter in by_hand.parameters():
+            assert parameter.grad is not None
+            parameter.sub_(0.1 * parameter.grad)
+    loss, correct, model = step_once(tiny_job(store, tmp_path, config=config), 7)
+
+    assert loss == pytest.approx(expected.item(), rel=1e-6)
+    assert correct == int((logits.argmax(dim=1) == batch.labels).sum())
+    torch.testing.assert_close(dict(model.named_parameters()), dict(by_hand.named_parameters()))
+
+
+@pytest.mark.parametrize("micro_batch", [1, 2, 3, 7, 50])
+def test_micro_batches_give_the_loss_and_the_gradients_of_the_whole_batch(
+    micro_batch: int, store: ClipStore, tmp_path: Path
+) -> None:
+    memory = MemoryConfig(micro_batch=micro_batch)
+
+    whole = step_once(tiny_job(store, tmp_path), 7)
+    parts = step_once(tiny_job(store, tmp_path, memory=memory), 7)
+
+    assert parts[0] == pytest.approx(whole[0], rel=1e-6)
+    assert parts[1] == whole[1]
+    for found, expected in zip(parts[2].parameters(), whole[2].parameters(), strict=True):
+        torch.testing.assert_close(found.grad, expected.grad)
+        torch.testing.assert_close(found, expected)
+
+
+def test_micro_batches_are_what_the_network_sees(store: ClipStore, tmp_path: Path) -> None:
+    sizes: list[int] = []
+    model = Linear()
+    model.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+
+    step_once(tiny_job(store, tmp_path, memory=MemoryConfig(micro_batch=3)), 7, model)
+
+    assert sizes == [3, 3, 1]
+
+
+def test_gradients_do_not_gather_over_steps(store: ClipStore, tmp_path: Path) -> None:
+    job = tiny_job(store, tmp_path)
+    model = Linear()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+
+    gradients = []
+    for _ in range(2):
+        train_step(job, model, optimizer, Accelerator(), a_batch(4))
+        gradients.append([parameter.grad.clone() for parameter in model.parameters()])  # type: ignore[union-attr]
+
+    torch.testing.assert_close(gradients[0], gradients[1])
+
+
+# What a run cannot do
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_names_the_step(
+    store: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = loop_module.train_step
+    calls = 0
+
+    def diverging(*arguments: Any) -> tuple[float, int]:
+        nonlocal calls
+        calls += 1
+        return (math.nan, 0) if calls == 6 else step(*arguments)
+
+    monkeypatch.setattr(loop_module, "train_step", diverging)
+    with pytest.raises(TrainingError, match=r"epoch 2, step 2: the loss is nan; .*=0\.005") as e:
+        train(tiny_job(store, tmp_path))
+
+    assert "\n" not in str(e.value)
+    assert newest(tmp_path).epoch == 1
+
+
+def test_an_empty_training_part_is_refused(store: ClipStore, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="the training part is empty"):
+        train(tiny_job(store, tmp_path, train_rows=np.arange(0)))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_half_precision_without_a_gpu_is_refused_with_the_way_out(
+    store: ClipStore, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match="fp16 needs a GPU, found none; --set precision=bf16"):
+        train(tiny_job(store, tmp_path, precision=Precision.FP16))
+
+
+def test_precisions_may_change_from_run_to_run_in_one_process(
+    store: ClipStore, whole: Path, tmp_path: Path
+) -> None:
+    config = CONFIG.model_copy(update={"epochs": 1})
+
+    train(tiny_job(store, tmp_path / "a", config=config, precision=Precision.BF16))
+    train(tiny_job(store, tmp_path / "b", config=config))
+
+    losses = [read_history(tmp_path / name)[0]["train_loss"] for name in "ab"]
+    assert losses[1] == read_history(whole)[0]["train_loss"]
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.1)
+    assert all(
+        value.dtype is not torch.bfloat16 for value in newest(tmp_path / "a").weights.values()
+    )
+
+
+def test_activations_that_are_recomputed_train_the_same_network(
+    store: ClipStore, tmp_path: Path
+) -> None:
+    job = tiny_job(
+        store,
+        tmp_path,
+        config=CONFIG.model_copy(update={"epochs": 1, "batch_size": 8}),
+        model=ModelSpec("ctrgcn", 3, SBU15, 3, 2, {"dropout": 0.0, "width": 8}),
+        validation_rows=np.arange(0),
+    )
+
+    kept = train(replace(job, run=tmp_path / "keep"))
+    memory = MemoryConfig(activations="recompute")
+    recomputed = train(replace(job, run=tmp_path / "recompute", memory=memory))
+
+    torch.testing.assert_close(dict(recomputed.weights), dict(kept.weights))
