@@ -1,0 +1,91 @@
+"""Skeleton Action Lab: action recognition from human skeletons, on one ordinary machine.
+
+The public face is ``__all__``. Names are loaded when they are first used, so that ``import
+skelab`` costs nothing and needs no PyTorch until a network does.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from skelab._version import __version__
+
+if TYPE_CHECKING:
+    from skelab.config import Recipe, list_recipes, load_recipe
+    from skelab.data.clip import BodyTrack, Clip, RawClip, SampleInfo
+    from skelab.data.dataset import ClipDataset
+    from skelab.data.ingest import ingest
+    from skelab.data.skeleton_file import read_skeleton_file
+    from skelab.data.sources import open_source
+    from skelab.data.splits import list_splits, parse_split
+    from skelab.data.store import ClipStore, open_store, write_store
+    from skelab.errors import SkelabError
+    from skelab.evaluation import Scores, evaluate_scores
+    from skelab.experiment.evaluate import evaluate_run
+    from skelab.experiment.train import train_recipe
+    from skelab.models import create_model, export_weights, import_weights, list_models
+    from skelab.skeleton import Layout, get_layout, list_layouts
+    from skelab.training.checkpoint import load_checkpoint, read_checkpoint
+
+__all__ = [
+    "BodyTrack",
+    "Clip",
+    "ClipDataset",
+    "ClipStore",
+    "Layout",
+    "RawClip",
+    "Recipe",
+    "SampleInfo",
+    "Scores",
+    "SkelabError",
+    "__version__",
+    "create_model",
+    "evaluate_run",
+    "evaluate_scores",
+    "export_weights",
+    "get_layout",
+    "import_weights",
+    "ingest",
+    "list_layouts",
+    "list_models",
+    "list_recipes",
+    "list_splits",
+    "load_checkpoint",
+    "load_recipe",
+    "open_source",
+    "open_store",
+    "parse_split",
+    "read_checkpoint",
+    "read_skeleton_file",
+    "train_recipe",
+    "write_store",
+]
+
+_MODULES = {
+    "skelab.config": ("Recipe", "list_recipes", "load_recipe"),
+    "skelab.data.clip": ("BodyTrack", "Clip", "RawClip", "SampleInfo"),
+    "skelab.data.dataset": ("ClipDataset",),
+    "skelab.data.ingest": ("ingest",),
+    "skelab.data.skeleton_file": ("read_skeleton_file",),
+    "skelab.data.sources": ("open_source",),
+    "skelab.data.splits": ("list_splits", "parse_split"),
+    "skelab.data.store": ("ClipStore", "open_store", "write_store"),
+    "skelab.errors": ("SkelabError",),
+    "skelab.evaluation": ("Scores", "evaluate_scores"),
+    "skelab.experiment.evaluate": ("evaluate_run",),
+    "skelab.experiment.train": ("train_recipe",),
+    "skelab.models": ("create_model", "export_weights", "import_weights", "list_models"),
+    "skelab.skeleton": ("Layout", "get_layout", "list_layouts"),
+    "skelab.training.checkpoint": ("load_checkpoint", "read_checkpoint"),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its room when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'skelab' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

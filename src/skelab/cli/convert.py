@@ -1,0 +1,49 @@
+"""`skelab convert`: a clip store becomes the files that other repositories read."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from skelab.cli.output import print_json, progress, result
+
+
+def convert(
+    store: Annotated[Path, typer.Argument(help="Clip store, or other prepared clips.")],
+    out: Annotated[Path, typer.Argument(help="File to write; for msg3d, a folder.")],
+    to: Annotated[str, typer.Option("--to", help="Whose form: ctrgcn, msg3d or pyskl.")],
+    split: Annotated[
+        list[str] | None,
+        typer.Option(help="Split, say xsub; pyskl takes several, one --split each."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Write a store in the form of CTR-GCN (npz), MS-G3D (npy and pkl) or PYSKL (pkl).
+
+    The authors' own code can be fed with it. The store must have been made by the preprocessing
+    that the form stands for: ctrgcn, msg3d, and clean or ctrgcn.
+    """
+    from skelab.data.convert import convert as convert_clips
+    from skelab.data.opened import open_clips
+
+    clips = open_clips(store)
+    with progress("writing") as bar:
+        done = convert_clips(clips, out, to=to, splits=split or (), on_progress=bar)
+    synthetic = clips.info.synthetic
+    if as_json:
+        files = [str(file) for file in done.files]
+        print_json(
+            {
+                "files": files,
+                "clips": dict(done.counts),
+                "left over": done.left_over,
+                "synthetic": synthetic,
+            }
+        )
+        return
+    for part, count in done.counts.items():
+        result(f"{part}: {count:,} {'SYNTHETIC ' if synthetic else ''}clips")
+    if done.left_over:
+        result(f"{done.left_over:,} clips are in no part of {', '.join(split or ())}")
+    for file in done.files:
+        result(f"{file}")

@@ -1,0 +1,42 @@
+"""Options of the commands that read clips, and how they are opened."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from skelab.cli.output import say
+
+if TYPE_CHECKING:
+    from skelab.data.opened import OpenedClips
+
+Names = Annotated[
+    Path | None,
+    typer.Option(
+        "--names",
+        help="For an npz, whose rows have no names: a list of all samples, or the .skeleton files.",
+    ),
+]
+Ignore = Annotated[
+    Path | None,
+    typer.Option("--ignore", help="List of samples to leave out; the authors' file as it is."),
+]
+LayoutName = Annotated[
+    str | None,
+    typer.Option("--layout", help="Layout by name (skelab layouts), where the usual is not meant."),
+]
+SplitName = Annotated[
+    str | None,
+    typer.Option("--split", help="Report training clips that equal a test clip of this split."),
+]
+
+
+def open_data(
+    path: Path, names: Path | None, ignore: Path | None, layout: str | None
+) -> "OpenedClips":
+    """Prepared clips by the options of a command; what is found out on the way goes to stderr."""
+    from skelab.data.ignore_list import read_ignore_list
+    from skelab.data.opened import open_clips
+
+    ignored = read_ignore_list(ignore) if ignore else ()
+    return open_clips(path, names=names, ignore=ignored, layout=layout, on_note=say)

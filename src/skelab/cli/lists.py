@@ -1,0 +1,80 @@
+"""`skelab models`, `skelab recipes`, `skelab layouts`: what there is, and where it comes from."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from skelab.cli.output import print_entries, print_json, print_table
+
+if TYPE_CHECKING:
+    from skelab.models import ModelCard
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the list as JSON.")]
+
+
+def models(
+    as_json: AsJson = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the reference page of the documentation.")
+    ] = False,
+) -> None:
+    """List the model families with source, licence and reported accuracy."""
+    from skelab.models import list_models, models_page
+
+    cards = list_models()
+    if as_markdown:
+        typer.echo(models_page(cards), nl=False)
+        return
+    if as_json:
+        print_json([asdict(card) for card in cards])
+        return
+    print_entries({card.name: list(_describe(card)) for card in cards})
+
+
+def recipes(as_json: AsJson = False) -> None:
+    """List the recipes that come with the lab."""
+    from skelab.config import list_recipes
+
+    found = list_recipes()
+    if as_json:
+        print_json([recipe.model_dump(mode="json") for recipe in found])
+        return
+    rows = [
+        (
+            recipe.name,
+            str(recipe.training.epochs),
+            str(recipe.training.batch_size),
+            recipe.summary,
+        )
+        for recipe in found
+    ]
+    print_table(["recipe", "epochs", "batch", "for"], rows, right="epochs,batch")
+
+
+def layouts(as_json: AsJson = False) -> None:
+    """List the skeleton layouts: joints, axes, and the data sets that use them."""
+    from skelab.skeleton import list_layouts
+
+    found = list_layouts()
+    if as_json:
+        print_json([layout.to_dict() for layout in found])
+        return
+    rows = [
+        (layout.name, str(layout.num_joints), " ".join(layout.axes), layout.title)
+        for layout in found
+    ]
+    print_table(["layout", "joints", "axes", "recorded by, used in"], rows, right="joints")
+
+
+def _describe(card: "ModelCard") -> Iterator[tuple[str, str | Text]]:
+    yield "", Text(card.title, style="bold")
+    yield "paper", f"{card.paper} arXiv:{card.arxiv}" if card.arxiv else card.paper
+    yield "weights", f"{card.num_parameters:,} (60 classes, 25 joints)"
+    yield "authors' code", f"{card.code} ({card.code_licence})"
+    yield "this code", card.licence
+    for entry in card.reported:
+        figure = f"{entry.top1:.1f} {entry.dataset} {entry.split}, {entry.streams}"
+        yield "reported top-1", f"{figure}  [{entry.source}]"

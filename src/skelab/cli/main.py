@@ -1,0 +1,108 @@
+"""`skelab`: finds the command, runs it, and turns an error into one line and an exit status.
+
+Exit 0: done. 2: the user's mistake, one line on stderr. 1: a fault of ours. 130: stopped by Ctrl-C.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from skelab._version import __version__
+from skelab.cli import convert, demo, evaluate, ingest, inspect, lists, synth, train, weights
+from skelab.errors import SkelabError
+
+# typer carries a click of its own in newer releases: the base of its errors is found by kinship.
+USAGE_ERROR: type[Exception] = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
+
+app = typer.Typer(
+    name="skelab",
+    help="Skeleton Action Lab: action recognition from human skeletons, on one ordinary machine.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(demo.demo)
+app.command()(synth.synth)
+app.command()(ingest.ingest)
+app.command()(inspect.inspect)
+app.command()(convert.convert)
+app.command()(train.train)
+app.command()(evaluate.evaluate)
+app.command()(weights.import_weights)
+app.command()(weights.export_weights)
+app.command()(lists.models)
+app.command()(lists.recipes)
+app.command()(lists.layouts)
+
+
+def _print_version(wanted: bool) -> bool:
+    if wanted:
+        typer.echo(f"skelab {__version__}")
+        raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Skeleton Action Lab: action recognition from human skeletons, on one ordinary machine."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; returns the exit status."""
+    debug = "--debug" in arguments
+    words = [word for word in arguments if word != "--debug"] or ["--help"]
+    try:
+        app(words, prog_name="skelab", standalone_mode=False)
+    except SkelabError as error:
+        if debug:
+            raise
+        _complain(str(error))
+        return 2
+    except USAGE_ERROR as error:
+        _complain(_usage(error))
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        _complain("stopped")
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, say `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        _complain(
+            f"a fault of skelab, not yours: {type(error).__name__}: {error}."
+            " Run it again with --debug and report the traceback"
+        )
+        return 1
+    return 0
+
+
+def main() -> None:
+    """The entry point of the `skelab` command."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def _usage(error: Any) -> str:
+    """What was wrong with the words of the command, and where to read what would be right."""
+    context = getattr(error, "ctx", None)
+    where = context.command_path if context else "skelab"
+    return f"{error.format_message().rstrip('.')}; see {where} --help"
+
+
+def _complain(message: str) -> None:
+    line = " ".join(message.split())
+    typer.echo(f"skelab: {line}", err=True)

@@ -1,0 +1,130 @@
+"""How commands print: tables and JSON on stdout, everything else on stderr."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+stdout = Console(highlight=False)
+stderr = Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """One line about what is going on; stderr."""
+    stderr.print(text, markup=False, soft_wrap=True)
+
+
+def result(text: str) -> None:
+    """One line of the result; stdout."""
+    typer.echo(text)
+
+
+def print_json(content: Any) -> None:
+    """A result for machines."""
+    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", right: str = ""
+) -> None:
+    """A table on stdout; columns named in ``right`` (comma-separated) are numbers."""
+    numbers = set(right.split(","))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(_plain, row))
+    if title:
+        stdout.print(Text(title, style="bold"), soft_wrap=True)
+    stdout.print(table)
+
+
+def print_pairs(pairs: Mapping[str, str]) -> None:
+    """Names and values, one a line, aligned."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, value in pairs.items():
+        table.add_row(name, _plain(value))
+    stdout.print(table)
+
+
+def print_entries(entries: Mapping[str, Sequence[tuple[str, str | Text]]]) -> None:
+    """Entries one below the other, each a name and its labelled lines; stdout.
+
+    A label that stands several times in a row is printed once.
+    """
+    for name, lines in entries.items():
+        table = Table(box=None, show_header=False, pad_edge=False)
+        table.add_column(style="dim")
+        table.add_column(overflow="fold")
+        previous = ""
+        for label, text in lines:
+            table.add_row(label if label != previous else "", _plain(text))
+            previous = label
+        stdout.print(Text(name, style="bold cyan"))
+        stdout.print(Padding(table, (0, 0, 1, 2)))
+
+
+@contextmanager
+def progress(what: str, unit: str = "clips") -> Iterator["Bar"]:
+    """A progress bar on stderr for the length of the block; silent where stderr is no terminal."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    hidden = not stderr.is_terminal
+    with Progress(*columns, console=stderr, transient=True, disable=hidden) as bar:
+        yield Bar(bar, what)
+
+
+def _plain(text: str | Text) -> Text:
+    """Text in which brackets are brackets and not markup."""
+    return Text(text) if isinstance(text, str) else text
+
+
+class Bar:
+    """One line of a progress display."""
+
+    def __init__(self, display: Progress, what: str) -> None:
+        self._display = display
+        self._task = display.add_task(what, total=None, note="")
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show that ``done`` of ``total`` are done."""
+        self._display.update(self._task, completed=done, total=total)
+
+    def note(self, text: str) -> None:
+        """Show a few words behind the bar."""
+        self._display.update(self._task, note=text)
+
+    def describe(self, text: str) -> None:
+        """Change the words before the bar."""
+        self._display.update(self._task, description=text)
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        self._display.console.print(text, markup=False)

@@ -1,0 +1,87 @@
+"""The progress bar of a training run."""
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from skelab.cli.output import stderr
+from skelab.training.watch import Watcher
+
+
+class TrainingBar(Watcher):
+    """Shows steps, loss, clips per second and the time left; one line a finished epoch."""
+
+    def __init__(self) -> None:
+        self._display = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("steps"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=stderr,
+            transient=True,
+            disable=not stderr.is_terminal,
+        )
+        self._task = self._display.add_task("training", total=None, note="")
+        self._epochs = self._steps = self._clips = 0
+        self._since = time.perf_counter()
+
+    def __enter__(self) -> Self:
+        self._display.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._display.stop()
+
+    def on_start(self, *, epochs: int, steps: int, first_epoch: int) -> None:
+        """Set the length of the bar."""
+        self._epochs, self._steps = epochs, steps
+        self._display.reset(self._task, total=epochs * steps, completed=first_epoch * steps)
+
+    def on_step(self, *, epoch: int, step: int, clips: int, loss: float) -> None:
+        """Move the bar by a step."""
+        if step == 0:
+            self._clips, self._since = 0, time.perf_counter()
+        self._clips += clips
+        speed = self._clips / max(time.perf_counter() - self._since, 1e-9)
+        self._display.update(
+            self._task,
+            completed=epoch * self._steps + step + 1,
+            description=f"epoch {epoch + 1}/{self._epochs}",
+            note=f"loss {loss:.3f}, {speed:.1f} clips/s",
+        )
+
+    def on_epoch(self, record: Mapping[str, int | float]) -> None:
+        """Print the epoch's line."""
+        line = (
+            f"epoch {int(record['epoch']) + 1:>2}/{self._epochs}"
+            f"  loss {record['train_loss']:.4f}  top-1 {record['train_top1']:6.1%}"
+        )
+        if "validation_top1" in record:
+            line += f"  validation {record['validation_top1']:6.1%}"
+        line += f"  {record['clips_per_second']:5.1f} clips/s  {record['seconds']:5.1f} s"
+        self._display.console.print(line, markup=False)
+
+    def on_message(self, text: str) -> None:
+        """Print a line above the bar."""
+        self._display.console.print(text, markup=False)

@@ -1,0 +1,1 @@
+"""One recipe carried out: from clips over training and scores to the report."""

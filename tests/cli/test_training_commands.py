@@ -1,0 +1,162 @@
+"""`skelab train`, `evaluate`, `demo` and the lists."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cli_outcome import SMALL, Outcome, SmallSet
+
+Skelab = Callable[..., Outcome]
+
+
+def test_a_run_folder_holds_everything_that_the_run_was(small_set: SmallSet) -> None:
+    found = {path.name for path in small_set.run.iterdir()}
+    records = [
+        json.loads(line) for line in (small_set.run / "metrics.jsonl").read_text().splitlines()
+    ]
+    environment = json.loads((small_set.run / "environment.json").read_text())
+
+    assert {"recipe.yaml", "environment.json", "metrics.jsonl", "tensorboard"} <= found
+    assert (small_set.run / "checkpoints" / "best.safetensors").is_file()
+    assert [record["epoch"] for record in records] == [0, 1]
+    assert all(record["clips_per_second"] > 0 for record in records)
+    assert environment["data"]["synthetic"] is True
+
+
+def test_evaluate_prints_writes_and_labels(
+    skelab: Skelab, small_set: SmallSet, tmp_path: Path
+) -> None:
+    done = skelab("evaluate", small_set.run, "--data", small_set.store, "--out", tmp_path)
+    report = (tmp_path / "report.html").read_text()
+
+    assert done.status == 0
+    assert "SYNTHETIC" in done.out
+    assert "top-1" in done.out
+    assert (tmp_path / "scores-test.npz").is_file()
+    assert "synthetic" in report.lower()
+
+
+def test_a_checkpoint_alone_can_be_evaluated_and_gives_the_same(
+    skelab: Skelab, small_set: SmallSet, tmp_path: Path
+) -> None:
+    lone = tmp_path / "network.safetensors"
+    shutil.copy(small_set.run / "checkpoints" / "best.safetensors", lone)
+
+    whole = skelab("evaluate", small_set.run, "--data", small_set.store, "--json").json
+    alone = skelab("evaluate", lone, "--data", small_set.store, "--json").json
+
+    assert whole["top1"] == alone["top1"]
+    assert whole["confusion"] == alone["confusion"]
+
+
+def test_a_finished_run_is_not_overwritten(skelab: Skelab, small_set: SmallSet) -> None:
+    before = (small_set.run / "metrics.jsonl").read_bytes()
+
+    done = skelab("train", "ctrgcn", "--data", small_set.store, "--out", small_set.run, *SMALL)
+
+    assert done.status == 2
+    assert f"{small_set.run}: holds a run already; --resume goes on with it" in done.err
+    assert (small_set.run / "metrics.jsonl").read_bytes() == before
+
+
+def test_train_without_data_says_that_its_clips_are_synthetic(
+    skelab: Skelab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skelab.experiment.synthetic.DEFAULT_CLIPS", 24)
+
+    done = skelab("train", "ctrgcn", "--out", tmp_path / "run", *SMALL)
+
+    assert done.status == 0
+    assert "SYNTHETIC" in done.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--set=training.epoch=3"], "unknown key of training 'epoch', did you mean 'epochs'?"),
+        (["--set=training.epochs=0"], "training.epochs: "),
+        (["--set=training.epochs=many"], "training.epochs: "),
+        (["--set=training.epochs"], "expected KEY=VALUE"),
+        (["--set=data.split=xsub2"], "unknown split 'xsub2'"),
+        (["--set=data.split=subject:1/1"], "is on both sides"),
+        (["--set=model.name=ctrgnc"], "unknown model 'ctrgnc', did you mean 'ctrgcn'?"),
+        (["--set=model.widht=8"], "unknown option of ctrgcn 'widht', did you mean 'width'?"),
+        (["--set=precision=fp8"], "precision: "),
+        (["--set=data.validation_subjects=30"], "30 validation subjects were asked for"),
+        (["--resume"], "there is no run to resume"),
+    ],
+)
+def test_bad_settings_are_one_line_and_nothing_is_written(
+    skelab: Skelab, small_set: SmallSet, tmp_path: Path, words: list[str], message: str
+) -> None:
+    out = tmp_path / "run"
+
+    done = skelab("train", "ctrgcn", "--data", small_set.store, "--out", out, *words)
+
+    assert done.status == 2
+    assert message in done.err.splitlines()[-1]
+    assert not out.exists()
+
+
+def test_a_checkpoint_of_other_data_is_refused_with_what_differs(
+    skelab: Skelab, small_set: SmallSet, tmp_path: Path
+) -> None:
+    skelab("synth", tmp_path / "other", "--clips", 8, "--actions", 2)
+    skelab("ingest", tmp_path / "other", tmp_path / "other.arrow", "--workers", 1)
+
+    done = skelab("evaluate", small_set.run, "--data", tmp_path / "other.arrow")
+
+    assert done.status == 2
+    assert "was trained on number of classes 3, but" in done.err
+    assert done.err.rstrip().endswith("has 2")
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "pickle", "missing"])
+def test_a_damaged_checkpoint_is_one_line(
+    skelab: Skelab, small_set: SmallSet, tmp_path: Path, damage: str
+) -> None:
+    content = (small_set.run / "checkpoints" / "best.safetensors").read_bytes()
+    path = tmp_path / "network.safetensors"
+    spoiled = {
+        "truncated": content[: len(content) // 2],
+        "flipped": content[:-9] + bytes([content[-9] ^ 255]) + content[-8:],
+        "pickle": b"\x80\x04cos\nsystem\n(S'echo unsafe'\ntR.",
+    }
+    if damage in spoiled:
+        path.write_bytes(spoiled[damage])
+
+    done = skelab("evaluate", path, "--data", small_set.store)
+
+    assert done.status == 2
+    assert str(path) in done.err
+    assert "unsafe" not in done.out
+
+
+@pytest.mark.parametrize(
+    ("command", "known"),
+    [
+        ("models", {"ctrgcn", "msg3d"}),
+        ("recipes", {"ctrgcn", "ctrgcn-utd"}),
+        ("layouts", {"ntu25", "kinect20", "utd20", "sbu15", "coco17", "openpose18"}),
+    ],
+)
+def test_lists_name_everything_for_people_and_machines(
+    skelab: Skelab, command: str, known: set[str]
+) -> None:
+    words, machine = skelab(command), skelab(command, "--json")
+
+    assert known <= {entry["name"] for entry in machine.json}
+    assert all(name in words.out for name in known)
+
+
+@pytest.mark.slow
+def test_the_demo_ends_with_a_table_and_a_report(skelab: Skelab, tmp_path: Path) -> None:
+    done = skelab("demo", "--out", tmp_path, "--set=training.epochs=1", "--set=model.width=8")
+    report = Path(done.out.splitlines()[-1].removeprefix("report: "))
+
+    assert done.status == 0
+    assert "SYNTHETIC" in done.out
+    assert report.is_file()
+    assert "synthetic" in report.read_text().lower()
