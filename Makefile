@@ -72,6 +72,10 @@ docs: $(VENV)/.dev ## Build the documentation into site/
 test-all: $(VENV)/.dev ## Every test, the slow ones too
 	$(PYTEST) $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(VENV)/.dev ## Damage 200,000 recordings; the compiled reader and its twin must agree on each
+	$(BIN)/python tests/fuzz_skeleton_file.py $(ARGS)
+
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure: runs benchmarks/bench_*.py one after the other
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done
@@ -82,6 +86,8 @@ clean: ## Remove what was built; the environment and your runs stay
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment. Each stamp is newer than what it was made from, so that nothing runs twice.
+
+BUILT_FROM := pyproject.toml setup.py constraints.txt $(wildcard src/skelab/native/*.cpp)
 
 define too_old
 error: $(PYTHON) is older than Python 3.11; name a newer one: make $(MAKECMDGOALS) PYTHON=python3.12
@@ -120,10 +126,10 @@ define install
 @echo "  done" >&2
 endef
 
-$(VENV)/.runtime: pyproject.toml constraints.txt | $(VENV)/.made
+$(VENV)/.runtime: $(BUILT_FROM) | $(VENV)/.made
 	$(call install,,skelab)
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.made
+$(VENV)/.dev: $(BUILT_FROM) | $(VENV)/.made
 	$(call install,[dev],skelab and the developers' tools)
 	@touch $(VENV)/.runtime $@

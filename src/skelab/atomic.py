@@ -11,11 +11,17 @@ from skelab.errors import OutputError
 
 
 @contextlib.contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; when the block ends well, rename it into place.
 
     The data is on disk before the rename, so that a crash leaves the old file or the new one,
     never a part. If the block raises, the temporary file is removed and ``path`` is untouched.
+
+    Args:
+        path: The file to write.
+        durable: Wait until the data is on disk. Without it, a machine that loses its power may
+            keep the name and not the data; a program that is killed leaves nothing but whole
+            files either way.
 
     Raises:
         OutputError: The folder cannot be written, or the disk is full.
@@ -29,9 +35,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
         temporary = Path(name)
         temporary.chmod(0o666 & ~_umask())
         yield temporary
-        _flush(temporary)
+        if durable:
+            _flush(temporary)
         temporary.replace(path)
-        _flush(path.parent)
+        if durable:
+            _flush(path.parent)
     except OSError as error:
         raise write_error(path, error) from error
     finally:

@@ -170,6 +170,19 @@ def test_a_folder_where_the_file_should_be_is_named_and_stays(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_only_a_durable_file_waits_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[Path] = []
+    monkeypatch.setattr("skelab.atomic._flush", waited.append)
+
+    for durable in (False, True):
+        with atomic_write(tmp_path / f"{durable}", durable=durable) as temporary:
+            temporary.write_text("whole")
+        assert (tmp_path / f"{durable}").read_text() == "whole"
+        assert len(waited) == 2 * durable
+
+
 def test_an_error_without_words_of_the_system_is_still_worded() -> None:
     error = OSError("the cable was pulled")
 

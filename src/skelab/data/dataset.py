@@ -110,7 +110,27 @@ def pad_clips(items: Sequence[tuple[int, Clip]], max_bodies: int) -> PaddedClips
         frames=tuple(clip.num_frames for clip in clips),
         bodies=tuple(min(clip.num_bodies, max_bodies) for clip in clips),
         max_bodies=max_bodies,
-        valid=tuple(clip.valid_frames() or clip.num_frames for clip in clips),
+        valid=_valid_frames(clips, poses, max_bodies),
         labels=torch.tensor(labels),
         rows=tuple(row for row, _ in items),
     )
+
+
+def _valid_frames(
+    clips: Sequence[Clip], poses: Float32[ndarray, "poses V C"], max_bodies: int
+) -> tuple[int, ...]:
+    """The valid frames of each clip; all of them where none is valid.
+
+    Most clips have one body. Their frames are counted together, which gives what each clip would
+    say of itself, at a fraction of the time.
+    """
+    filled = np.add.reduce(poses.reshape(len(poses), -1), axis=1) != 0
+    counts = []
+    start = 0
+    for clip in clips:
+        if clip.num_bodies == 1:
+            counts.append(int(np.count_nonzero(filled[start : start + clip.num_frames])))
+        else:
+            counts.append(clip.valid_frames())
+        start += min(clip.num_bodies, max_bodies) * clip.num_frames
+    return tuple(count or clip.num_frames for count, clip in zip(counts, clips, strict=True))

@@ -5,8 +5,10 @@ A file is the number of frames; then for each frame the number of bodies; for ea
 of 12 fields (x y z in metres, two pixels of the depth and two of the colour image, an orientation
 of four, tracking state). Lines end in LF or CRLF; blank lines may follow the last one.
 
-Well-formed files take a fast path that converts all joints at once. Whatever it does not take, the
-exact path reads line by line: it accepts any spacing, and names the first line that is wrong.
+Well-formed files are read by compiled code where it was built. Whatever it does not take, the
+plain path reads, which converts all joints at once with numpy; and whatever that does not take,
+the exact path reads line by line: it accepts any spacing, and names the first line that is wrong.
+A file comes out the same, bit for bit, whichever path reads it.
 
 Source: field order of ``Matlab/read_skeleton_file.m``, shahroudy/NTURGB-D@ac2ebc8.
 """
@@ -22,6 +24,7 @@ from numpy import ndarray
 
 from skelab.data.clip import BodyTrack, RawClip
 from skelab.errors import SkeletonFileError
+from skelab.native import TrackedPoses, read_plain_poses
 
 NUM_JOINTS = 25
 _MAX_BODIES = 127  # in one frame; the Kinect tracks six
@@ -60,9 +63,9 @@ def read_skeleton_file(path: Path) -> RawClip:
         SkeletonFileError: The file cannot be read, or a field is missing or malformed; the
             message names file, line, what was expected and what was found.
     """
-    path = Path(path)
     try:
-        data = path.read_bytes()
+        with Path(path).open("rb", buffering=0) as file:  # read whole: a buffer would only copy
+            data = file.read()
     except OSError as error:
         raise SkeletonFileError(
             f"{path}: expected a .skeleton file, found none that can be read:"
@@ -93,11 +96,30 @@ def parse_skeleton(data: bytes, where: str) -> RawClip:
 
     Source: field order of ``Matlab/read_skeleton_file.m``, shahroudy/NTURGB-D@ac2ebc8.
     """
+    poses = read_plain_poses(data)
+    if poses is not None:
+        return _compiled_clip(poses)
     data = data.replace(b"\r\n", b"\n")
     try:
         return _parse_plain(data)
     except (ValueError, IndexError):
         return _ExactParser(data.split(b"\n"), where).parse()
+
+
+def _compiled_clip(poses: TrackedPoses) -> RawClip:
+    """The clip of poses that are sorted by body id; its arrays share their memory."""
+    bodies = {}
+    start = 0
+    for body, size in zip(poses.bodies, poses.sizes, strict=True):
+        own = slice(start, start + size)
+        bodies[body] = BodyTrack(
+            frames=poses.frames[own],
+            joints=poses.joints[own],
+            tracking=poses.tracking[own],
+            slots=poses.slots[own],
+        )
+        start += size
+    return RawClip(poses.num_frames, bodies)
 
 
 def _parse_plain(data: bytes) -> RawClip:

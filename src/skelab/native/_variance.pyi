@@ -1,0 +1,3 @@
+from numpy import ndarray
+
+def column_variances(rows: ndarray, /) -> tuple[float, float, float]: ...

@@ -1,0 +1,73 @@
+"""Compiled kernels and their twins say the same, whatever they are given."""
+
+import numpy as np
+import pytest
+import torch
+from fuzz_skeleton_file import fuzz
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skelab.data.transforms import Crop, CropResize, RandomRotation, rotation_matrices
+from skelab.native import available, can_resample, column_variances, resample_clips
+from skelab.native.variance import column_variances_by_numpy
+
+SEEDS = st.integers(0, 2**32 - 1)
+ANGLE = st.floats(-3, 3)
+
+
+@pytest.mark.skipif(not available(), reason="the compiled reader was not built")
+def test_damaged_recordings_are_read_or_refused_alike() -> None:
+    counts = fuzz(1500, seed=1)
+
+    assert counts["read, compiled"] > 300
+    assert counts["refused"] > 300
+
+
+@given(SEEDS, st.integers(1, 3000), st.floats(-5, 5))
+@settings(max_examples=60)
+def test_variances_have_the_bits_of_numpy(seed: int, points: int, middle: float) -> None:
+    rng = np.random.default_rng(seed)
+    drawn = rng.normal(middle, 1, size=(points, 3)).astype(np.float32)
+
+    found = column_variances(drawn)
+
+    assert found.tobytes() == column_variances_by_numpy(drawn).tobytes()
+
+
+@pytest.mark.skipif(not can_resample(), reason="the kernel was not built")
+@given(
+    SEEDS,
+    st.lists(st.tuples(st.integers(1, 50), st.integers(1, 3)), min_size=1, max_size=4),
+    st.integers(1, 70),
+    st.tuples(ANGLE, ANGLE, ANGLE) | st.none(),
+)
+@settings(max_examples=60)
+def test_resampling_gives_the_values_of_torch(
+    seed: int,
+    sizes: list[tuple[int, int]],
+    window: int,
+    angles: tuple[float, float, float] | None,
+) -> None:
+    rng = np.random.default_rng(seed)
+    clips = [rng.normal(size=(bodies, frames, 7, 3)).astype(np.float32) for frames, bodies in sizes]
+    crops = []
+    for frames, _ in sizes:
+        length = int(rng.integers(1, frames + 1))
+        crops.append(Crop(int(rng.integers(0, frames - length + 1)), length))
+    poses = np.concatenate([clip.reshape(-1, 7, 3) for clip in clips])
+    firsts = np.cumsum([0, *(frames * bodies for frames, bodies in sizes)])[:-1]
+    table = np.array(
+        [(first, *size, *crop) for first, size, crop in zip(firsts, sizes, crops, strict=True)]
+    )
+    turns = None if angles is None else rotation_matrices([angles] * len(sizes)).astype(np.float32)
+    found = np.empty((len(sizes), 3, window, 7, 2), dtype=np.float32)
+
+    resample_clips(poses, table, turns, found)
+
+    padded = torch.zeros(len(sizes), 50, 2, 7, 3)
+    for place, clip in zip(padded, clips, strict=True):
+        place[: clip.shape[1], : min(len(clip), 2)] = torch.from_numpy(clip[:2]).transpose(0, 1)
+    expected = CropResize(window, (0.5, 1.0)).apply(padded, crops)
+    if angles is not None:
+        expected = RandomRotation(3.0).apply(expected, [angles] * len(sizes))
+    assert torch.equal(torch.from_numpy(found), expected.permute(0, 4, 1, 3, 2))
