@@ -36,7 +36,7 @@ class Source(Protocol):
 
     @property
     def kind(self) -> str:
-        """What was recognised: ``"ntu"``, ``"utd-mhad"``, ``"nw-ucla"``, ``"sbu"``."""
+        """What was recognised, say ``"ntu"``, ``"nw-ucla"`` or ``"pyskl"``."""
 
     @property
     def path(self) -> Path:
@@ -170,6 +170,10 @@ class FolderSource(ABC):
                 continue
             items[info.name] = SourceItem(info, location)
         return tuple(items[name] for name in sorted(items)), tuple(rejected)
+
+
+class HeldInMemory:
+    """Mixin of a source that loads its file whole, so that each further process costs as much."""
 
 
 def files_below(path: Path, wanted: Callable[[str], bool]) -> Iterator[str]:

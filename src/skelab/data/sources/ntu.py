@@ -97,8 +97,17 @@ class NtuSource(FolderSource):
     @cached_property
     def _synthetic_actions(self) -> Mapping[int, str] | None:
         """Names by action number where the folder is synthetic."""
+        marker = self._marker()
+        return None if marker is None else _read_marker(*marker)
+
+    def _marker(self) -> tuple[str, bytes] | None:
+        """Place and content of the marker of a synthetic folder, where there is one."""
         for location in files_below(self.path, lambda name: name == SYNTHETIC_MARKER):
-            return _read_marker(self.path / location)
+            path = self.path / location
+            try:
+                return str(path), path.read_bytes()
+            except OSError as error:
+                raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
         return None
 
 
@@ -107,13 +116,13 @@ def _action(item: SourceItem) -> int:
     return int(item.info.name[-3:])
 
 
-def _read_marker(path: Path) -> dict[int, str]:
+def _read_marker(where: str, data: bytes) -> dict[int, str]:
     """The names in a marker; pairs that are no action number and name are passed over."""
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        content = json.loads(data)
+    except (ValueError, RecursionError) as error:
         raise SourceError(
-            f"{path}: expected json with the actions of a synthetic data set, found a file that"
+            f"{where}: expected json with the actions of a synthetic data set, found a file that"
             f" cannot be read: {error}"
         ) from error
     actions = content.get("actions") if isinstance(content, dict) else None

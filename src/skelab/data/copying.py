@@ -1,0 +1,98 @@
+"""From opened clips to a clip store: nothing is prepared anew, padding and absent bodies go."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pyarrow as pa
+
+from skelab._version import __version__
+from skelab.atomic import write_error
+from skelab.data.anatomy import check_clips, refuse_if_scrambled
+from skelab.data.clip import Clip
+from skelab.data.ingest import IngestReport
+from skelab.data.opened import OpenedClips
+from skelab.data.store import CLIPS_PER_PART, Excluded, LeaveOut, join_parts, open_store, write_part
+from skelab.errors import DataError, NoBodyError, SourceError
+
+
+def copy_clips(
+    clips: OpenedClips,
+    path: Path,
+    *,
+    strict: bool = False,
+    anatomy_check: bool = True,
+    leave_out: LeaveOut | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> IngestReport:
+    """Copy clips that are prepared already to a clip store, in constant memory.
+
+    Clips are read in the order in which they lie, so that a compressed file is inflated once and
+    the checksums of an archive are checked. A clip that is all zeros or has a value that is not
+    finite is left out and named.
+
+    Args:
+        clips: What :func:`skelab.data.opened.open_clips` opened.
+        path: The store to write; one that is there is replaced at the very end.
+        strict: Stop at the first damaged clip instead of leaving it out.
+        anatomy_check: Look at some clips first and refuse a file whose joints are scrambled.
+        leave_out: Says which clips to leave out of the store, now that all are read.
+        on_progress: Called with the clips that are done, and all clips.
+
+    Raises:
+        SourceError: The file is damaged, or its joints are scrambled.
+        DataError: ``strict``, and a clip is damaged.
+        StoreError: No clip is left.
+        OutputError: The disk is full or the folder cannot be written.
+    """
+    path = Path(path)
+    anatomy = refuse_if_scrambled(check_clips(clips), clips.path) if anatomy_check else None
+    info = replace(
+        clips.info,
+        source_digest=clips.info.digest,
+        versions={"skelab": __version__, "numpy": np.__version__, "pyarrow": pa.__version__},
+    )
+    parts: list[Path] = []
+    with _folder_beside(path) as folder:
+        for first in range(0, len(clips), CLIPS_PER_PART):
+            stop = min(first + CLIPS_PER_PART, len(clips))
+            read, excluded = _read(clips, range(first, stop), strict)
+            parts.append(folder / f"{len(parts):06d}.arrow")
+            write_part(parts[-1], read, info.layout, excluded)
+            if on_progress:
+                on_progress(stop, len(clips))
+        finished = join_parts(path, parts, info, leave_out)
+    return IngestReport(path, finished, len(open_store(path)), num_resumed=0, anatomy=anatomy)
+
+
+def _read(clips: OpenedClips, rows: range, strict: bool) -> tuple[list[Clip], list[Excluded]]:
+    """The clips of some rows, and those of them that are left out."""
+    read: list[Clip] = []
+    excluded: list[Excluded] = []
+    for row in rows:
+        try:
+            read.append(clips.clip(row))
+        except SourceError:
+            raise
+        except NoBodyError as error:
+            excluded.append(Excluded(clips.index.names[row], "no body", str(error)))
+        except DataError as error:
+            if strict:
+                raise
+            excluded.append(Excluded(clips.index.names[row], "damaged", str(error)))
+    return read, excluded
+
+
+@contextlib.contextmanager
+def _folder_beside(path: Path) -> Iterator[Path]:
+    """A folder for the parts of the store, gone at the end."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise write_error(path, error) from error
+    with folder as name:
+        yield Path(name)

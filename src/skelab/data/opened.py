@@ -1,0 +1,199 @@
+"""Clips that are ready for a network, wherever they lie: a store, or what others have prepared."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Int64
+from numpy import ndarray
+
+from skelab.data.clip import Clip
+from skelab.data.index import ClipIndex
+from skelab.data.prepared import (
+    NpzClips,
+    PreparedClips,
+    is_npy_pkl,
+    is_npz,
+    open_npy_pkl,
+    open_npz,
+    read_samples,
+    rebuild_names,
+)
+from skelab.data.prepared.clips import digest_of
+from skelab.data.sources import holds_recordings
+from skelab.data.store import Excluded, StoreInfo, open_store
+from skelab.errors import SourceError
+from skelab.skeleton import Layout, get_layout
+
+_ARROW = b"ARROW1"
+
+
+@runtime_checkable
+class OpenedClips(Protocol):
+    """Indexed clips with their description; a clip store is one, an opened npz another.
+
+    They can be pickled, so that the workers of a loader can read from them.
+    """
+
+    @property
+    def path(self) -> Path:
+        """What was opened."""
+
+    @property
+    def info(self) -> StoreInfo:
+        """Layout, preprocessing, classes and so on."""
+
+    @property
+    def index(self) -> ClipIndex:
+        """Names, labels and so on, one row a clip."""
+
+    @property
+    def max_bodies(self) -> int:
+        """Bodies that a clip has at most; known without reading any."""
+
+    def __len__(self) -> int: ...
+
+    def lengths(self) -> Int64[ndarray, " N"]:
+        """Frames of each clip; may read all of them."""
+
+    def clip(self, row: int) -> Clip:
+        """The clip of a row.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+
+
+def holds_clips(path: Path) -> bool:
+    """Whether a path holds clips that are prepared already, and not recordings."""
+    return _is_store(path) or is_npz(path) or is_npy_pkl(path)
+
+
+def open_clips(
+    path: Path,
+    *,
+    names: Path | None = None,
+    ignore: Sequence[str] = (),
+    layout: Layout | str | None = None,
+    on_note: Callable[[str], None] | None = None,
+) -> OpenedClips:
+    """Open prepared clips in place: a clip store, CTR-GCN's npz, or MS-G3D's npy and pkl.
+
+    Args:
+        path: What to open; its kind is found out by content.
+        names: For an npz, whose rows carry no names: a list of all samples, or the ``.skeleton``
+            files. The rows are named if one of the authors' orders agrees with every label;
+            otherwise they stay without names.
+        ignore: Names of samples to leave out, say the authors' list of missing samples.
+        layout: A layout, or its name, where the usual one is not meant.
+        on_note: Told, in one line each, what was found out on the way.
+
+    Raises:
+        StoreError: A clip store is damaged.
+        SourceError: There is something else, or it is damaged; recordings are to be ingested.
+        LayoutError: There is no layout of that name.
+    """
+    path = Path(path)
+    chosen = get_layout(layout) if isinstance(layout, str) else layout
+    clips: OpenedClips
+    if is_npz(path):
+        opened = open_npz(path, layout=chosen)
+        clips = _with_names(opened, names, ignore, on_note) if names else opened
+        names = None
+    elif is_npy_pkl(path):
+        clips = open_npy_pkl(path, layout=chosen)
+    else:
+        if holds_recordings(path):
+            raise SourceError(
+                f"{path}: expected clips that are prepared, found recordings;"
+                f" `skelab ingest {path} STORE` makes a clip store of them"
+            )
+        clips = open_store(path)
+    if names:
+        raise SourceError(f"{path}: expected rows without names for --names, found rows with names")
+    known = clips.index.rows_by_name
+    left_out = [name for name in dict.fromkeys(ignore) if name in known]
+    return SomeClips(clips, left_out) if left_out else clips
+
+
+def describe_format(clips: OpenedClips) -> str:
+    """What was opened, in a few words."""
+    if isinstance(clips, SomeClips):
+        return describe_format(clips.whole)
+    return clips.form if isinstance(clips, PreparedClips) else "clip store"
+
+
+class SomeClips:
+    """Opened clips without some of them.
+
+    Attributes:
+        path: What was opened.
+        whole: All clips.
+        info: Their description, which names what was left out.
+        index: The clips that are left.
+    """
+
+    def __init__(self, clips: OpenedClips, left_out: Sequence[str]) -> None:
+        unwanted = set(left_out)
+        names = clips.index.names
+        self.whole = clips
+        self._rows = np.array([row for row, name in enumerate(names) if name not in unwanted], int)
+        if not len(self._rows):
+            raise SourceError(f"{clips.path}: no clip is left; all stand in the list to ignore")
+        self.path = clips.path
+        self.index = clips.index.select(self._rows)
+        ignored = tuple(
+            Excluded(name, "ignored", f"{name}: stands in the list to ignore") for name in left_out
+        )
+        self.info = replace(
+            clips.info,
+            excluded=(*clips.info.excluded, *ignored),
+            digest=digest_of(clips.info.digest, *self.index.names),
+        )
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def max_bodies(self) -> int:
+        """Bodies that a clip has at most."""
+        return self.whole.max_bodies
+
+    def lengths(self) -> Int64[ndarray, " N"]:
+        """Frames of each clip."""
+        return np.asarray(self.whole.lengths()[self._rows])
+
+    def clip(self, row: int) -> Clip:
+        """The clip of a row.
+
+        Raises:
+            IndexError: There is no such row.
+            DataError: It cannot be read.
+        """
+        if not 0 <= row < len(self):
+            raise IndexError(f"row {row} of {len(self)} clips")
+        return self.whole.clip(int(self._rows[row]))
+
+
+def _with_names(
+    clips: NpzClips, names: Path, ignore: Sequence[str], on_note: Callable[[str], None] | None
+) -> OpenedClips:
+    """The clips under their names, or as they are where the names cannot be proven."""
+    tell = on_note or (lambda _: None)
+    try:
+        benchmark, infos = rebuild_names(clips.parts, read_samples(names), ignore)
+    except SourceError as error:
+        tell(f"{clips.path}: the rows stay without names: {error}")
+        return clips
+    tell(f"{clips.path}: {len(infos):,} rows named in the order of {benchmark}; every label agrees")
+    return clips.named(infos)
+
+
+def _is_store(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_ARROW)) == _ARROW
+    except OSError:
+        return False
