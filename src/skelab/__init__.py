@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from skelab.data.clip import BodyTrack, Clip, RawClip, SampleInfo
     from skelab.data.dataset import ClipDataset
     from skelab.data.ingest import ingest
+    from skelab.data.opened import OpenedClips, open_clips
     from skelab.data.skeleton_file import read_skeleton_file
     from skelab.data.sources import open_source
     from skelab.data.splits import list_splits, parse_split
@@ -32,6 +33,7 @@ __all__ = [
     "ClipDataset",
     "ClipStore",
     "Layout",
+    "OpenedClips",
     "RawClip",
     "Recipe",
     "SampleInfo",
@@ -51,6 +53,7 @@ __all__ = [
     "list_splits",
     "load_checkpoint",
     "load_recipe",
+    "open_clips",
     "open_source",
     "open_store",
     "parse_split",
@@ -65,6 +68,7 @@ _MODULES = {
     "skelab.data.clip": ("BodyTrack", "Clip", "RawClip", "SampleInfo"),
     "skelab.data.dataset": ("ClipDataset",),
     "skelab.data.ingest": ("ingest",),
+    "skelab.data.opened": ("OpenedClips", "open_clips"),
     "skelab.data.skeleton_file": ("read_skeleton_file",),
     "skelab.data.sources": ("open_source",),
     "skelab.data.splits": ("list_splits", "parse_split"),

@@ -74,9 +74,8 @@ class _PlainUnpickler(pickle._Unpickler):
         try:
             make = _STAND_INS[module.replace("numpy._core.", "numpy.core."), name]
         except KeyError:
-            raise _NotPlainError(
-                f"{module}.{name}, which could run code; it was not loaded"
-            ) from None
+            named = " ".join(f"{module}.{name}".split())[:100]  # on one line, whatever it is
+            raise _NotPlainError(f"{named}, which could run code; it was not loaded") from None
         return _StandIn(make)
 
 

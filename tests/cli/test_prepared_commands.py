@@ -31,8 +31,9 @@ def test_an_npz_is_trained_on_in_place_by_the_split_that_it_makes_itself(
 
     assert done.status == 0, done.err
     assert (
-        f"{npz}: the clips lack what split xsub goes by: the file's own parts are taken, nothing"
-        " is held out for validation, and the last epoch counts; --names would tell who is who"
+        f"{npz}: the clips lack what split xsub goes by: the parts of the file itself are taken,"
+        " nothing is held out for validation, and the last epoch counts; --names would tell who"
+        " is who"
     ) in done.err
     recipe = (tmp_path / "run" / "recipe.yaml").read_text()
     assert "split: given" in recipe

@@ -54,6 +54,7 @@ def ingest(
     from skelab.data.opened import holds_clips
     from skelab.data.sources import open_source
     from skelab.data.splits import parse_split
+    from skelab.native import available
 
     chosen = parse_split(split) if split else None
     if drop_leaks and chosen is None:
@@ -89,6 +90,11 @@ def ingest(
         if chosen:
             chosen.rows(ClipIndex.of(item.info for item in opened.items()))
         say(f"{source}: {opened.kind}, {count:,} samples, layout {opened.layout.name}")
+        if opened.kind == "ntu" and not available():
+            say(
+                "reading with the Python parser; a C++ compiler makes it about 15 times as fast:"
+                " install g++ (apt-get install g++) and then skelab again"
+            )
         with progress("reading") as bar:
             report = ingest_source(
                 opened,

@@ -50,8 +50,9 @@ def train(
         usual, loaded = loaded, use_given_split(loaded, store)
         if loaded is not usual:
             say(
-                f"{store.path}: the clips lack what split {usual.data.split} goes by: the file's own"
-                " parts are taken, nothing is held out for validation, and the last epoch counts;"
+                f"{store.path}: the clips lack what split {usual.data.split} goes by: the parts"
+                " of the file itself are taken, nothing is held out for validation, and the last"
+                " epoch counts;"
                 " --names would tell who is who"
             )
     synthetic = store.info.synthetic

@@ -111,5 +111,7 @@ class Clip:
 
     def valid_frames(self) -> int:
         """How many frames have values that do not sum to zero, as the CTR-GCN feeder counts."""
-        per_frame = self.joints.swapaxes(0, 1).reshape(self.num_frames, -1)
+        bodies, frames = self.joints.shape[:2]
+        joints = self.joints if bodies == 1 else self.joints.swapaxes(0, 1)
+        per_frame = joints.reshape(frames, -1)
         return int(np.count_nonzero(np.add.reduce(per_frame, axis=1)))

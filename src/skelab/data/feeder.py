@@ -81,9 +81,16 @@ class Feeder:
     Every clip has draws of its own, by seed of the run, epoch and row: the same clip gets the same
     augmentation whatever batch, process or restart it finds itself in. On a CPU compiled code
     does the work where it was built, and gives the same bits as torch.
+
+    Args:
+        config: How clips are shaped.
+        layout: Their joints.
+        keeps_gaps: Every frame of a clip counts, also one of zeros in its middle. Otherwise only
+            frames with values are counted, and a clip with gaps loses its end, as with the
+            authors of CTR-GCN.
     """
 
-    def __init__(self, config: FeederConfig, layout: Layout) -> None:
+    def __init__(self, config: FeederConfig, layout: Layout, *, keeps_gaps: bool = False) -> None:
         for name in ("rotation", "limbs"):
             if getattr(config, name) and layout.axes != ("x", "y", "z"):
                 raise DataError(
@@ -92,6 +99,7 @@ class Feeder:
                 )
         self.config = config
         self.layout = layout
+        self.keeps_gaps = keeps_gaps
         self._train_crop = CropResize(config.window, config.train_crop)
         self._eval_crop = CropResize(config.window, (config.eval_crop,))
         self._rotation = RandomRotation(config.rotation)
@@ -103,7 +111,7 @@ class Feeder:
         draws = self._chance.of_clips(seed=seed, epoch=epoch, rows=clips.rows)
         crops = [
             self._train_crop.sample(valid, rng)
-            for valid, rng in zip(clips.valid, draws, strict=True)
+            for valid, rng in zip(self._lengths(clips), draws, strict=True)
         ]
         angles = [self._rotation.sample(rng) for rng in draws] if self.config.rotation else None
         factors = [self._limbs.sample(rng) for rng in draws] if self.config.limbs else None
@@ -112,8 +120,11 @@ class Feeder:
     def evaluation_batch(self, clips: PaddedClips) -> Batch:
         """Clips as they are tested: nothing is drawn."""
         nothing = ClipChance(())
-        crops = [self._eval_crop.sample(valid, nothing) for valid in clips.valid]
+        crops = [self._eval_crop.sample(valid, nothing) for valid in self._lengths(clips)]
         return self._shape(clips, crops, None, None)
+
+    def _lengths(self, clips: PaddedClips) -> tuple[int, ...]:
+        return clips.frames if self.keeps_gaps else clips.valid
 
     def _shape(
         self,

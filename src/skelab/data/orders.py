@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from skelab.data.clip import SampleInfo
-from skelab.data.splits import parse_split
+from skelab.data.splits import GivenSplit, parse_split
 from skelab.errors import SplitError
 
 
@@ -28,6 +28,8 @@ def ctrgcn_row_order(
     Source: Uason-Chen/CTR-GCN@e13d758, ``data/ntu/seq_transformation.py``.
     """
     split = parse_split(benchmark)
+    if isinstance(split, GivenSplit):
+        raise SplitError(f"split {split.name} goes by parts: rows are in no order that it knows")
     rows: dict[int, list[int]] = {number: [] for number in sorted(split.train | split.test)}
     for row in sorted(range(len(infos)), key=lambda row: infos[row].name):
         number = getattr(infos[row], split.by)

@@ -10,10 +10,11 @@ import contextlib
 import hashlib
 import json
 import math
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
@@ -148,7 +149,7 @@ class ClipStore:
             batches = [_read_batch(reader, i) for i in range(reader.num_record_batches)]
             self._joints = [_ListColumn.of(batch.column("joints")) for batch in batches]
             self._frame_numbers = [_ListColumn.of(batch.column(_RAGGED[0])) for batch in batches]
-            self._starts = np.cumsum([0, *(batch.num_rows for batch in batches)])
+            self._starts = list(accumulate((batch.num_rows for batch in batches), initial=0))
             table = _index_table(batches)
             self.index = _clip_index(table)
             self._digests = table.column("digest")
@@ -184,10 +185,11 @@ class ClipStore:
         """
         if not 0 <= row < len(self):
             raise IndexError(f"row {row} of a store of {len(self)} clips")
-        batch = int(np.searchsorted(self._starts, row, side="right")) - 1
-        offset = row - int(self._starts[batch])
+        batch = bisect_right(self._starts, row) - 1
+        offset = row - self._starts[batch]
         layout = self.info.layout
-        shape = (self.bodies[row], self.frames[row], layout.num_joints, len(layout.axes))
+        bodies, frames = self.bodies.item(row), self.frames.item(row)
+        shape = (bodies, frames, layout.num_joints, len(layout.axes))
         return Clip(
             info=self.index.sample(row),
             joints=self._joints[batch].row(offset).reshape(shape),
@@ -341,7 +343,7 @@ class _ListColumn:
         return cls(column.values.to_numpy(), column.offsets.to_numpy())
 
     def row(self, number: int) -> Any:
-        return self.values[self.starts[number] : self.starts[number + 1]]
+        return self.values[self.starts.item(number) : self.starts.item(number + 1)]
 
     def lengths(self) -> Any:
         return np.diff(self.starts)

@@ -14,6 +14,7 @@ from skelab.config import Recipe, parse_recipe
 from skelab.data.feeder import Feeder
 from skelab.data.index import UNKNOWN
 from skelab.data.opened import OpenedClips
+from skelab.data.pipelines import get_pipeline
 from skelab.data.splits import parse_split
 from skelab.errors import CheckpointError, SplitError
 from skelab.evaluation import Report, Scores, ScoresInfo, Section, write_report
@@ -154,7 +155,11 @@ def score_checkpoint(
     rows = _rows_of(part, recipe, store)
     logits = predict_logits(
         checkpoint.build(),
-        Feeder(checkpoint.inputs.feeder, store.info.layout),
+        Feeder(
+            checkpoint.inputs.feeder,
+            store.info.layout,
+            keeps_gaps=get_pipeline(store.info.pipeline).keeps_gaps,
+        ),
         store,
         rows,
         max_bodies=checkpoint.model.max_bodies,

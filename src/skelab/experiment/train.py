@@ -14,6 +14,7 @@ from skelab.config import Protocol, Recipe
 from skelab.data.feeder import Feeder
 from skelab.data.index import UNKNOWN
 from skelab.data.opened import OpenedClips
+from skelab.data.pipelines import get_pipeline
 from skelab.data.splits import GIVEN, GivenSplit, hold_out_subjects, list_parts, parse_split
 from skelab.errors import TrainingError
 from skelab.experiment.environment import describe_environment
@@ -130,7 +131,11 @@ def plan_training(recipe: Recipe, store: OpenedClips, run: Path) -> TrainingJob:
         source=store,
         train_rows=parts.train,
         validation_rows=parts.validation,
-        feeder=Feeder(recipe.data.feeder, info.layout),
+        feeder=Feeder(
+            recipe.data.feeder,
+            info.layout,
+            keeps_gaps=get_pipeline(info.pipeline).keeps_gaps,
+        ),
         config=recipe.training,
         memory=recipe.memory,
         precision=recipe.precision,

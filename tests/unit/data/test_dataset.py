@@ -76,6 +76,21 @@ def test_a_clip_of_zeros_keeps_its_length() -> None:
     assert padded.valid == (6,)
 
 
+@pytest.mark.parametrize("max_bodies", [1, 2, 3])
+def test_valid_frames_count_as_each_clip_counts_its_own(max_bodies: int) -> None:
+    rng = np.random.default_rng(0)
+    clips = []
+    for bodies, frames in [(1, 7), (3, 5), (1, 4), (2, 6), (1, 1)]:
+        joints = rng.normal(size=(bodies, frames, 15, 3))
+        joints[:, rng.integers(0, frames)] = 0
+        clips.append(clip_of(joints))
+
+    padded = pad_clips(list(enumerate(clips)), max_bodies)
+
+    assert padded.valid == tuple(clip.valid_frames() or clip.num_frames for clip in clips)
+    assert padded.valid == (6, 4, 3, 5, 1)
+
+
 def test_an_unknown_label_is_minus_one() -> None:
     padded = pad_clips([(0, tiny_clip(0, label=None)), (1, tiny_clip(1, label=2))], max_bodies=2)
 

@@ -6,6 +6,8 @@ import torch
 from pydantic import ValidationError
 from tiny_clips import SBU15, tiny_clip
 
+from skelab.data import feeder as feeder_module
+from skelab.data.chance import EpochChance
 from skelab.data.clip import Clip, SampleInfo
 from skelab.data.dataset import PaddedClips, pad_clips
 from skelab.data.feeder import Feeder, FeederConfig
@@ -32,7 +34,7 @@ def test_a_training_batch_equals_its_steps_one_clip_after_the_other(stream: Stre
     batch = Feeder(config, SBU15).training_batch(clips, seed=5, epoch=7)
 
     for place, row in enumerate((4, 0, 2)):
-        rng = np.random.default_rng((5, 7, row))
+        (rng,) = EpochChance().of_clips(seed=5, epoch=7, rows=[row])
         single = padded(row).joints
         crop, turn = CropResize(16, (0.3, 0.9)), RandomRotation(0.2)
         joints = crop.apply(single, [crop.sample(100 + 7 * row, rng)])
@@ -42,6 +44,22 @@ def test_a_training_batch_equals_its_steps_one_clip_after_the_other(stream: Stre
     assert batch.joints.shape == (3, 3, 16, 15, 2)
     assert batch.labels.tolist() == [1, 0, 2]
     assert batch.rows == (4, 0, 2)
+
+
+@pytest.mark.parametrize("stream", list(Stream))
+def test_compiled_code_and_torch_give_the_same_batches(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feeder, clips = Feeder(FeederConfig(stream=stream, window=16), SBU15), padded(4, 0, 2)
+    compiled = feeder.training_batch(clips, seed=5, epoch=7), feeder.evaluation_batch(clips)
+
+    monkeypatch.setattr(feeder_module, "can_resample", lambda: False)
+    by_torch = feeder.training_batch(clips, seed=5, epoch=7), feeder.evaluation_batch(clips)
+
+    for ours, theirs in zip(compiled, by_torch, strict=True):
+        assert torch.equal(ours.joints, theirs.joints)
+        assert ours.joints.is_contiguous()
+        assert theirs.joints.is_contiguous()
 
 
 def test_a_clip_gets_the_same_augmentation_whatever_batch_it_is_in() -> None:
@@ -156,3 +174,17 @@ def test_flat_skeletons_cannot_be_turned_and_the_way_out_is_named() -> None:
 def test_settings_out_of_range_are_refused(field: str, value: object) -> None:
     with pytest.raises(ValidationError, match=field):
         FeederConfig.model_validate({field: value})
+
+
+def test_a_clip_whose_gaps_count_keeps_its_end() -> None:
+    joints = np.ones((1, 20, 15, 3), np.float32) * np.arange(1, 21, dtype=np.float32)[:, None, None]
+    joints[0, 5:10] = 0
+    clip = Clip(SampleInfo("gap", label=0), joints, np.arange(20, dtype=np.int32))
+    config = FeederConfig(window=20, eval_crop=1.0, rotation=0)
+    clips = pad_clips([(0, clip)], 1)
+
+    counted = Feeder(config, SBU15).evaluation_batch(clips).joints[0, 0, :, 0, 0]
+    kept = Feeder(config, SBU15, keeps_gaps=True).evaluation_batch(clips).joints[0, 0, :, 0, 0]
+
+    assert counted.max() == 15  # fifteen frames have values, so the last five are cut off
+    assert kept.tolist() == joints[0, :, 0, 0].tolist()

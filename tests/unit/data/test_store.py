@@ -328,6 +328,38 @@ def test_a_part_of_an_unfinished_ingest_is_no_store(tmp_path: Path) -> None:
     assert "an Arrow file, but not a clip store" in message
 
 
+def test_a_part_that_lost_some_of_its_numbers_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "0.part"
+    write_part(path, some_clips(), SBU15)
+    with pa.memory_map(str(path)) as file:
+        joints = pa.ipc.open_file(file).get_batch(0).column("joints").values
+        place = path.read_bytes().index(joints.buffers()[1].to_pybytes())
+    content = bytearray(path.read_bytes())
+    content[place + 400 : place + 500] = bytes(100)
+    path.write_bytes(content)
+
+    with pytest.raises(StoreError, match="clip 0 does not match its digest") as caught:
+        inspect_part(path)
+
+    assert str(path) in str(caught.value)
+
+
+def test_parts_are_joined_to_batches_of_limited_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = [tiny_clip(row) for row in range(300)]
+    whole = written(tmp_path / "whole", clips)
+    monkeypatch.setattr(store_module, "_BATCH_BYTES", 1)
+
+    many = written(tmp_path / "many", clips)
+
+    with pa.memory_map(str(whole)) as one, pa.memory_map(str(many)) as other:
+        assert pa.ipc.open_file(one).num_record_batches == 1
+        assert pa.ipc.open_file(other).num_record_batches == 3
+    assert open_store(whole).info.digest == open_store(many).info.digest
+    np.testing.assert_array_equal(open_store(many).clip(200).joints, clips[200].joints)
+
+
 def test_a_store_is_no_part_of_an_ingest(tmp_path: Path) -> None:
     path = written(tmp_path)
 

@@ -43,6 +43,8 @@ class Pipeline:
         name: Short name, as in stores and recipes.
         title: What it does, in a line.
         source: Paper and repository that it reproduces.
+        keeps_gaps: Frames of zeros inside a clip are time in which nobody was tracked; they count
+            as frames, where the authors' feeder counts frames with values only.
         prepare: The preprocessing itself; raises DataError where a recording has no body.
     """
 
@@ -50,6 +52,7 @@ class Pipeline:
     title: str
     source: str
     prepare: Callable[[RawClip, Layout], Prepared]
+    keeps_gaps: bool = False
 
 
 def check_recording(raw: RawClip, layout: Layout) -> None:
@@ -77,6 +80,7 @@ def drop_absent_bodies(
     joints: Float32[ndarray, "M T V C"],
 ) -> Float32[ndarray, "K T V C"]:
     """The bodies without the all-zero ones at the end; the first always stays."""
-    present = np.flatnonzero(joints.any(axis=(1, 2, 3)))
-    last = int(present[-1]) if len(present) else 0
-    return np.ascontiguousarray(joints[: last + 1])
+    present = len(joints)
+    while present > 1 and not joints[present - 1].any():
+        present -= 1
+    return np.ascontiguousarray(joints[:present])

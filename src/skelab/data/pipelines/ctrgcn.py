@@ -21,6 +21,7 @@ from skelab.data.pipelines.base import (
     drop_absent_bodies,
 )
 from skelab.errors import DataError, NoBodyError
+from skelab.native import column_variances
 from skelab.skeleton import Layout
 
 _MIN_FRAMES = 12  # of a body in a recording of several
@@ -104,7 +105,7 @@ def prepare(raw: RawClip, layout: Layout) -> Prepared:
         joints = _as_chosen(raw, present)
         filtered = False
     else:
-        choice = choose_bodies(raw)
+        choice = _choose(_close_up(raw, present))
         joints = _place_actors(choice, len(present))
         filtered = len(choice.tracked) > 1
     if filtered:
@@ -124,7 +125,10 @@ def choose_bodies(raw: RawClip) -> BodyChoice:
     Raises:
         DataError: Every body is at most 11 frames long.
     """
-    tracked = _close_up(raw)
+    return _choose(_close_up(raw, _frames_with_body(raw)))
+
+
+def _choose(tracked: tuple[TrackedBody, ...]) -> BodyChoice:
     if len(tracked) == 1:
         return BodyChoice(tracked, (), (), (tracked,), (), single=True)
     dropped = [(body.body, "length") for body in tracked if len(body.joints) < _MIN_FRAMES]
@@ -144,12 +148,17 @@ def choose_bodies(raw: RawClip) -> BodyChoice:
 
 def _frames_with_body(raw: RawClip) -> Int32[ndarray, " T"]:
     """Numbers of the frames in which some body stands, ascending."""
-    return np.unique(np.concatenate([track.frames for track in raw.bodies.values()]))
+    tracks = [track for track in raw.bodies.values() if len(track.frames)]
+    if len(tracks) == 1 and (np.diff(tracks[0].frames) > 0).all():
+        return tracks[0].frames
+    standing = np.zeros(1 + max(int(track.frames[-1]) for track in tracks), dtype=bool)
+    for track in tracks:
+        standing[track.frames] = True
+    return np.flatnonzero(standing).astype(np.int32)
 
 
-def _close_up(raw: RawClip) -> tuple[TrackedBody, ...]:
+def _close_up(raw: RawClip, present: Int32[ndarray, " T"]) -> tuple[TrackedBody, ...]:
     """Each body from its first frame on, frame after frame, absences closed up."""
-    present = _frames_with_body(raw)
     several = len(raw.bodies) > 1
     tracked = []
     for body, track in raw.bodies.items():
@@ -170,7 +179,7 @@ def _close_up(raw: RawClip) -> tuple[TrackedBody, ...]:
 
 def _variance(joints: Float32[ndarray, "F V 3"]) -> float:
     """Population variance over all frames and joints, summed over the axes."""
-    return float(np.sum(np.var(joints.reshape(-1, 3), axis=0)))
+    return float(np.sum(column_variances(joints.reshape(-1, 3))))
 
 
 def _filter_by_spread(
@@ -197,7 +206,7 @@ def _filter_by_spread(
 
 def _plausible(joints: Float32[ndarray, "F V 3"]) -> Bool[ndarray, " F"]:
     """Frames in which the body is at most 0.8 times as wide as it is high."""
-    width, height = np.ptp(joints[..., 0], axis=1), np.ptp(joints[..., 1], axis=1)
+    width, height = np.ptp(np.ascontiguousarray(joints[..., :2].transpose(2, 1, 0)), axis=1)
     return np.asarray(width <= _MAX_SPREAD * height)
 
 
@@ -250,13 +259,14 @@ def _translate(
     joints: Float32[ndarray, "M T V 3"], origin_joint: int
 ) -> Float32[ndarray, "M T V 3"]:
     """Subtract where actor 1's origin joint first is; empty frames of a pair stay empty."""
-    first = np.flatnonzero(joints[0].any(axis=(1, 2)))
-    if not len(first):
+    first = next((frame for frame in joints[0] if frame.any()), None)
+    if first is None:
         raise NoBodyError("expected a body in at least one frame, found only zeros for actor 1")
-    moved = np.asarray(joints - joints[0, first[0], origin_joint])
+    moved = np.asarray(joints - first[origin_joint])
     if len(joints) > 1:
         empty = joints.reshape(*joints.shape[:2], -1).sum(axis=2) == 0
-        moved[empty] = 0
+        if empty.any():
+            moved[empty] = 0
     return moved
 
 

@@ -13,8 +13,8 @@ from skelab.skeleton import get_layout
 def test_pipelines_come_by_name_with_their_source() -> None:
     pipelines = list_pipelines()
 
-    assert [pipeline.name for pipeline in pipelines] == ["ctrgcn", "msg3d"]
-    assert all("@" in pipeline.source for pipeline in pipelines)
+    assert [pipeline.name for pipeline in pipelines] == ["as-given", "clean", "ctrgcn", "msg3d"]
+    assert all("@" in pipeline.source or pipeline.source == "ours" for pipeline in pipelines)
 
 
 def test_an_unknown_pipeline_is_answered_with_those_that_there_are() -> None:
@@ -22,11 +22,11 @@ def test_an_unknown_pipeline_is_answered_with_those_that_there_are() -> None:
         get_pipeline("ctrgc")
 
     assert str(caught.value) == (
-        "unknown pipeline 'ctrgc', did you mean 'ctrgcn'? Known: ctrgcn, msg3d"
+        "unknown pipeline 'ctrgc', did you mean 'ctrgcn'? Known: as-given, clean, ctrgcn, msg3d"
     )
 
 
-@pytest.mark.parametrize("name", ["ctrgcn", "msg3d"])
+@pytest.mark.parametrize("name", ["clean", "ctrgcn", "msg3d"])
 @pytest.mark.parametrize("bodies", [{}, {"1": BodyTrack(np.empty(0, "i4"), np.empty((0, 25, 3)))}])
 def test_a_recording_without_a_body_is_refused(name: str, bodies: dict[str, BodyTrack]) -> None:
     raw = RawClip(17, bodies)
@@ -40,7 +40,7 @@ def test_a_recording_without_a_body_is_refused(name: str, bodies: dict[str, Body
     )
 
 
-@pytest.mark.parametrize("name", ["ctrgcn", "msg3d"])
+@pytest.mark.parametrize("name", ["clean", "ctrgcn", "msg3d"])
 @pytest.mark.parametrize("chosen", [False, True])
 def test_a_recording_of_zeros_is_refused(name: str, chosen: bool) -> None:
     track = BodyTrack(np.arange(3, dtype=np.int32), np.zeros((3, 25, 3)))
@@ -49,7 +49,7 @@ def test_a_recording_of_zeros_is_refused(name: str, chosen: bool) -> None:
         get_pipeline(name).prepare(RawClip(3, {"1": track}, chosen), get_layout("ntu25"))
 
 
-@pytest.mark.parametrize("name", ["ctrgcn", "msg3d"])
+@pytest.mark.parametrize("name", ["clean", "ctrgcn", "msg3d"])
 @pytest.mark.parametrize(("joints", "axes"), [(20, 3), (25, 2)])
 def test_joints_of_another_layout_are_refused(name: str, joints: int, axes: int) -> None:
     track = BodyTrack(np.arange(3, dtype=np.int32), np.ones((3, joints, axes)))
