@@ -22,10 +22,12 @@ from skelab.data.clip import Clip
 from skelab.data.opened import OpenedClips
 from skelab.data.orders import ctrgcn_row_order
 from skelab.data.pipelines import pad_loop
+from skelab.data.sources import SYNTHETIC_MARKER
 from skelab.data.splits import GivenSplit, parse_split
 from skelab.errors import DataError, unknown_name
 
 _BODIES: Final = 2
+_SYNTHETIC: Final = '{"synthetic": true}\n'
 _DAY_ZERO: Final = (1980, 1, 1, 0, 0, 0)  # of members of a zip: same clips, same bytes
 
 Progress = Callable[[int, int], None]
@@ -85,7 +87,9 @@ def convert(
     joints), zeros behind the end, T that of the longest clip of the store; y one-hot float64; rows
     in the authors' order. ``msg3d`` is a folder with ``{train,val}_data_{joint,bone}.npy``,
     float32 N x 3 x 300 x V x 2, and ``{train,val}_label.pkl``, rows by name. ``pyskl`` is one
-    pickle with ``split`` and ``annotations``; key points are float16, M x T x V x C.
+    pickle with ``split`` and ``annotations``; key points are float16, M x T x V x C. Clips that
+    are synthetic stay labelled: by ``SYNTHETIC.json`` in the npz and in the folder, and by a key
+    ``synthetic`` in the pickle.
 
     Args:
         clips: An opened store, made by the preprocessing that the form needs.
@@ -160,6 +164,8 @@ def _write_ctrgcn(
                     file.write(
                         (np.arange(len(clips.info.classes)) == label).astype("<f8").tobytes()
                     )
+        if clips.info.synthetic:
+            archive.writestr(zipfile.ZipInfo(SYNTHETIC_MARKER, date_time=_DAY_ZERO), _SYNTHETIC)
     return Conversion((out,), {part: len(rows) for part, rows in parts.items()}, len(clips) - total)
 
 
@@ -178,6 +184,8 @@ def _write_msg3d(
             files.append(out / name)
             return whole.enter_context(atomic_write(files[-1]))
 
+        if clips.info.synthetic:
+            new_file(SYNTHETIC_MARKER).write_text(_SYNTHETIC)
         for part, rows in parts.items():
             names = [_original_name(clips, int(row)) for row in rows]
             labels = clips.index.labels[rows].tolist()
@@ -222,8 +230,11 @@ def _write_pyskl(
             }
             on_progress(done, len(written))
 
+    head: dict[str, Any] = {"split": parts}
+    if clips.info.synthetic:
+        head["synthetic"] = True
     with atomic_write(out) as temporary, temporary.open("wb") as file:
-        _stream_pickle(file, {"split": parts}, "annotations", annotations())
+        _stream_pickle(file, head, "annotations", annotations())
     counts = {part: len(names) for part, names in parts.items()}
     return Conversion((out,), counts, len(clips) - len(written))
 

@@ -112,7 +112,7 @@ def test_an_npz_opened_again_has_the_clips_that_were_written(tmp_path: Path) -> 
 def test_msg3d_has_looped_joints_bones_names_and_labels_in_the_order_of_names(
     tmp_path: Path,
 ) -> None:
-    clips = store_of(tmp_path, "msg3d")
+    clips = store_of(tmp_path, "msg3d", synthetic=False)
 
     done = convert(clips, tmp_path / "out", to="msg3d", splits=[SPLIT])
 
@@ -153,7 +153,7 @@ def test_names_of_ntu_samples_are_those_of_their_files_as_the_authors_list_them(
 
 @pytest.mark.parametrize("pipeline", ["clean", "ctrgcn"])
 def test_pyskl_has_every_split_once_and_half_precision(tmp_path: Path, pipeline: str) -> None:
-    clips = store_of(tmp_path, pipeline)
+    clips = store_of(tmp_path, pipeline, synthetic=False)
 
     done = convert(clips, tmp_path / "out.pkl", to="pyskl", splits=[SPLIT, "camera:1/2"])
 
@@ -376,3 +376,22 @@ def test_memory_does_not_grow_with_the_set(tmp_path: Path, to: str) -> None:
 
     clip_bytes = 2 * 300 * 20 * 3 * 4
     assert peaks[1] - peaks[0] < 2 * clip_bytes  # 56 more clips
+
+
+@pytest.mark.parametrize("synthetic", [True, False])
+@pytest.mark.parametrize(
+    ("to", "pipeline", "name"),
+    [("ctrgcn", "ctrgcn", "out.npz"), ("msg3d", "msg3d", "out"), ("pyskl", "ctrgcn", "out.pkl")],
+)
+def test_clips_that_were_made_stay_labelled_synthetic_in_every_form(
+    tmp_path: Path, to: str, pipeline: str, name: str, synthetic: bool
+) -> None:
+    clips = store_of(tmp_path, pipeline, synthetic=synthetic)
+    convert(clips, tmp_path / name, to=to, splits=[SPLIT])
+
+    if to == "pyskl":
+        found = open_source(tmp_path / name, layout=UTD20).synthetic
+    else:
+        found = open_clips(tmp_path / name, layout="utd20").info.synthetic
+
+    assert found is synthetic
