@@ -89,6 +89,7 @@ def test_a_list_of_samples_to_ignore_is_taken_with_its_prose(
         (["ingest", "empty", "s.arrow", "--pipeline", "ctr"], "skelab: "),
         (["inspect", "half.arrow"], "half.arrow"),
         (["inspect", "text.arrow"], "text.arrow"),
+        (["inspect", "half.npz"], "half.npz: expected an npz, found a file that is damaged"),
         (["synth", "empty", "--clips", "0"], "expected"),
         (["synth", "empty", "--actions", "1"], "expected"),
         (["synth", "empty", "--seed", "-1"], "seed: expected 0 or more, found -1"),
@@ -110,6 +111,7 @@ def test_bad_input_is_one_line_and_exit_2(
     content = small_set.store.read_bytes()
     Path("half.arrow").write_bytes(content[: len(content) // 2])
     Path("text.arrow").write_text("not a store")
+    Path("half.npz").write_bytes(b"PK\x03\x04 and no more")
 
     done = skelab(*words)
 

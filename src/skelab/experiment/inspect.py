@@ -1,5 +1,6 @@
 """What is this path? A store, a source, a checkpoint, scores or a run, and what is in it."""
 
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -83,6 +84,8 @@ def inspect_path(
     if path.suffix == ".safetensors":
         return Inspection(path, "checkpoint", _describe_checkpoint(path))
     if path.suffix == ".npz":
+        if not zipfile.is_zipfile(path):
+            raise SourceError(f"{path}: expected an npz, found a file that is damaged or cut off")
         return Inspection(path, "scores", _describe_scores(Scores.load(path)))
     return Inspection(path, "clip store", _describe_store(open_store(path), split))
 

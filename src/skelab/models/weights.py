@@ -124,7 +124,7 @@ def _refusal(error: pickle.UnpicklingError) -> str:
     called = re.search(r"GLOBAL ([\w.]+)", str(error))
     if called:
         return f"refused, expected tensors only, found a call of {called[1]}: loading it runs code"
-    return f"refused, expected tensors only: {_first_line(error)}"
+    return "refused, expected tensors only, found a damaged file or one of another kind"
 
 
 def _first_line(error: Exception) -> str:

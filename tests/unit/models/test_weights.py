@@ -304,3 +304,17 @@ def test_a_file_of_something_else_is_refused(content: object, message: str, tmp_
 
     with pytest.raises(WeightsError, match=message):
         read_state_dict(tmp_path / "other.pt")
+
+
+def test_a_file_of_another_kind_is_refused_without_advice_to_load_it_unsafely(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "notes.pt"
+    path.write_bytes(b"nonsense")
+
+    with pytest.raises(WeightsError) as refusal:
+        read_state_dict(path)
+
+    assert str(refusal.value) == (
+        f"{path}: refused, expected tensors only, found a damaged file or one of another kind"
+    )
