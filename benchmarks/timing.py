@@ -6,10 +6,11 @@ one disturbs the others as well: their ratio can be trusted where a time alone c
 
 import json
 import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import NamedTuple
+
+from skelab.bench import Seconds, clocked
+from skelab.bench import in_turn as turns
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,20 @@ def compare(
     scale: float,
     unit: str,
     target: str = "",
+    repeat: int = 1,
 ) -> Result:
-    """Both ways in turn; medians per item, and the median of the rounds' ratios."""
-    times = in_turn({"plain": plain, "ours": ours}, rounds)
+    """Both ways in turn; medians per item, and the median of the rounds' ratios.
+
+    Ours is done ``repeat`` times in a round, so that it takes about as long as the yardstick and
+    whatever disturbs the machine weighs alike on both.
+    """
+
+    def ours_again() -> None:
+        for _ in range(repeat):
+            ours()
+
+    times = in_turn({"plain": plain, "ours": ours_again}, rounds)
+    times["ours"] = [Seconds(time.wall / repeat, time.cpu / repeat) for time in times["ours"]]
     ratios = [a.wall / b.wall for a, b in zip(times["plain"], times["ours"], strict=True)]
     return Result(
         case,
@@ -65,24 +77,11 @@ def compare(
     )
 
 
-class Seconds(NamedTuple):
-    """How long something took, by the clock and by the processor."""
-
-    wall: float
-    cpu: float
-
-
 def in_turn(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[Seconds]]:
     """The time of each way in each round, after one that does not count."""
-    times: dict[str, list[Seconds]] = {name: [] for name in ways}
-    for number in range(rounds + 1):
-        for name, way in ways.items():
-            wall, cpu = time.perf_counter(), time.process_time()
-            way()
-            if number:
-                spent = Seconds(time.perf_counter() - wall, time.process_time() - cpu)
-                times[name].append(spent)
-    return times
+    timed = {name: clocked(way) for name, way in ways.items()}
+    _, *counted = turns(timed, rounds + 1)
+    return {name: [times[name] for times in counted] for name in ways}
 
 
 def report(title: str, results: Sequence[Result], *, as_json: bool) -> None:

@@ -4,10 +4,14 @@ import contextlib
 import errno
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from skelab.errors import OutputError
+
+_UMASK_ASKED = threading.Lock()
+"""Held while the umask is asked for, which can only be done by changing it."""
 
 
 @contextlib.contextmanager
@@ -67,6 +71,7 @@ def _flush(path: Path) -> None:
 
 
 def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
+    with _UMASK_ASKED:
+        current = os.umask(0)
+        os.umask(current)
     return current

@@ -1,6 +1,11 @@
-"""The feeder against outputs of the authors' (Uni-Create/CTR-GCN@e13d758), limit 5e-6."""
+"""The feeder against outputs of the authors' (Uason-Chen/CTR-GCN@e13d758), limit 5e-6.
 
+Looped clips against the arrays that MS-G3D trains on (kenziyuliu/MS-G3D@2f927f4), bit for bit.
+"""
+
+import hashlib
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
@@ -13,13 +18,16 @@ from numpy import ndarray
 from skelab.data.clip import Clip, SampleInfo
 from skelab.data.dataset import PaddedClips, pad_clips
 from skelab.data.feeder import Feeder, FeederConfig
+from skelab.data.pipelines import get_pipeline, pad_loop
+from skelab.data.skeleton_file import parse_skeleton
 from skelab.data.streams import Stream, derive_stream
-from skelab.data.transforms import Crop, CropResize, RandomRotation, rotation_matrices
+from skelab.data.transforms import Crop, CropResize, Fill, RandomRotation, rotation_matrices
 from skelab.skeleton import get_layout
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 NTU25 = get_layout("ntu25")
 FACTS = json.loads((GOLDEN / "feeder" / "feeder.json").read_text())
+MSG3D_LABELS = json.loads((GOLDEN / "preprocess" / "msg3d" / "labels.json").read_text())["xsub"]
 SUBSETS = [("bone_subset", Stream.BONE), ("vel_subset", Stream.JOINT_MOTION)]
 SUBSETS += [("bone_vel_subset", Stream.BONE_MOTION)]
 
@@ -137,3 +145,68 @@ def test_frames_of_zeros_inside_a_clip_cut_off_its_end_as_they_do_for_the_author
 
     assert clips.valid == tuple(golden["valid_frames"])
     close(batch.joints, golden["joint"])
+
+
+def msg3d_rows(part: str) -> ndarray:
+    """The authors' looped arrays of MS-G3D, N C 300 V M."""
+    with np.load(GOLDEN / "preprocess" / "msg3d" / "xsub_joint.npz") as archive:
+        rows: ndarray = archive[f"{part}_data"]
+    return rows
+
+
+def one_period(row: ndarray) -> ndarray:
+    """The fewest frames of a row that give all 300 back by looping, and the bodies in them."""
+    poses = row.transpose(3, 1, 2, 0)  # M T V C
+    bodies = 1 if not poses[1].any() else 2
+    frames = np.arange(300)
+    period = next(p for p in range(1, 301) if np.array_equal(poses, poses[:, frames % p]))
+    return np.ascontiguousarray(poses[:bodies, :period])
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
+@pytest.mark.parametrize("stream", [Stream.JOINT, Stream.BONE])
+def test_looped_clips_are_the_arrays_that_msg3d_trains_on_bit_for_bit(
+    part: str, stream: Stream
+) -> None:
+    rows = msg3d_rows(part)
+    periods = [one_period(row) for row in rows]
+    items = [
+        (
+            number,
+            Clip(SampleInfo(str(number), label=0), joints, np.arange(joints.shape[1], dtype="i4")),
+        )
+        for number, joints in enumerate(periods)
+    ]
+    config = FeederConfig(
+        stream=stream, window=300, fill=Fill.LOOP, train_crop=(1.0, 1.0), eval_crop=1.0, rotation=0
+    )
+    feeder = Feeder(config, NTU25)
+
+    tested = feeder.evaluation_batch(pad_clips(items, max_bodies=2)).joints.numpy()
+    trained = feeder.training_batch(pad_clips(items, max_bodies=2), seed=1, epoch=3).joints.numpy()
+
+    kind = "bone" if stream is Stream.BONE else "joint"
+    digest = MSG3D_LABELS[part][f"sha256_{kind}"]
+    assert len({joints.shape[1] for joints in periods}) > 10
+    assert hashlib.sha256(tested.tobytes()).hexdigest() == digest
+    assert hashlib.sha256(trained.tobytes()).hexdigest() == digest
+
+
+def test_a_recording_prepared_as_msg3d_is_looped_as_its_pipeline_says() -> None:
+    checked = set()
+    with tarfile.open(GOLDEN / "preprocess" / "skeletons.tar.gz") as archive:
+        for member in archive:
+            content = archive.extractfile(member)
+            raw = parse_skeleton(content.read(), member.name) if content else None
+            if raw is None or not raw.bodies:
+                continue
+            prepared = get_pipeline("msg3d").prepare(raw, NTU25)
+            joints = prepared.joints
+            clip = Clip(SampleInfo(member.name, label=0), joints, prepared.frame_numbers)
+            config = FeederConfig(window=300, fill=Fill.LOOP, eval_crop=1.0, rotation=0)
+
+            batch = Feeder(config, NTU25).evaluation_batch(pad_clips([(0, clip)], max_bodies=2))
+
+            np.testing.assert_array_equal(batch.joints[0], pad_loop(joints))
+            checked.add(len(joints))
+    assert checked == {1, 2}

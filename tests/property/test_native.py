@@ -6,13 +6,28 @@ import torch
 from fuzz_skeleton_file import fuzz
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recordings import drawn_recording
 
+from skelab.data.pipelines import get_pipeline
+from skelab.data.skeleton_file import parse_skeleton
 from skelab.data.transforms import Crop, CropResize, RandomRotation, rotation_matrices
-from skelab.native import available, can_resample, column_variances, resample_clips
+from skelab.errors import DataError
+from skelab.native import (
+    available,
+    can_prepare,
+    can_resample,
+    column_variances,
+    count_filled,
+    prepare_recordings,
+    resample_clips,
+)
+from skelab.native.resample import count_filled_by_numpy
 from skelab.native.variance import column_variances_by_numpy
+from skelab.skeleton import get_layout
 
 SEEDS = st.integers(0, 2**32 - 1)
 ANGLE = st.floats(-3, 3)
+NTU25 = get_layout("ntu25")
 
 
 @pytest.mark.skipif(not available(), reason="the compiled reader was not built")
@@ -71,3 +86,48 @@ def test_resampling_gives_the_values_of_torch(
     if angles is not None:
         expected = RandomRotation(3.0).apply(expected, [angles] * len(sizes))
     assert torch.equal(torch.from_numpy(found), expected.permute(0, 4, 1, 3, 2))
+
+
+@pytest.mark.skipif(not can_prepare(), reason="the kernel was not built")
+@given(SEEDS)
+@settings(max_examples=150, deadline=None)
+def test_recordings_are_prepared_as_by_the_twin_or_left_to_it(seed: int) -> None:
+    content = drawn_recording(seed)
+
+    (found,) = prepare_recordings([content], NTU25.origin)
+
+    try:
+        expected = get_pipeline("ctrgcn").prepare(parse_skeleton(content, "a"), NTU25)
+    except DataError:
+        assert found is None
+        return
+    assert found is not None
+    joints, numbers = found
+    assert joints.shape == expected.joints.shape
+    assert joints.tobytes() == expected.joints.tobytes()
+    assert numbers.tolist() == expected.frame_numbers.tolist()
+
+
+@given(
+    SEEDS,
+    st.lists(st.tuples(st.integers(1, 30), st.integers(1, 3)), min_size=1, max_size=5),
+    st.sampled_from([1, 7, 8, 25, 40, 43, 60, 90]),
+    st.sampled_from([2, 3]),
+)
+@settings(max_examples=150, deadline=None)
+def test_frames_with_values_are_counted_as_by_numpy(
+    seed: int, sizes: list[tuple[int, int]], joints: int, axes: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    poses = rng.normal(size=(sum(f * b for f, b in sizes), joints * axes)).astype(np.float32)
+    half = joints * axes // 2
+    poses[:, half : 2 * half] = -rng.permuted(poses[:, :half], axis=1)  # cancels out, or nearly
+    poses[:, 2 * half :] = 0
+    poses[rng.random(len(poses)) < 0.2] = 0
+    firsts = np.cumsum([0, *(frames * bodies for frames, bodies in sizes)])[:-1]
+    table = np.array([(first, *size) for first, size in zip(firsts, sizes, strict=True)])
+    values = poses.reshape(-1, joints, axes)
+
+    found = count_filled(values, table)
+
+    np.testing.assert_array_equal(found, count_filled_by_numpy(values, table))

@@ -62,7 +62,7 @@ def recipes(draw: st.DrawFn) -> Recipe:
             steps=tuple(draw(st.lists(st.integers(0, 1000), max_size=4))),
             seed=draw(st.integers(0, 2**63 - 1)),
         ),
-        memory=MemoryConfig(micro_batch=draw(st.none() | st.integers(1, 512))),
+        memory=MemoryConfig(micro_batch=draw(st.just("auto") | st.integers(1, 512))),
         precision=draw(st.sampled_from(list(Precision))),
         protocol=draw(st.sampled_from(list(Protocol))),
     )

@@ -29,7 +29,7 @@ def ingest(
     names: Names = None,
     layout: LayoutName = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; one per core by default.")
+        int | None, typer.Option(min=1, help="How many read at once; one per core by default.")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad file.")] = False,
     split: SplitName = None,

@@ -1,6 +1,6 @@
 """From stored clips to tensors: a dataset that reads, and a collation that pads."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
@@ -15,6 +15,8 @@ from torch.utils.data import Dataset
 
 from skelab.data.clip import Clip
 from skelab.data.index import UNKNOWN, ClipIndex
+from skelab.data.store import PackedPoses
+from skelab.native import count_filled
 
 
 @runtime_checkable
@@ -31,6 +33,28 @@ class ClipSource(Protocol):
         ...
 
 
+@runtime_checkable
+class PackingSource(ClipSource, Protocol):
+    """A source that gives the poses of many clips at once; a clip store does."""
+
+    def pack(self, rows: Sequence[int], max_bodies: int) -> PackedPoses:
+        """The poses of some rows, the first ``max_bodies`` bodies of each."""
+        ...
+
+
+@dataclass(frozen=True)
+class RowsOfSource:
+    """A batch that is still to be read: :func:`pad_clips` reads it in one go.
+
+    Attributes:
+        source: What holds the clips.
+        rows: Rows of the source.
+    """
+
+    source: PackingSource
+    rows: tuple[int, ...]
+
+
 class ClipDataset(Dataset[tuple[int, Clip]]):
     """Some rows of a clip source, for a PyTorch loader; an item is its row and its clip."""
 
@@ -44,6 +68,12 @@ class ClipDataset(Dataset[tuple[int, Clip]]):
     def __getitem__(self, position: int) -> tuple[int, Clip]:
         row = int(self.rows[position])
         return row, self.source.clip(row)
+
+    def __getitems__(self, positions: Sequence[int]) -> list[tuple[int, Clip]] | RowsOfSource:
+        """A whole batch, as PyTorch's loader asks for it and :func:`pad_clips` takes it."""
+        if isinstance(self.source, PackingSource):
+            return RowsOfSource(self.source, tuple(self.rows[list(positions)].tolist()))
+        return [self[position] for position in positions]
 
 
 @dataclass(frozen=True)
@@ -99,38 +129,55 @@ class PaddedClips:
         )
 
 
-def pad_clips(items: Sequence[tuple[int, Clip]], max_bodies: int) -> PaddedClips:
+def pad_clips(items: Sequence[tuple[int, Clip]] | RowsOfSource, max_bodies: int) -> PaddedClips:
     """Lay clips side by side, the first ``max_bodies`` bodies of each; absent ones are zeros."""
-    clips = [clip for _, clip in items]
-    pose = clips[0].joints.shape[2:]
-    poses = np.concatenate([clip.joints[:max_bodies].reshape(-1, *pose) for clip in clips])
-    labels = [UNKNOWN if clip.info.label is None else clip.info.label for clip in clips]
+    if isinstance(items, RowsOfSource):
+        rows = items.rows
+        packed = items.source.pack(rows, max_bodies)
+        labels = torch.from_numpy(items.source.index.labels[list(rows)])
+        clip_of: Callable[[int], Clip] = items.source.clip
+    else:
+        rows = tuple([row for row, _ in items])
+        clips = [clip for _, clip in items]
+        packed = _packed(clips, max_bodies)
+        known = [UNKNOWN if clip.info.label is None else clip.info.label for clip in clips]
+        labels = torch.tensor(known)
+        clip_of = dict(items).__getitem__
     return PaddedClips(
-        poses=torch.from_numpy(poses),
-        frames=tuple(clip.num_frames for clip in clips),
-        bodies=tuple(min(clip.num_bodies, max_bodies) for clip in clips),
+        poses=torch.from_numpy(packed.poses),
+        frames=packed.frames,
+        bodies=packed.bodies,
         max_bodies=max_bodies,
-        valid=_valid_frames(clips, poses, max_bodies),
-        labels=torch.tensor(labels),
-        rows=tuple(row for row, _ in items),
+        valid=_valid_frames(packed, rows, clip_of),
+        labels=labels,
+        rows=rows,
+    )
+
+
+def _packed(clips: Sequence[Clip], max_bodies: int) -> PackedPoses:
+    pose = clips[0].joints.shape[2:]
+    shapes = [clip.joints.shape[:2] for clip in clips]
+    return PackedPoses(
+        np.concatenate([clip.joints[:max_bodies].reshape(-1, *pose) for clip in clips]),
+        tuple([frames for _, frames in shapes]),
+        tuple([min(bodies, max_bodies) for bodies, _ in shapes]),
+        tuple([bodies for bodies, _ in shapes]),
     )
 
 
 def _valid_frames(
-    clips: Sequence[Clip], poses: Float32[ndarray, "poses V C"], max_bodies: int
+    packed: PackedPoses, rows: Sequence[int], clip_of: Callable[[int], Clip]
 ) -> tuple[int, ...]:
     """The valid frames of each clip; all of them where none is valid.
 
-    Most clips have one body. Their frames are counted together, which gives what each clip would
-    say of itself, at a fraction of the time.
+    All clips are counted together, which gives what each would say of itself, at a fraction of
+    the time. Bodies that were not taken count as well, so a clip that has such is asked.
     """
-    filled = np.add.reduce(poses.reshape(len(poses), -1), axis=1) != 0
-    counts = []
-    start = 0
-    for clip in clips:
-        if clip.num_bodies == 1:
-            counts.append(int(np.count_nonzero(filled[start : start + clip.num_frames])))
-        else:
-            counts.append(clip.valid_frames())
-        start += min(clip.num_bodies, max_bodies) * clip.num_frames
-    return tuple(count or clip.num_frames for count, clip in zip(counts, clips, strict=True))
+    sizes = np.array([packed.frames, packed.bodies], dtype=np.int64)
+    poses = sizes[0] * sizes[1]
+    table = np.stack([np.cumsum(poses) - poses, *sizes], axis=1)
+    counts = count_filled(packed.poses, table).tolist()
+    for number, row in enumerate(rows):
+        if packed.present[number] > packed.bodies[number]:
+            counts[number] = clip_of(row).valid_frames()
+    return tuple([count or all_ for count, all_ in zip(counts, packed.frames, strict=True)])

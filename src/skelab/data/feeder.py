@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from skelab.data.streams import Stream, derive_stream
 from skelab.data.transforms import (
     Crop,
     CropResize,
+    Fill,
+    PickFrames,
     RandomLimbs,
     RandomRotation,
     rotation_matrices,
@@ -26,6 +29,9 @@ from skelab.skeleton import Layout
 
 Angles = tuple[float, float, float]
 """Of a rotation about x, y and z, in radians."""
+
+FrameChoice = Any
+"""What a transform of the window has chosen for a clip: a stretch, or the number of each frame."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,9 @@ class FeederConfig(BaseModel):
     Attributes:
         stream: What the network is shown.
         window: Frames of an input.
+        fill: How a clip becomes that many frames: ``resize`` interpolates; the others take frames
+            as they are: ``loop`` repeats the clip, ``zeros`` pads it (both cut a longer one), and
+            ``sample`` takes frames from the whole of it, in training at random.
         train_crop: Lowest and highest share of a clip that a training crop keeps.
         eval_crop: Share of a clip, cut from its middle, that is kept everywhere else.
         rotation: Limit of the random rotation in training, radians; 0 for none.
@@ -59,6 +68,7 @@ class FeederConfig(BaseModel):
 
     stream: Stream = Stream.JOINT
     window: int = Field(default=64, ge=4, le=4096, strict=True)
+    fill: Fill = Fill.RESIZE
     train_crop: tuple[float, float] = (0.5, 1.0)
     eval_crop: float = Field(default=0.95, gt=0, le=1)
     rotation: float = Field(default=0.3, ge=0, le=3.15)
@@ -76,7 +86,9 @@ class FeederConfig(BaseModel):
 
 
 class Feeder:
-    """Shapes padded clips into batches: crop and resize, rotation in training, stream.
+    """Shapes padded clips into batches: crop, fill the window, rotation in training, stream.
+
+    Streams are derived last, so that a looped clip moves at its seam.
 
     Every clip has draws of its own, by seed of the run, epoch and row: the same clip gets the same
     augmentation whatever batch, process or restart it finds itself in. On a CPU compiled code
@@ -86,8 +98,8 @@ class Feeder:
         config: How clips are shaped.
         layout: Their joints.
         keeps_gaps: Every frame of a clip counts, also one of zeros in its middle. Otherwise only
-            frames with values are counted, and a clip with gaps loses its end, as with the
-            authors of CTR-GCN.
+            frames with values are counted where clips are resized, and a clip with gaps loses its
+            end, as with the authors of CTR-GCN.
     """
 
     def __init__(self, config: FeederConfig, layout: Layout, *, keeps_gaps: bool = False) -> None:
@@ -100,8 +112,11 @@ class Feeder:
         self.config = config
         self.layout = layout
         self.keeps_gaps = keeps_gaps
-        self._train_crop = CropResize(config.window, config.train_crop)
-        self._eval_crop = CropResize(config.window, (config.eval_crop,))
+        self._train_crop: CropResize | PickFrames = CropResize(config.window, config.train_crop)
+        self._eval_crop: CropResize | PickFrames = CropResize(config.window, (config.eval_crop,))
+        if config.fill is not Fill.RESIZE:
+            self._train_crop = PickFrames(config.window, config.train_crop, config.fill)
+            self._eval_crop = PickFrames(config.window, (config.eval_crop,), config.fill)
         self._rotation = RandomRotation(config.rotation)
         self._limbs = RandomLimbs(config.limbs, layout)
         self._chance = EpochChance()
@@ -124,16 +139,18 @@ class Feeder:
         return self._shape(clips, crops, None, None)
 
     def _lengths(self, clips: PaddedClips) -> tuple[int, ...]:
-        return clips.frames if self.keeps_gaps else clips.valid
+        whole = self.keeps_gaps or self.config.fill is not Fill.RESIZE
+        return clips.frames if whole else clips.valid
 
     def _shape(
         self,
         clips: PaddedClips,
-        crops: Sequence[Crop],
+        crops: Sequence[FrameChoice],
         angles: Sequence[Angles] | None,
         factors: Sequence[Float[ndarray, " V"]] | None,
     ) -> Batch:
-        compiled = can_resample() and clips.poses.device.type == "cpu"
+        on_cpu, resized = clips.poses.device.type == "cpu", self.config.fill is Fill.RESIZE
+        compiled = can_resample() and on_cpu and resized
         resample = self._resample_compiled if compiled else self._resample_by_torch
         inputs = resample(clips, crops, angles)
         if factors is not None:
@@ -143,7 +160,7 @@ class Feeder:
         )
 
     def _resample_by_torch(
-        self, clips: PaddedClips, crops: Sequence[Crop], angles: Sequence[Angles] | None
+        self, clips: PaddedClips, crops: Sequence[FrameChoice], angles: Sequence[Angles] | None
     ) -> Float32[Tensor, "N C W V M"]:
         joints = self._train_crop.apply(clips.joints, crops)
         if angles is not None:

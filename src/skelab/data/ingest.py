@@ -1,8 +1,11 @@
-"""From a source to a clip store: several processes, constant memory, resumable at any moment.
+"""From a source to a clip store: several workers, constant memory, resumable at any moment.
 
 The items of a source are cut into parts of 128. Each part is one file in a folder beside the
-store, written atomically by whichever process had it; at the end the parts are joined. An ingest
+store, written atomically by whichever worker had it; at the end the parts are joined. An ingest
 that was killed finds its finished parts and goes on with the rest.
+
+Workers are processes. Where compiled code reads and prepares a recording in one go, which holds
+no lock of the interpreter, they are threads, which cost nothing to start.
 """
 
 import json
@@ -10,11 +13,17 @@ import multiprocessing
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import (
+    Executor,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    as_completed,
+)
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +32,7 @@ from skelab._version import __version__
 from skelab.atomic import atomic_write, write_error
 from skelab.data.anatomy import AnatomyReport, check_source, refuse_if_scrambled
 from skelab.data.clip import Clip
-from skelab.data.pipelines import choose_pipeline, get_pipeline
+from skelab.data.pipelines import Pipeline, Prepared, choose_pipeline, get_pipeline
 from skelab.data.sources import HeldInMemory, Source, SourceItem
 from skelab.data.store import (
     CLIPS_PER_PART,
@@ -36,11 +45,21 @@ from skelab.data.store import (
     write_part,
 )
 from skelab.errors import DataError, NoBodyError, OutputError, SourceError, StoreError
+from skelab.native import can_prepare
 
 _PLAN = "plan.json"
+_TOGETHER = 16  # recordings that compiled code gets in one call
 
 Progress = Callable[[int, int], None]
 """Called with the samples that are done, and with all samples."""
+
+
+@runtime_checkable
+class TextSource(Protocol):
+    """A source whose recordings are ``.skeleton`` texts, which compiled code can read itself."""
+
+    def texts(self, items: Sequence[SourceItem]) -> Sequence[str | bytes | None]:
+        """Of each item the path of its file, or its content; None where neither can be had."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +103,8 @@ def ingest(
         pipeline: Preprocessing, by name; None takes ``ctrgcn`` for poses in space and ``as-given``
             for those in an image.
         ignore: Names to leave out, say the authors' list of missing samples.
-        workers: Processes; None takes one per core for large sources. 1 stays in this process, as
-            does a source that is held in memory whole.
+        workers: Processes, or threads where compiled code does all; None takes one per core. 1
+            does everything in turn, as with a source that is held in memory whole.
         strict: Stop at the first damaged sample instead of leaving it out.
         anatomy_check: Look at some samples first and refuse a source whose joints are scrambled;
             an ingest that goes on where it was has done so already.
@@ -135,7 +154,8 @@ def ingest(
     jobs = [(parts[number], chunks[number]) for number in waiting]
     try:
         alone = isinstance(source, HeldInMemory)
-        for num_done in _carry_out(work, jobs, 1 if alone else workers):
+        threads = can_prepare() and _takes_texts(source, get_pipeline(pipeline))
+        for num_done in _carry_out(work, jobs, 1 if alone else workers, threads=threads):
             done += num_done
             if on_progress:
                 on_progress(done, len(items))
@@ -146,8 +166,16 @@ def ingest(
         ) from None
     finished = join_parts(path, parts, info, leave_out)
     num_clips = len(open_store(path))
-    shutil.rmtree(folder)
+    _remove(folder, parts, workers)
     return IngestReport(path, finished, num_clips, num_resumed, anatomy)
+
+
+def _remove(folder: Path, parts: Sequence[Path], workers: int | None) -> None:
+    """Remove the parts; giving back what they take of the disk's cache is work worth sharing."""
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        for _ in pool.map(os.unlink, parts):
+            pass
+    shutil.rmtree(folder)
 
 
 def _look_first(source: Source, items: Sequence[SourceItem], folder: Path) -> AnatomyReport:
@@ -207,15 +235,16 @@ def _carry_out(
     work: Callable[[Path, Sequence[SourceItem]], int],
     jobs: Sequence[tuple[Path, Sequence[SourceItem]]],
     workers: int | None,
+    *,
+    threads: bool,
 ) -> Iterator[int]:
-    """Do all jobs, here or in processes; yields the samples of each as it is finished."""
+    """Do all jobs, here or by workers; yields the samples of each as it is finished."""
     workers = min(workers or os.cpu_count() or 1, len(jobs))
     if workers <= 1:
         for part, items in jobs:
             yield work(part, items)
         return
-    context = multiprocessing.get_context("spawn")  # forking after threads have started can hang
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with _pool(workers, threads=threads) as pool:
         futures = [pool.submit(work, part, items) for part, items in jobs]
         try:
             for future in as_completed(futures):
@@ -225,16 +254,23 @@ def _carry_out(
             raise
 
 
+def _pool(workers: int, *, threads: bool) -> Executor:
+    if threads:
+        return ThreadPoolExecutor(workers)
+    context = multiprocessing.get_context("spawn")  # forking after threads have started can hang
+    return ProcessPoolExecutor(workers, mp_context=context)
+
+
 def _make_part(
     source: Source, pipeline: str, strict: bool, path: Path, items: Sequence[SourceItem]
 ) -> int:
-    """Read, prepare and write some samples; returns how many. Runs in a worker process."""
-    prepare = get_pipeline(pipeline).prepare
+    """Read, prepare and write some samples; returns how many. This is what a worker does."""
+    chosen = get_pipeline(pipeline)
     clips: list[Clip] = []
     excluded: list[Excluded] = []
-    for item in items:
+    for item, ready in _prepared_together(source, chosen, items):
         try:
-            prepared = prepare(source.read(item), source.layout)
+            prepared = ready or chosen.prepare(source.read(item), source.layout)
             clips.append(Clip(item.info, prepared.joints, prepared.frame_numbers))
         except NoBodyError as error:
             excluded.append(Excluded(item.info.name, "no body", _located(item, error)))
@@ -244,6 +280,23 @@ def _make_part(
             excluded.append(Excluded(item.info.name, "damaged", _located(item, error)))
     write_part(path, clips, source.layout, excluded)
     return len(items)
+
+
+def _prepared_together(
+    source: Source, pipeline: Pipeline, items: Sequence[SourceItem]
+) -> Iterator[tuple[SourceItem, Prepared | None]]:
+    """Each sample, and what compiled code made of it; None where it has to be read and prepared."""
+    if not isinstance(source, TextSource) or pipeline.prepare_texts is None:
+        yield from ((item, None) for item in items)
+        return
+    for start in range(0, len(items), _TOGETHER):
+        some = items[start : start + _TOGETHER]
+        yield from zip(some, pipeline.prepare_texts(source.texts(some), source.layout), strict=True)
+
+
+def _takes_texts(source: Source, pipeline: Pipeline) -> bool:
+    """Whether compiled code can read and prepare the recordings of a source."""
+    return isinstance(source, TextSource) and pipeline.prepare_texts is not None
 
 
 def _located(item: SourceItem, error: DataError) -> str:

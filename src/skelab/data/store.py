@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float32, Int64
 from numpy import ndarray
 
 from skelab.atomic import atomic_write, write_error
@@ -71,6 +71,22 @@ class Excluded(NamedTuple):
     name: str
     cause: str
     reason: str
+
+
+class PackedPoses(NamedTuple):
+    """The poses of some clips, one clip behind the other.
+
+    Attributes:
+        poses: Of each clip all frames of its first body, then of the next.
+        frames: Frames of each clip.
+        bodies: Bodies of each clip that were taken.
+        present: Bodies that each clip has.
+    """
+
+    poses: Float32[ndarray, "poses V C"]
+    frames: tuple[int, ...]
+    bodies: tuple[int, ...]
+    present: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -195,6 +211,33 @@ class ClipStore:
             joints=self._joints[batch].row(offset).reshape(shape),
             frame_numbers=self._frame_numbers[batch].row(offset),
         )
+
+    def pack(self, rows: Sequence[int], max_bodies: int) -> PackedPoses:
+        """A copy of the poses of some rows, the first ``max_bodies`` bodies of each.
+
+        What :meth:`clip` gives for each of them, at a fraction of the time.
+
+        Raises:
+            IndexError: There is no such row.
+        """
+        chosen = np.asarray(rows, dtype=np.int64)
+        if not len(chosen) or chosen.min() < 0 or chosen.max() >= len(self):
+            raise IndexError(f"rows {list(rows)[:8]} of a store of {len(self)} clips")
+        pose = (self.info.layout.num_joints, len(self.info.layout.axes))
+        frames = self.frames[chosen].tolist()
+        present = self.bodies[chosen].tolist()
+        bodies = [min(count, max_bodies) for count in present]
+        batches = np.searchsorted(self._starts, chosen, side="right") - 1
+        offsets = (chosen - np.asarray(self._starts)[batches]).tolist()
+        pieces = []
+        for batch, offset, taken, length in zip(
+            batches.tolist(), offsets, bodies, frames, strict=True
+        ):
+            column = self._joints[batch]
+            start = column.starts.item(offset)
+            pieces.append(column.values[start : start + taken * length * pose[0] * pose[1]])
+        poses = np.concatenate(pieces).reshape(-1, *pose)
+        return PackedPoses(poses, tuple(frames), tuple(bodies), tuple(present))
 
     def clips(self) -> Iterator[Clip]:
         """All clips, in row order."""

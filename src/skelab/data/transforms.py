@@ -6,12 +6,13 @@ batch, on whichever device it is. So an augmentation can be logged, replayed and
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from math import floor
 from typing import Final, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from skelab.data.chance import ClipChance
@@ -26,6 +27,15 @@ class Crop(NamedTuple):
 
     start: int
     length: int
+
+
+class Fill(StrEnum):
+    """How a stretch of a clip becomes the frames of a window."""
+
+    RESIZE = "resize"
+    LOOP = "loop"
+    ZEROS = "zeros"
+    SAMPLE = "sample"
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,79 @@ class CropResize:
         first = joints[rows, torch.as_tensor(start + before, device=joints.device)]
         second = joints[rows, torch.as_tensor(start + after, device=joints.device)]
         return first * (1 - share) + second * share  # each step rounded, as the kernel rounds
+
+
+@dataclass(frozen=True)
+class PickFrames:
+    """Cut a stretch out of each clip and fill ``window`` frames with frames of it, unchanged.
+
+    - ``loop`` repeats the stretch from its first frame on until the window is full. What is longer
+      is cut at the window.
+    - ``zeros`` leaves the frames behind the stretch zeros, and cuts what is longer.
+    - ``sample`` takes frames from the whole of a stretch, in their order. Training draws them: a
+      stretch shorter than the window goes round from any of its frames; one of up to twice the
+      window lacks frames anywhere; of a longer one each of W equal parts gives one. Elsewhere the
+      short one goes round from its first frame, and each part gives its middle.
+
+    Attributes:
+        window: Frames that come out, W.
+        keep: As :class:`CropResize` has it.
+        fill: ``loop``, ``zeros`` or ``sample``.
+
+    Source: ``loop``: kenziyuliu/MS-G3D@2f927f4, ``data_gen/preprocess.py``, and arXiv:1801.07455,
+    section 4.1. ``sample``: kennymckormick/pyskl@3f6795f; departure: outside of training it draws
+    there, too, and takes the mean of ten tries.
+    """
+
+    window: int
+    keep: tuple[float] | tuple[float, float]
+    fill: Fill
+
+    def sample(
+        self, num_frames: int, rng: np.random.Generator | ClipChance
+    ) -> Int64[np.ndarray, " W"]:
+        """Choose the frames of a clip of ``num_frames`` frames; -1 stands for one of zeros.
+
+        Draws only if ``keep`` is a range.
+        """
+        crop = CropResize(self.window, self.keep)
+        if self.fill is Fill.SAMPLE and len(self.keep) == 2:
+            own = np.random.default_rng(int(rng.random() * 2**53))  # a clip has few draws
+            start, length = crop.sample(num_frames, own)
+            return start + self._drawn(length, own)
+        start, length = crop.sample(num_frames, rng)
+        if self.fill is Fill.SAMPLE:
+            return start + self._even(length)
+        frames = np.arange(self.window)
+        if self.fill is Fill.LOOP:
+            return start + frames % length
+        return np.where(frames < length, start + frames, -1)
+
+    def apply(
+        self, joints: Float[Tensor, "N T M V C"], frames: Sequence[Int64[np.ndarray, " W"]]
+    ) -> Float[Tensor, "N W M V C"]:
+        """Take the chosen frames out of a padded batch."""
+        chosen = torch.as_tensor(np.stack(frames), device=joints.device)
+        rows = torch.arange(len(joints), device=joints.device)[:, None]
+        taken = joints[rows, chosen.clamp(min=0)]
+        return taken.masked_fill(chosen[..., None, None, None] < 0, 0)
+
+    def _even(self, length: int) -> Int64[np.ndarray, " W"]:
+        frames = np.arange(self.window)
+        if length < self.window:
+            return frames % length
+        return (2 * frames + 1) * length // (2 * self.window)
+
+    def _drawn(self, length: int, rng: np.random.Generator) -> Int64[np.ndarray, " W"]:
+        frames = np.arange(self.window)
+        if length < self.window:
+            return (rng.integers(length) + frames) % length
+        if length < 2 * self.window:
+            skips = np.zeros(self.window + 1, dtype=np.int64)  # a frame left out before each, or 0
+            skips[rng.choice(self.window + 1, length - self.window, replace=False)] = 1
+            return frames + np.cumsum(skips)[:-1]
+        bounds = np.arange(self.window + 1) * length // self.window
+        return rng.integers(bounds[:-1], bounds[1:])
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 from numpy import ndarray
 
+def count_filled(values: ndarray, clips: ndarray, out: ndarray, pose: int, /) -> None: ...
 def resample(
     values: ndarray,
     clips: ndarray,

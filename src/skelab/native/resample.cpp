@@ -1,5 +1,6 @@
-// Cuts a stretch out of each clip of a batch, resizes it in time, turns it, and lays it out as a
-// network takes it, in one pass over the frames that are needed.
+// Counts the frames of each clip of a batch that have values; cuts a stretch out of each, resizes
+// it in time, turns it, and lays it out as a network takes it, in one pass over the frames that
+// are needed.
 //
 // The twin is `CropResize.apply`, `RandomRotation.apply` and a permutation, in torch. Every sum
 // and product here is rounded like there, one by one, so that both give the same bits; this needs
@@ -14,7 +15,12 @@
 #include <new>
 #include <vector>
 
+#include "numpy_sum.h"
+
 namespace {
+
+// So that a step is compiled anew, with their instructions, into each function that takes it.
+#define SKELAB_INLINE inline __attribute__((always_inline))
 
 // One row of the table that describes the batch.
 struct Clip {
@@ -35,7 +41,7 @@ struct Place {
     float share;
 };
 
-void find_places(const Clip& clip, std::vector<Place>& places) {
+SKELAB_INLINE void find_places(const Clip& clip, std::vector<Place>& places) {
     const double window = double(places.size()), length = double(clip.length);
     for (size_t i = 0; i < places.size(); ++i) {
         const double position = std::max((double(i) + 0.5) * length / window - 0.5, 0.0);
@@ -46,19 +52,19 @@ void find_places(const Clip& clip, std::vector<Place>& places) {
     }
 }
 
-void blend(const float* before, const float* after, float share, int64_t size, float* pose) {
+SKELAB_INLINE void blend(const float* before, const float* after, float share, int64_t size, float* pose) {
     const float rest = 1.0f - share;
     for (int64_t i = 0; i < size; ++i) pose[i] = before[i] * rest + after[i] * share;
 }
 
 // The values of all joints, axis after axis.
-void split(const float* pose, int64_t joints, int64_t axes, float* planes) {
+SKELAB_INLINE void split(const float* pose, int64_t joints, int64_t axes, float* planes) {
     for (int64_t axis = 0; axis < axes; ++axis, planes += joints) {
         for (int64_t joint = 0; joint < joints; ++joint) planes[joint] = pose[joint * axes + axis];
     }
 }
 
-void turn(const float* matrix, int64_t joints, float* x) {
+SKELAB_INLINE void turn(const float* matrix, int64_t joints, float* x) {
     float* const y = x + joints;
     float* const z = y + joints;
     const float ax = matrix[0], ay = matrix[1], az = matrix[2];
@@ -73,7 +79,7 @@ void turn(const float* matrix, int64_t joints, float* x) {
 }
 
 // Writes joints of all bodies side by side; `planes` has them body after body.
-void interleave(const float* planes, int64_t body_size, const Shape& shape, float* cells) {
+SKELAB_INLINE void interleave(const float* planes, int64_t body_size, const Shape& shape, float* cells) {
     if (shape.bodies == 2) {  // the usual number, and quicker when known
         const float* other = planes + body_size;
         for (int64_t joint = 0; joint < shape.joints; ++joint) {
@@ -96,8 +102,9 @@ struct Frame {
 };
 
 // Fills axes, window, joints, bodies of one clip.
-void resample(const Clip& clip, const float* values, const float* matrix, const Shape& shape,
-              std::vector<Place>& places, Frame& frame, float* out) {
+SKELAB_INLINE void resample_with(const Clip& clip, const float* values, const float* matrix,
+                                 const Shape& shape, std::vector<Place>& places, Frame& frame,
+                                 float* out) {
     const int64_t size = shape.joints * shape.axes;
     const int64_t present = std::min(clip.bodies, shape.bodies);
     std::fill(frame.planes.begin() + present * size, frame.planes.end(), 0.0f);
@@ -118,6 +125,32 @@ void resample(const Clip& clip, const float* values, const float* matrix, const 
         }
         out += shape.joints * shape.bodies;
     }
+}
+
+using Resample = void (*)(const Clip&, const float*, const float*, const Shape&,
+                          std::vector<Place>&, Frame&, float*);
+
+#if defined(__SSE2__)
+// Twice as many values at a time; without the fused steps that would be rounded once.
+__attribute__((target("avx2"))) void resample_with_avx2(const Clip& clip, const float* values,
+                                                        const float* matrix, const Shape& shape,
+                                                        std::vector<Place>& places, Frame& frame,
+                                                        float* out) {
+    resample_with(clip, values, matrix, shape, places, frame, out);
+}
+#endif
+
+void resample_portably(const Clip& clip, const float* values, const float* matrix,
+                       const Shape& shape, std::vector<Place>& places, Frame& frame, float* out) {
+    resample_with(clip, values, matrix, shape, places, frame, out);
+}
+
+// The quickest that this processor has.
+Resample best_resample() {
+#if defined(__SSE2__)
+    if (__builtin_cpu_supports("avx2")) return resample_with_avx2;
+#endif
+    return resample_portably;
 }
 
 bool fits(const Clip& clip, int64_t poses) {
@@ -156,6 +189,7 @@ PyObject* resample_batch(const Py_buffer& values, const Py_buffer& clips,
     frame.planes.resize(frame.pose.size() * size_t(shape.bodies));
     const int64_t size = shape.axes * shape.window * shape.joints * shape.bodies;
     const int64_t count = clips.len / int64_t(sizeof(Clip));
+    static const Resample resample = best_resample();
     for (int64_t i = 0; i < count; ++i) {
         resample(clip[i], static_cast<const float*>(values.buf), matrix ? matrix + 9 * i : nullptr,
                  shape, places, frame, filled + i * size);
@@ -180,7 +214,74 @@ PyObject* resample_buffers(PyObject*, PyObject* arguments) {
     return answer;
 }
 
+// ---------------------------------------------------------------------------------------------
+// Counting
+
+// Where the poses of a clip lie; one row of the table.
+struct Extent {
+    int64_t first, frames, bodies;
+};
+static_assert(sizeof(Extent) == 3 * sizeof(int64_t), "a row is three numbers");
+
+// Frames of which the sum over all bodies is not zero; `row` has room for a frame.
+int64_t count_filled(const Extent& clip, const float* values, size_t pose, float* row) {
+    const float* track = values + size_t(clip.first) * pose;
+    int64_t filled = 0;
+    for (int64_t frame = 0; frame < clip.frames; ++frame, track += pose) {
+        if (clip.bodies == 1) {
+            filled += numpy_sum(track, pose) != 0.0f;
+            continue;
+        }
+        for (int64_t body = 0; body < clip.bodies; ++body) {
+            const float* own = track + size_t(body * clip.frames) * pose;
+            std::copy(own, own + pose, row + size_t(body) * pose);
+        }
+        filled += numpy_sum(row, size_t(clip.bodies) * pose) != 0.0f;
+    }
+    return filled;
+}
+
+PyObject* count_in_batch(const Py_buffer& values, const Py_buffer& clips, const Py_buffer& out,
+                         int pose) {
+    const size_t count = size_t(clips.len) / sizeof(Extent);
+    const Extent* clip = static_cast<const Extent*>(clips.buf);
+    const int64_t poses = pose < 1 ? 0 : values.len / int64_t(sizeof(float)) / pose;
+    int64_t most = 0;
+    for (size_t i = 0; i < count; ++i) {
+        const Clip whole = {clip[i].first, clip[i].frames, clip[i].bodies, 0, clip[i].frames};
+        if (!fits(whole, poses)) most = -1;
+        if (most >= 0) most = std::max(most, clip[i].bodies);
+    }
+    if (most < 0 || size_t(out.len) != count * sizeof(int64_t)) {
+        PyErr_SetString(PyExc_ValueError, "the clips do not lie in the values, or sizes differ");
+        return nullptr;
+    }
+    std::vector<float> row(size_t(most) * size_t(pose));
+    int64_t* counts = static_cast<int64_t*>(out.buf);
+    for (size_t i = 0; i < count; ++i) {
+        counts[i] =
+            count_filled(clip[i], static_cast<const float*>(values.buf), size_t(pose), row.data());
+    }
+    return Py_NewRef(Py_None);
+}
+
+PyObject* count_buffers(PyObject*, PyObject* arguments) {
+    Py_buffer values, clips, out;
+    int pose = 0;
+    if (!PyArg_ParseTuple(arguments, "y*y*w*i", &values, &clips, &out, &pose)) return nullptr;
+    PyObject* answer = nullptr;
+    try {
+        answer = count_in_batch(values, clips, out, pose);
+    } catch (const std::bad_alloc&) {
+        answer = PyErr_NoMemory();
+    }
+    for (Py_buffer* buffer : {&values, &clips, &out}) PyBuffer_Release(buffer);
+    return answer;
+}
+
 PyMethodDef methods[] = {
+    {"count_filled", count_buffers, METH_VARARGS,
+     "count_filled(values, clips, out, pose)\n\nFill out with the frames that have values."},
     {"resample", resample_buffers, METH_VARARGS,
      "resample(values, clips, matrices, out, window, bodies, joints, axes)\n\nFill out."},
     {nullptr, nullptr, 0, nullptr},

@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_clips import SBU15, tiny_clip, tiny_store
+from tiny_clips import SBU15, tiny_clip, tiny_info, tiny_store
 from torch.utils.data import DataLoader
 
 from skelab.data.clip import Clip, SampleInfo
-from skelab.data.dataset import ClipDataset, ClipSource, pad_clips
+from skelab.data.dataset import ClipDataset, ClipSource, RowsOfSource, pad_clips
+from skelab.data.index import ClipIndex
+from skelab.data.store import open_store, write_store
 
 
 def clip_of(joints: np.ndarray, label: int | None = 0) -> Clip:
@@ -115,6 +117,48 @@ def test_stored_clips_are_not_changed_by_padding(tmp_path: Path) -> None:
     padded.joints.zero_()
 
     np.testing.assert_array_equal(store.clip(0).joints, before)
+
+
+@pytest.mark.parametrize("max_bodies", [1, 2, 3])
+def test_a_batch_that_is_read_in_one_go_is_that_of_its_clips(
+    tmp_path: Path, max_bodies: int
+) -> None:
+    clips = [tiny_clip(row, label=None if row == 3 else row % 3) for row in range(7)]
+    clips[1].joints[:, 2] = 0
+    clips[5].joints[0, 1:3] = 0  # of two bodies, so that the frames count for the other
+    write_store(tmp_path / "clips.arrow", clips, tiny_info())
+    dataset = ClipDataset(open_store(tmp_path / "clips.arrow"), [6, 5, 3, 1, 0])
+    positions = [3, 0, 1, 2, 1]
+
+    together = pad_clips(dataset.__getitems__(positions), max_bodies)
+
+    alone = pad_clips([dataset[position] for position in positions], max_bodies)
+    assert isinstance(dataset.__getitems__(positions), RowsOfSource)
+    assert together.rows == alone.rows == (1, 6, 5, 3, 5)
+    assert (together.frames, together.bodies) == (alone.frames, alone.bodies)
+    assert together.valid == alone.valid == tuple(clips[row].valid_frames() for row in alone.rows)
+    assert torch.equal(together.poses, alone.poses)
+    assert torch.equal(together.labels, alone.labels)
+    assert together.labels.dtype == alone.labels.dtype
+
+
+class OneByOne:
+    """A source that knows of no batches."""
+
+    index = ClipIndex.of([tiny_clip(row).info for row in range(3)])
+
+    def clip(self, row: int) -> Clip:
+        return tiny_clip(row)
+
+
+def test_a_source_that_knows_of_no_batches_gives_clip_after_clip() -> None:
+    dataset = ClipDataset(OneByOne(), [2, 0, 1])
+
+    items = dataset.__getitems__([0, 2])
+
+    assert isinstance(items, list)
+    assert [row for row, _ in items] == [2, 1]
+    assert pad_clips(items, 2).frames == (tiny_clip(2).num_frames, tiny_clip(1).num_frames)
 
 
 @pytest.mark.parametrize("workers", [0, 1])

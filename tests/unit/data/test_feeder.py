@@ -12,7 +12,7 @@ from skelab.data.clip import Clip, SampleInfo
 from skelab.data.dataset import PaddedClips, pad_clips
 from skelab.data.feeder import Feeder, FeederConfig
 from skelab.data.streams import Stream, derive_stream
-from skelab.data.transforms import Crop, CropResize, RandomRotation
+from skelab.data.transforms import Crop, CropResize, Fill, PickFrames, RandomRotation
 from skelab.errors import DataError
 from skelab.skeleton import get_layout
 
@@ -168,6 +168,7 @@ def test_flat_skeletons_cannot_be_turned_and_the_way_out_is_named() -> None:
         ("rotation", -0.1),
         ("rotation", 4),
         ("stream", "bones"),
+        ("fill", "repeat"),
         ("windows", 64),
     ],
 )
@@ -188,3 +189,69 @@ def test_a_clip_whose_gaps_count_keeps_its_end() -> None:
 
     assert counted.max() == 15  # fifteen frames have values, so the last five are cut off
     assert kept.tolist() == joints[0, :, 0, 0].tolist()
+
+
+@pytest.mark.parametrize("fill", [Fill.LOOP, Fill.ZEROS, Fill.SAMPLE])
+@pytest.mark.parametrize("stream", list(Stream))
+def test_a_batch_of_picked_frames_equals_its_steps_one_clip_after_the_other(
+    fill: Fill, stream: Stream
+) -> None:
+    config = FeederConfig(
+        stream=stream, window=120, fill=fill, train_crop=(0.6, 0.9), rotation=0.2, eval_crop=0.9
+    )
+    clips, feeder = padded(4, 0, 2), Feeder(config, SBU15)
+
+    trained = feeder.training_batch(clips, seed=5, epoch=7).joints
+    tested = feeder.evaluation_batch(clips).joints
+
+    for place, row in enumerate((4, 0, 2)):
+        (rng,) = EpochChance().of_clips(seed=5, epoch=7, rows=[row])
+        single, length = padded(row).joints, 100 + 7 * row
+        pick, turn = PickFrames(120, (0.6, 0.9), fill), RandomRotation(0.2)
+        joints = pick.apply(single, [pick.sample(length, rng)])
+        joints = turn.apply(joints, [turn.sample(rng)])
+        expected = derive_stream(joints.permute(0, 4, 1, 3, 2), stream, SBU15)
+        torch.testing.assert_close(trained[place], expected[0])
+        even = PickFrames(120, (0.9,), fill)
+        still = even.apply(single, [even.sample(length, np.random.default_rng(0))])
+        expected = derive_stream(still.permute(0, 4, 1, 3, 2), stream, SBU15)
+        assert torch.equal(tested[place], expected[0])
+
+
+def test_all_draws_of_a_clip_are_enough_whatever_is_done_with_it() -> None:
+    for fill in Fill:
+        config = FeederConfig(window=16, fill=fill, limbs=0.1)
+
+        batch = Feeder(config, SBU15).training_batch(padded(1, 2), seed=1, epoch=0)
+
+        assert batch.joints.isfinite().all()
+
+
+def test_frames_of_zeros_are_frames_of_a_looped_clip() -> None:
+    joints = np.ones((1, 6, 15, 3), np.float32) * np.arange(1, 7, dtype=np.float32)[:, None, None]
+    joints[0, 2] = 0
+    clip = Clip(SampleInfo("gap", label=0), joints, np.arange(6, dtype=np.int32))
+    config = FeederConfig(window=9, fill=Fill.LOOP, eval_crop=1.0, rotation=0)
+
+    batch = Feeder(config, SBU15).evaluation_batch(pad_clips([(0, clip)], 1))
+
+    assert batch.joints[0, 0, :, 0, 0].tolist() == [1, 2, 0, 4, 5, 6, 1, 2, 0]
+
+
+def test_a_looped_clip_moves_at_its_seam() -> None:
+    joints = np.ones((1, 3, 15, 3), np.float32) * np.arange(3, dtype=np.float32)[:, None, None]
+    clip = Clip(SampleInfo("seam", label=0), joints, np.arange(3, dtype=np.int32))
+    config = FeederConfig(
+        stream=Stream.JOINT_MOTION, window=7, fill=Fill.LOOP, eval_crop=1.0, rotation=0
+    )
+
+    batch = Feeder(config, SBU15).evaluation_batch(pad_clips([(0, clip)], 1))
+
+    assert batch.joints[0, 0, :, 0, 0].tolist() == [1, 1, -2, 1, 1, -2, 0]
+
+
+def test_settings_that_say_nothing_of_the_filling_mean_resized_clips() -> None:
+    older = FeederConfig().model_dump(mode="json")
+    del older["fill"]
+
+    assert FeederConfig.model_validate(older).fill is Fill.RESIZE

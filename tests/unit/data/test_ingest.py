@@ -17,7 +17,9 @@ from skelab.data import ingest as ingest_module
 from skelab.data.ignore_list import read_ignore_list
 from skelab.data.ingest import IngestReport, ingest
 from skelab.data.pipelines import get_pipeline
+from skelab.data.sources import open_source
 from skelab.data.store import Excluded, open_store, write_part
+from skelab.data.synthetic import synthetic_file
 from skelab.errors import DataError, OutputError, SourceError
 from skelab.skeleton import get_layout
 
@@ -114,6 +116,46 @@ def test_two_processes_write_the_same_bytes_as_one(tmp_path: Path) -> None:
     two = run(tmp_path, 14, name="two", workers=2, **options)
 
     assert one.path.read_bytes() == two.path.read_bytes()
+
+
+def recorded(folder: Path) -> Path:
+    """A folder of recordings: ten sound ones, one that is cut off, one without a body."""
+    folder.mkdir()
+    for number in range(10):
+        name = f"S001C001P{number + 1:03d}R001A{(1, 50)[number % 2]:03d}"
+        (folder / f"{name}.skeleton").write_bytes(synthetic_file(name))
+    whole = (folder / "S001C001P001R001A001.skeleton").read_bytes()
+    (folder / "S001C001P011R001A001.skeleton").write_bytes(whole[:-99])
+    (folder / "S001C001P012R001A001.skeleton").write_bytes(b"1\r\n0\r\n")
+    return folder
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_compiled_code_and_any_number_of_workers_write_the_bytes_of_the_twin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    source = open_source(recorded(tmp_path / "recordings"))
+
+    several = ingest(source, tmp_path / "several.arrow", workers=workers)
+    one = ingest(source, tmp_path / "one.arrow", workers=1)
+    monkeypatch.setattr("skelab.native.ctrgcn._compiled", None)
+    twin = ingest(source, tmp_path / "twin.arrow", workers=1)
+
+    assert several.path.read_bytes() == one.path.read_bytes() == twin.path.read_bytes()
+    assert [(lost.name[9:12], lost.cause) for lost in one.info.excluded] == [
+        ("011", "damaged"),
+        ("012", "no body"),
+    ]
+    assert "S001C001P011R001A001.skeleton, line" in one.info.excluded[0].reason
+
+
+def test_a_strict_ingest_by_threads_stops_at_the_damaged_recording(tmp_path: Path) -> None:
+    source = open_source(recorded(tmp_path / "recordings"))
+
+    with pytest.raises(DataError, match=r"S001C001P011R001A001\.skeleton, line"):
+        ingest(source, tmp_path / "clips.arrow", workers=2, strict=True)
+
+    assert not (tmp_path / "clips.arrow").exists()
 
 
 def test_a_damaged_sample_among_many_is_left_out_named_and_counted(tmp_path: Path) -> None:

@@ -177,6 +177,34 @@ def test_a_row_that_is_not_there_is_an_index_error(tmp_path: Path, row: int) -> 
         store.clip(row)
 
 
+@pytest.mark.parametrize("rows", [[], [0, -1], [6], [2, 1000]])
+def test_rows_that_are_not_there_are_not_packed(tmp_path: Path, rows: list[int]) -> None:
+    store = open_store(written(tmp_path))
+
+    with pytest.raises(IndexError, match="of a store of 6 clips"):
+        store.pack(rows, 2)
+
+
+@pytest.mark.parametrize("batch_bytes", [1, 1 << 26])
+def test_packed_poses_are_those_of_the_clips_and_can_be_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_bytes: int
+) -> None:
+    monkeypatch.setattr("skelab.data.store._BATCH_BYTES", batch_bytes)
+    monkeypatch.setattr("skelab.data.store.CLIPS_PER_PART", 2)
+    store = open_store(written(tmp_path))
+    rows = [5, 0, 3, 3]
+
+    packed = store.pack(rows, 1)
+    packed.poses[:] += 1
+
+    clips = [store.clip(row) for row in rows]
+    expected = np.concatenate([clip.joints[0] for clip in clips])
+    np.testing.assert_array_equal(packed.poses, expected + 1)
+    assert packed.frames == tuple(clip.num_frames for clip in clips)
+    assert packed.bodies == (1, 1, 1, 1)
+    assert packed.present == tuple(clip.num_bodies for clip in clips)
+
+
 def test_the_digest_does_not_depend_on_where_the_clips_were_parted(tmp_path: Path) -> None:
     clips = some_clips()
     whole = write_store(tmp_path / "whole.arrow", clips, tiny_info()).digest

@@ -1,7 +1,7 @@
 """The feeder's transforms against their equations written as loops."""
 
 import math
-from itertools import product
+from itertools import pairwise, product
 from unittest.mock import MagicMock
 
 import numpy as np
@@ -13,6 +13,8 @@ from skelab.data.transforms import (
     MIN_CROP,
     Crop,
     CropResize,
+    Fill,
+    PickFrames,
     RandomLimbs,
     RandomRotation,
     rotation_matrices,
@@ -216,3 +218,99 @@ def test_absent_bodies_stay_absent_when_limbs_change() -> None:
     changed = transform.apply(clips, [transform.sample(np.random.default_rng(0))])
 
     assert not changed[..., 1].any()
+
+
+def picked(fill: Fill, window: int, num_frames: int, seed: int = 0) -> list[int]:
+    """The frames that training draws from a whole clip."""
+    transform = PickFrames(window, (1.0, 1.0), fill)
+    frames: list[int] = transform.sample(num_frames, np.random.default_rng(seed)).tolist()
+    return frames
+
+
+@pytest.mark.parametrize("num_frames", [1, 3, 7, 8, 9, 20])
+@pytest.mark.parametrize("keep", [(1.0,), (1.0, 1.0)])
+def test_a_loop_begins_anew_until_the_window_is_full(
+    num_frames: int, keep: tuple[float] | tuple[float, float]
+) -> None:
+    frames = PickFrames(8, keep, Fill.LOOP).sample(num_frames, np.random.default_rng(0))
+
+    expected, frame = [], 0
+    for _ in range(8):
+        expected.append(frame)
+        frame = frame + 1 if frame + 1 < num_frames else 0
+    assert frames.tolist() == expected
+
+
+def test_only_the_stretch_that_is_kept_goes_round() -> None:
+    frames = PickFrames(8, (0.5,), Fill.LOOP).sample(10, never_draws())
+
+    assert frames.tolist() == [2, 3, 4, 5, 6, 7, 2, 3]
+
+
+def test_frames_behind_the_stretch_are_zeros_and_the_others_copies() -> None:
+    clips = random_clips()
+    transform = PickFrames(10, (0.5,), Fill.ZEROS)
+    frames = [transform.sample(12, never_draws()), np.arange(10)]
+
+    filled = transform.apply(clips, frames)
+
+    assert frames[0].tolist() == [3, 4, 5, 6, 7, 8, -1, -1, -1, -1]
+    expected = torch.zeros(10, 2, 4, 3)
+    for output, frame in enumerate(range(3, 9)):
+        expected[output] = clips[0, frame]
+    assert torch.equal(filled[0], expected)
+    assert torch.equal(filled[1], clips[1, :10])
+
+
+def test_a_window_of_zeros_holds_the_beginning_of_a_longer_clip() -> None:
+    assert picked(Fill.ZEROS, window=4, num_frames=9) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("num_frames", [1, 5, 7])
+def test_sampling_lets_a_short_clip_go_round_from_any_frame(num_frames: int) -> None:
+    drawn = [picked(Fill.SAMPLE, 8, num_frames, seed) for seed in range(60)]
+
+    assert {frames[0] for frames in drawn} == set(range(num_frames))
+    for frames in drawn:
+        assert frames == [(frames[0] + step) % num_frames for step in range(8)]
+
+
+@pytest.mark.parametrize("num_frames", [8, 9, 12, 15])
+def test_sampling_leaves_frames_out_of_a_clip_of_up_to_two_windows(num_frames: int) -> None:
+    drawn = [picked(Fill.SAMPLE, 8, num_frames, seed) for seed in range(80)]
+
+    for frames in drawn:
+        assert len(frames) == 8
+        assert sorted(set(frames)) == frames
+        assert all(after - before in (1, 2) for before, after in pairwise(frames))
+    if num_frames > 8:
+        assert set(range(num_frames)) == {frame for frames in drawn for frame in frames}
+
+
+@pytest.mark.parametrize("num_frames", [16, 17, 100])
+def test_sampling_takes_one_frame_of_each_part_of_a_long_clip(num_frames: int) -> None:
+    drawn = [picked(Fill.SAMPLE, 8, num_frames, seed) for seed in range(200)]
+
+    for part, frames in enumerate(zip(*drawn, strict=True)):
+        first, behind = part * num_frames // 8, (part + 1) * num_frames // 8
+        assert set(frames) == set(range(first, behind))
+
+
+@pytest.mark.parametrize("num_frames", [1, 7, 8, 9, 40, 41])
+def test_sampling_draws_nothing_where_nothing_may_be_drawn(num_frames: int) -> None:
+    frames = PickFrames(8, (1.0,), Fill.SAMPLE).sample(num_frames, never_draws())
+
+    if num_frames < 8:
+        expected = [step % num_frames for step in range(8)]
+    else:
+        expected = [math.floor((step + 0.5) * num_frames / 8) for step in range(8)]
+    assert frames.tolist() == expected
+
+
+def test_sampling_takes_one_draw_of_the_clip_whatever_is_cut() -> None:
+    rng = MagicMock(spec=np.random.Generator, integers=None, uniform=None)
+    rng.random.return_value = 0.25
+
+    PickFrames(8, (0.5, 1.0), Fill.SAMPLE).sample(100, rng)
+
+    rng.random.assert_called_once_with()

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from skelab.native import can_resample, resample_clips
+from skelab.native import can_resample, count_filled, resample_clips
 from skelab.native import resample as module
 
 pytestmark = pytest.mark.skipif(not can_resample(), reason="the kernel was not built")
@@ -54,6 +54,36 @@ def test_only_three_axes_can_be_turned() -> None:
 
     with pytest.raises(ValueError, match="sizes differ"):
         resample_clips(POSES, CLIPS, turns, found)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_frame_counts_unless_all_of_its_bodies_add_up_to_zero(
+    compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poses = POSES.copy()
+    poses[[0, 3]] = 0  # of the clip of one body
+    poses[[6, 10]] = 0  # both bodies in the first frame of the other clip
+    poses[8] = 0  # one of them in its third
+    if not compiled:
+        monkeypatch.setattr(module, "_count", None)
+
+    found = count_filled(poses, CLIPS[:, :3])
+
+    assert found.tolist() == [4, 3]
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize(
+    "clip", [(0, 15, 1), (9, 6, 1), (-1, 6, 1), (0, 6, 3), (0, 6, 0), (0, 0, 1)]
+)
+def test_frames_outside_of_the_poses_are_not_counted(
+    clip: tuple[int, int, int], compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not compiled:
+        monkeypatch.setattr(module, "_count", None)
+
+    with pytest.raises(ValueError, match="the clips do not lie in the values"):
+        count_filled(POSES, np.array([clip]))
 
 
 def test_without_the_kernel_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """What a preprocessing pipeline is: from a recording to the bodies that a network sees."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,10 @@ class Prepared:
             raise DataError("expected at least one body in one frame, found none")
 
 
+RecordingText = str | bytes | None
+"""The path of a ``.skeleton`` file, or its whole content; None where neither can be had."""
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """A preprocessing by name.
@@ -46,6 +50,9 @@ class Pipeline:
         keeps_gaps: Frames of zeros inside a clip are time in which nobody was tracked; they count
             as frames, where the authors' feeder counts frames with values only.
         prepare: The preprocessing itself; raises DataError where a recording has no body.
+        prepare_texts: The same for many ``.skeleton`` texts at once, by compiled code that holds
+            no lock of the interpreter; gives None for each that ``prepare`` has to decide, and for
+            all where nothing was compiled. None where there is no such code.
     """
 
     name: str
@@ -53,6 +60,9 @@ class Pipeline:
     source: str
     prepare: Callable[[RawClip, Layout], Prepared]
     keeps_gaps: bool = False
+    prepare_texts: Callable[[Sequence[RecordingText], Layout], Sequence[Prepared | None]] | None = (
+        None
+    )
 
 
 def check_recording(raw: RawClip, layout: Layout) -> None:

@@ -17,13 +17,15 @@ from skelab.data.clip import RawClip
 from skelab.data.pipelines.base import (
     Pipeline,
     Prepared,
+    RecordingText,
     check_recording,
     drop_absent_bodies,
 )
 from skelab.errors import DataError, NoBodyError
-from skelab.native import column_variances
+from skelab.native import can_prepare, column_variances, prepare_recordings
 from skelab.skeleton import Layout
 
+_KINECT_JOINTS = 25  # of a ``.skeleton`` file
 _MIN_FRAMES = 12  # of a body in a recording of several
 _MAX_SPREAD = np.float32(0.8)  # width over height of a plausible pose
 _MAX_INVALID = 0.69754  # share of a body's frames that may exceed the spread
@@ -112,6 +114,23 @@ def prepare(raw: RawClip, layout: Layout) -> Prepared:
         kept = _frame_sums(joints) != 0
         joints, present = joints[:, kept], present[kept]
     return Prepared(drop_absent_bodies(_translate(joints, layout.origin)), present)
+
+
+def prepare_texts(texts: Sequence[RecordingText], layout: Layout) -> list[Prepared | None]:
+    """Read and prepare ``.skeleton`` files as ``parse_skeleton`` and ``prepare`` do, compiled.
+
+    Args:
+        texts: Of each recording the path of its file, or its content.
+        layout: The joints; ``layout.origin`` of actor 1 becomes (0, 0, 0).
+
+    Returns:
+        What ``prepare`` gives, to the last bit; None where it has to decide: the file cannot be
+        read, is not plain or is damaged, nothing of it is left, or nothing was compiled.
+    """
+    if not can_prepare() or layout.num_joints != _KINECT_JOINTS:
+        return [None] * len(texts)
+    found = prepare_recordings(texts, layout.origin)
+    return [None if arrays is None else Prepared(*arrays) for arrays in found]
 
 
 def choose_bodies(raw: RawClip) -> BodyChoice:
@@ -275,4 +294,5 @@ CTRGCN = Pipeline(
     title="CTR-GCN's: noise bodies dropped, two actors, origin at the first spine",
     source="arXiv:2107.12213; Uason-Chen/CTR-GCN@e13d758, data/ntu",
     prepare=prepare,
+    prepare_texts=prepare_texts,
 )

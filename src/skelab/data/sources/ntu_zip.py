@@ -2,7 +2,7 @@
 
 import hashlib
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Final
@@ -50,6 +50,16 @@ class NtuZipSource(NtuSource):
         except DataError as error:
             raise SkeletonFileError(str(error)) from None
         return parse_skeleton(data, f"{self.path}: {item.location}")
+
+    def texts(self, items: Sequence[SourceItem]) -> Sequence[str | bytes | None]:
+        """What each member holds; None where it cannot be read, :meth:`read` says why."""
+        return [self._text(item) for item in items]
+
+    def _text(self, item: SourceItem) -> bytes | None:
+        try:
+            return read_member(self._archive, item.location, _LARGEST)
+        except DataError:
+            return None
 
     def digest(self) -> str:
         """A cheap fingerprint of the names, sizes and checksums of all members, in hexadecimal."""

@@ -12,6 +12,7 @@ from skelab.data.sources import (
     NTU60_CLASSES,
     NTU120_CLASSES,
     SYNTHETIC_MARKER,
+    FolderSource,
     NtuSource,
     SourceItem,
     open_source,
@@ -158,3 +159,24 @@ def test_the_genuine_files_go_through_both_pipelines(pipeline: str) -> None:
     assert not source.synthetic
     assert prepared[0].joints.shape == (1, 103, 25, 3)
     assert prepared[49].joints.shape == (2, 74, 25, 3)
+
+
+def test_texts_are_the_paths_of_the_files(tmp_path: Path) -> None:
+    write(tmp_path / "part1", GOOD)
+    source = NtuSource(tmp_path)
+
+    (path,) = source.texts(source.items())
+
+    assert isinstance(path, str)
+    assert Path(path) == tmp_path / "part1" / GOOD
+
+
+def test_the_digest_is_that_of_any_folder_with_these_files(tmp_path: Path) -> None:
+    write(tmp_path, GOOD, "S001C001P001R001A121.skeleton", "notes.skeleton")
+    source = NtuSource(tmp_path)
+
+    digest = source.digest()
+
+    assert digest == FolderSource.digest(source)
+    (tmp_path / "notes.skeleton").write_bytes(b"1")
+    assert source.digest() != digest

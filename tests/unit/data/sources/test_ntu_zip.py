@@ -66,6 +66,19 @@ def test_a_recording_is_the_one_that_the_folder_gives(tmp_path: Path) -> None:
         np.testing.assert_array_equal(track.joints, other.joints)
 
 
+def test_texts_are_what_the_members_hold_and_none_where_one_is_damaged(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.zip", "")
+    with zipfile.ZipFile(path) as archive:
+        at = archive.getinfo(f"{NAMES[0]}.skeleton").header_offset
+    data = bytearray(path.read_bytes())
+    data[at + 500] ^= 0x40
+    path.write_bytes(data)
+    source = open_source(path)
+
+    assert isinstance(source, NtuZipSource)
+    assert source.texts(source.items()) == [None, text(1), text(2)]
+
+
 def test_it_can_be_pickled_after_it_was_read(tmp_path: Path) -> None:
     source = open_source(zipped(tmp_path / "a.zip"))
     source.read(item(source))

@@ -1,0 +1,3 @@
+def prepare(
+    sources: tuple[bytes | tuple[bytes], ...], origin: int, /
+) -> tuple[bytearray, bytearray, bytearray]: ...
