@@ -7,8 +7,9 @@ from skelab.models import shiftgcn as _shiftgcn  # noqa: F401  registers itself
 from skelab.models import stgcn as _stgcn  # noqa: F401  registers itself
 from skelab.models import stgcnpp as _stgcnpp  # noqa: F401  registers itself
 from skelab.models.activations import ACTIVATION_POLICIES, set_activation_policy
-from skelab.models.base import SkeletonModel
+from skelab.models.base import SkeletonModel, set_skip_absent
 from skelab.models.card import ModelCard, ModelOption, ReportedAccuracy
+from skelab.models.decay import parameter_groups
 from skelab.models.page import models_page
 from skelab.models.registry import (
     ModelSpec,
@@ -34,7 +35,9 @@ __all__ = [
     "list_models",
     "model_spec",
     "models_page",
+    "parameter_groups",
     "read_state_dict",
     "register_model",
     "set_activation_policy",
+    "set_skip_absent",
 ]

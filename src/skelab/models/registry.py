@@ -3,12 +3,13 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from torch import nn
 
 from skelab.errors import ModelError, unknown_name
 from skelab.models.authors import AuthorsFormat
+from skelab.models.base import set_skip_absent
 from skelab.models.card import ModelCard
 from skelab.skeleton import Layout, get_layout
 
@@ -28,7 +29,7 @@ class ModelSpec:
         layout: The skeleton layout, V joints.
         in_channels: C.
         max_bodies: M.
-        options: What the family takes beyond that; defaults are filled in.
+        options: What the family takes beyond that, and ``skip_absent``; defaults are filled in.
     """
 
     name: str
@@ -36,7 +37,7 @@ class ModelSpec:
     layout: Layout
     in_channels: int
     max_bodies: int
-    options: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,17 @@ class _Family:
     card: ModelCard
     build: Callable[..., nn.Module]
     authors: AuthorsFormat | None
+    decay_factors: Mapping[str, float]
 
 
 _FAMILIES: dict[str, _Family] = {}
 
 
 def register_model(
-    card: ModelCard, *, authors: AuthorsFormat | None = None
+    card: ModelCard,
+    *,
+    authors: AuthorsFormat | None = None,
+    decay_factors: Mapping[str, float] | None = None,
 ) -> Callable[[Callable[Parameters, Model]], Callable[Parameters, Model]]:
     """Enter a keyword-only builder under ``card.name``.
 
@@ -60,6 +65,9 @@ def register_model(
     Args:
         card: Where the family comes from.
         authors: How the authors name its weights, if they can be imported.
+        decay_factors: By a pattern that ``re.search`` finds in a parameter's name, how many times
+            the recipe's weight decay it gets; the first that is found counts. The others get it
+            once.
 
     Raises:
         ModelError: The name is taken, or the builder's keywords are not those of the card.
@@ -70,7 +78,7 @@ def register_model(
             title = _FAMILIES[card.name].card.title
             raise ModelError(f"model name {card.name!r} is taken by {title}; choose another")
         _check_builder(card, build)
-        _FAMILIES[card.name] = _Family(card, build, authors)
+        _FAMILIES[card.name] = _Family(card, build, authors, dict(decay_factors or {}))
         return build
 
     return enter
@@ -83,6 +91,7 @@ def create_model(
     layout: str | Layout = "ntu25",
     in_channels: int = 3,
     max_bodies: int = 2,
+    skip_absent: bool = True,
     **options: object,
 ) -> nn.Module:
     """A new network of the family ``name``, its weights drawn from torch's global generator.
@@ -93,6 +102,7 @@ def create_model(
         layout: The skeleton layout or its name; gives V joints and the bones between them.
         in_channels: C, the channels of a joint.
         max_bodies: M, the bodies of a clip.
+        skip_absent: Spare bodies that are all zeros; the results are the same within rounding.
         **options: What the family's card lists.
 
     Returns:
@@ -109,10 +119,12 @@ def create_model(
         _of_kind(f"{name}: {argument}", count, like=1)
         if count < 1:
             raise ModelError(f"{name}: {argument}: expected a whole number from 1, found {count!r}")
+    _of_kind(f"{name}: skip_absent", skip_absent, like=True)
     defaults = {option.name: option.default for option in family.card.options}
     for option, value in options.items():
         if option not in defaults:
-            raise ModelError(unknown_name(f"option of {name}", option, defaults))
+            known = [*defaults, "skip_absent"]
+            raise ModelError(unknown_name(f"option of {name}", option, known))
         options[option] = _of_kind(f"{name}: {option}", value, defaults[option])
     spec = ModelSpec(
         name=name,
@@ -120,10 +132,12 @@ def create_model(
         layout=get_layout(layout) if isinstance(layout, str) else layout,
         in_channels=in_channels,
         max_bodies=max_bodies,
-        options={**defaults, **options},
+        options={**defaults, **options, "skip_absent": skip_absent},
     )
     arguments = {argument: getattr(spec, argument) for argument in COMMON_ARGUMENTS}
-    model = family.build(**arguments, **spec.options)
+    model = family.build(**arguments, **{**defaults, **options})
+    if not skip_absent:
+        set_skip_absent(model, False)
     model.skelab_spec = spec  # type: ignore[assignment]  # a plain attribute, no submodule
     return model
 
@@ -171,6 +185,15 @@ def authors_format(name: str) -> AuthorsFormat:
             f" they can for: {', '.join(known)}"
         )
     return authors
+
+
+def decay_factors(name: str) -> Mapping[str, float]:
+    """How many times the weight decay the parameters of the family ``name`` get, by pattern.
+
+    Raises:
+        ModelError: There is no such family.
+    """
+    return _family(name).decay_factors
 
 
 def _family(name: str) -> _Family:

@@ -25,6 +25,7 @@ from skelab.nn import (
 from skelab.skeleton import Layout
 
 _FRAMES_MULTIPLE_OF = 4
+_DECAY_FACTORS = {r"\.spatial\.weight$": 10.0, r"\.spatial\.mask$": 0.0}
 _LARGEST_JOINT_OFFSET = 1e-6  # of a joint; what is below moves nothing that float32 can show
 
 
@@ -214,7 +215,7 @@ _CARD = ModelCard(
 )
 
 
-@register_model(_CARD, authors=_AUTHORS)
+@register_model(_CARD, authors=_AUTHORS, decay_factors=_DECAY_FACTORS)
 def shiftgcn(
     *,
     num_classes: int,
@@ -232,7 +233,8 @@ def shiftgcn(
 
     Source: Cheng et al., CVPR 2020; layer sizes and initialisation of kchengiva/Shift-GCN@20276b6,
     from a description of it. The authors' gradient of the temporal offsets is behind
-    ``sign_gradients``.
+    ``sign_gradients``. As in their code, weight decay acts tenfold on the weights that mix joints,
+    and not on the masks.
     """
     if width < 1:
         raise ModelError(f"shiftgcn: width: expected a whole number from 1, found {width!r}")

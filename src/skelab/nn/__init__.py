@@ -1,5 +1,6 @@
 """Blocks that model families share: graph and temporal convolutions, norms, initialisations."""
 
+from skelab.nn.absent import AbsentBodies, ConstantFeatures, find_absent, version_of
 from skelab.nn.attention import ChannelAttention, FrameAttention, JointAttention
 from skelab.nn.block import Block
 from skelab.nn.bodies import BodyNorm, pool_bodies
@@ -11,6 +12,16 @@ from skelab.nn.graph_conv import (
     PartitionedGraphConv,
 )
 from skelab.nn.initialise import init_classifier, init_convs_by_fan_out, init_norms_near_one
+from skelab.nn.norm import (
+    CountedBatchNorm1d,
+    CountedBatchNorm2d,
+    RowCounts,
+    current_row_counts,
+    row_counts,
+    takes_batch_statistics,
+    treats_equal_rows_alike,
+    with_counted_norms,
+)
 from skelab.nn.residual import projection
 from skelab.nn.shift import ShiftGraphConv, TemporalShift, joint_shift_table
 from skelab.nn.temporal_conv import (
@@ -20,12 +31,16 @@ from skelab.nn.temporal_conv import (
 )
 
 __all__ = [
+    "AbsentBodies",
     "AdaptiveGraphConv",
     "Block",
     "BodyNorm",
     "ChannelAttention",
     "ChannelTopologyConv",
     "ChannelTopologyUnit",
+    "ConstantFeatures",
+    "CountedBatchNorm1d",
+    "CountedBatchNorm2d",
     "FrameAttention",
     "JointAttention",
     "MergingTemporalConv",
@@ -33,12 +48,20 @@ __all__ = [
     "MultiScaleGraphConv",
     "PartitionedGraphConv",
     "PlainTemporalConv",
+    "RowCounts",
     "ShiftGraphConv",
     "TemporalShift",
+    "current_row_counts",
+    "find_absent",
     "init_classifier",
     "init_convs_by_fan_out",
     "init_norms_near_one",
     "joint_shift_table",
     "pool_bodies",
     "projection",
+    "row_counts",
+    "takes_batch_statistics",
+    "treats_equal_rows_alike",
+    "version_of",
+    "with_counted_norms",
 ]

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
+from skelab.nn.norm import RowCounts, current_row_counts, row_counts
+
 
 class Block(nn.Module):
     """Base of a backbone's blocks: subclasses write ``transform``, and ``forward`` applies it.
@@ -37,7 +39,14 @@ class Block(nn.Module):
     def _recompute_contexts(
         self,
     ) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        return nullcontext(), _spare_statistics(self)
+        return nullcontext(), _as_in_the_first_pass(self, current_row_counts(self))
+
+
+@contextmanager
+def _as_in_the_first_pass(module: nn.Module, counts: RowCounts | None) -> Iterator[None]:
+    """Let batch norms see the rows with the counts of the first pass, and not track them twice."""
+    with row_counts(module, counts), _spare_statistics(module):
+        yield
 
 
 @contextmanager

@@ -19,6 +19,7 @@ class BodyNorm(nn.Module):
     ) -> None:
         super().__init__()
         self.clip_shape = (in_channels, num_joints, max_bodies)
+        self.per_body = per_body
         bodies = max_bodies if per_body else 1
         self.norm = nn.BatchNorm1d(bodies * num_joints * in_channels)
 

@@ -72,7 +72,7 @@ def test_a_model_remembers_what_it_was_made_with() -> None:
 
     assert (spec.name, spec.num_classes, spec.in_channels, spec.max_bodies) == ("ctrgcn", 7, 2, 1)
     assert spec.layout is get_layout("sbu15")
-    assert spec.options == {"dropout": 0.0, "width": 8}
+    assert spec.options == {"dropout": 0.0, "width": 8, "skip_absent": True}
 
 
 def test_a_model_made_in_another_way_has_no_spec() -> None:
@@ -87,7 +87,7 @@ def test_a_family_of_ones_own_is_made_by_name_with_its_options() -> None:
     model = create_model("linear", num_classes=4, layout=STICK, depth=2)
 
     assert model(torch.zeros(2, 3, 6, 5, 2)).shape == (2, 4)
-    assert model_spec(model).options == {"depth": 2}
+    assert model_spec(model).options == {"depth": 2, "skip_absent": True}
 
 
 @pytest.mark.usefixtures("spare_registry")
