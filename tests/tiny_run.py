@@ -22,7 +22,8 @@ from skelab.skeleton import Layout
 from skelab.training.checkpoint import InputSpec
 from skelab.training.config import TrainingConfig
 from skelab.training.history import read_history
-from skelab.training.loop import TrainingJob, train
+from skelab.training.job import TrainingJob
+from skelab.training.loop import train
 from skelab.training.watch import Watcher
 
 FEEDER = FeederConfig(window=8)

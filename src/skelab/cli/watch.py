@@ -53,10 +53,12 @@ class TrainingBar(Watcher):
     ) -> None:
         self._display.stop()
 
-    def on_start(self, *, epochs: int, steps: int, first_epoch: int) -> None:
+    def on_start(self, *, epochs: int, steps: int, first_epoch: int, first_step: int) -> None:
         """Set the length of the bar."""
         self._epochs, self._steps = epochs, steps
-        self._display.reset(self._task, total=epochs * steps, completed=first_epoch * steps)
+        self._clips, self._since = 0, time.perf_counter()
+        done = first_epoch * steps + first_step
+        self._display.reset(self._task, total=epochs * steps, completed=done)
 
     def on_step(self, *, epoch: int, step: int, clips: int, loss: float) -> None:
         """Move the bar by a step."""

@@ -1,7 +1,8 @@
 """A recipe: one experiment, whole, in one YAML file.
 
 Unknown keys are refused and every number has its range, so that a slip of the pen is an error
-that names the line's key and not a run of two days with the default.
+that names the line's key and not a run of two days with the default. A recipe may say ``extends:``
+and another recipe's name or file: it then is that one with the keys that it gives itself.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -87,6 +88,8 @@ class Recipe(BaseModel):
         precision: Number format of forward and backward pass.
         protocol: ``honest`` chooses the epoch without the test part; ``paper`` takes the best
             epoch on it, as the papers do.
+        seeds: Runs of the recipe, each with the next seed from ``training.seed`` on; figures are
+            given as their mean, with an interval.
     """
 
     # An infinite option of a model is written as it is; without this it would become null.
@@ -100,6 +103,7 @@ class Recipe(BaseModel):
     memory: MemoryConfig = MemoryConfig()
     precision: Precision = Precision.FP32
     protocol: Protocol = Protocol.HONEST
+    seeds: int = Field(default=1, ge=1, le=100, strict=True)
 
     def to_yaml(self) -> str:
         """The resolved recipe, every default written out."""
@@ -112,27 +116,48 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         RecipeError: There is no such recipe, a key is unknown, or a value is out of range.
     """
-    path = Path(name)
-    if path.suffix in (".yaml", ".yml") or path.is_file():
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-            raise RecipeError(f"{name}: the recipe cannot be read: {reason}") from None
-    else:
-        files = _builtin_files()
-        if name not in files:
-            raise RecipeError(unknown_name("recipe", name, files))
-        text = files[name].read_text(encoding="utf-8")
-    return parse_recipe(text, where=name, overrides=overrides)
+    return parse_recipe(_read_recipe(name, Path()), where=name, overrides=overrides)
 
 
 def parse_recipe(text: str, *, where: str = "recipe", overrides: Sequence[str] = ()) -> Recipe:
     """A recipe from its YAML text.
 
     Raises:
-        RecipeError: It is not YAML, a key is unknown or stands twice, or a value is out of range.
+        RecipeError: It is not YAML, a key is unknown or stands twice, a value is out of range, or
+            what it extends cannot be read.
     """
+    folder = Path(where).parent if _is_file(where) else Path()
+    content = _whole(_mapping(text, where), where, folder, seen=(where,))
+    for override in overrides:
+        _apply_override(content, override)
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise RecipeError(f"{where}: {_first_fault(error)}") from None
+
+
+def _is_file(name: str) -> bool:
+    """Whether a recipe's name is a path, and not that of one which comes with the lab."""
+    return name.endswith((".yaml", ".yml")) or Path(name).is_file()
+
+
+def _read_recipe(name: str, folder: Path) -> str:
+    """The text of a recipe by its name, or by its path from a folder."""
+    if not _is_file(str(folder / name)):
+        files = _builtin_files()
+        if name not in files:
+            raise RecipeError(unknown_name("recipe", name, files))
+        text: str = files[name].read_text(encoding="utf-8")
+        return text
+    try:
+        return (folder / name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise RecipeError(f"{name}: the recipe cannot be read: {reason}") from None
+
+
+def _mapping(text: str, where: str) -> dict[Any, Any]:
+    """The keys and values of a recipe's text."""
     try:
         content = _load_yaml(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -142,12 +167,33 @@ def parse_recipe(text: str, *, where: str = "recipe", overrides: Sequence[str] =
         raise RecipeError(f"{where}{line}: expected YAML, found a fault: {reason}") from None
     if not isinstance(content, dict):
         raise RecipeError(f"{where}: expected keys and values, found {type(content).__name__}")
-    for override in overrides:
-        _apply_override(content, override)
-    try:
-        return Recipe.model_validate(content)
-    except ValidationError as error:
-        raise RecipeError(f"{where}: {_first_fault(error)}") from None
+    return content
+
+
+def _whole(
+    content: dict[Any, Any], where: str, folder: Path, seen: tuple[str, ...]
+) -> dict[Any, Any]:
+    """A recipe's keys and values with those that it takes over from what it extends."""
+    if "extends" not in content:
+        return content
+    name = content.pop("extends")
+    if not isinstance(name, str):
+        raise RecipeError(f"{where}: extends: expected the name of a recipe, found {_shown(name)}")
+    if name in seen:
+        raise RecipeError(f"{where}: extends itself, by way of {' -> '.join([*seen, name])}")
+    base = _mapping(_read_recipe(name, folder), name)
+    nearby = (folder / name).parent if _is_file(str(folder / name)) else Path()
+    return _merged(_whole(base, name, nearby, (*seen, name)), content)
+
+
+def _merged(base: dict[Any, Any], own: Mapping[Any, Any]) -> dict[Any, Any]:
+    """A recipe's keys over those of its base; sections are merged key by key."""
+    merged = dict(base)
+    for key, value in own.items():
+        below = merged.get(key)
+        both = isinstance(below, dict) and isinstance(value, dict)
+        merged[key] = _merged(below, value) if both else value  # type: ignore[arg-type]
+    return merged
 
 
 def list_recipes() -> tuple[Recipe, ...]:

@@ -26,7 +26,7 @@ from skelab.evaluation import Scores, evaluate_scores
 from skelab.experiment.evaluate import find_checkpoint
 from skelab.skeleton import Layout
 from skelab.training.checkpoint import read_checkpoint
-from skelab.training.loop import CHECKPOINTS
+from skelab.training.job import CHECKPOINTS
 
 
 @dataclass(frozen=True)

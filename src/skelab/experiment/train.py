@@ -1,6 +1,7 @@
 """A recipe and a clip store become a run folder with a trained network."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from skelab.errors import TrainingError
 from skelab.experiment.environment import describe_environment
 from skelab.models import ModelSpec, create_model, model_spec
 from skelab.training.checkpoint import Checkpoint, InputSpec
-from skelab.training.loop import TrainingJob, train
+from skelab.training.job import TrainingJob
+from skelab.training.loop import train
+from skelab.training.processes import Processes
 from skelab.training.watch import Watcher
 
 RECIPE = "recipe.yaml"
@@ -43,18 +46,26 @@ def train_recipe(
     *,
     resume: bool = False,
     watcher: Watcher | None = None,
+    trackers: Sequence[str] = (),
 ) -> Checkpoint:
     """Train what a recipe says on a store; the run folder says how it went.
 
     Raises:
         TrainingError: The folder holds a run already, ``resume`` finds none or one of another
-            recipe, or a clip has no label.
+            recipe, a clip has no label, or a tracker does not start.
         SplitError: The clips do not fit the recipe's split.
         ModelError: The network does not take the recipe's options.
         OutputError: The folder cannot be written.
     """
     job = plan_training(recipe, store, run)
-    written = run / RECIPE
+    if Processes().first:
+        _begin(job, resume)
+    return train(job, resume=resume, watcher=watcher, trackers=trackers)
+
+
+def _begin(job: TrainingJob, resume: bool) -> None:
+    """Check that the folder fits what is asked, and describe a new run in it."""
+    run, written = job.run, job.run / RECIPE
     if not resume and (written.exists() or job.checkpoints.exists()):
         raise TrainingError(
             f"{run}: holds a run already; --resume goes on with it, another --out starts a new one"
@@ -68,7 +79,6 @@ def train_recipe(
         )
     if not resume:
         _describe_run(job)
-    return train(job, resume=resume, watcher=watcher)
 
 
 def _describe_run(job: TrainingJob) -> None:

@@ -1,8 +1,8 @@
 """Checkpoints: weights, what they belong to, and what training needs to go on, in one file.
 
 A checkpoint is a safetensors file, so that opening one from a stranger never runs code. Tensors
-called ``model.…`` are the weights; ``optimizer.…`` and ``rng.…`` are there if training can go on
-from it. The description stands in the file's metadata as JSON, with a digest of it and of every
+called ``model.…`` are the weights; ``optimizer.…`` and ``average.…`` are there if training can go
+on from it. The description stands in the file's metadata as JSON, with a digest of it and of every
 tensor.
 """
 
@@ -52,24 +52,54 @@ class InputSpec:
 
 
 @dataclass(frozen=True)
+class EpochTotals:
+    """Sums over the steps of an epoch, over all processes.
+
+    Attributes:
+        loss: Loss of the clips.
+        correct: Clips that were recognised.
+        clips: Clips that trained.
+        seconds: Time.
+        data_seconds: Time in which the network waited for clips to be read and shaped.
+    """
+
+    loss: float = 0.0
+    correct: int = 0
+    clips: int = 0
+    seconds: float = 0.0
+    data_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class TrainerState:
     """Where training stands, so that it can go on bit for bit.
 
+    Data order, augmentation and dropout follow from the seed and this place, so no generator has
+    to be kept.
+
     Attributes:
         epoch: Epoch to go on with, counted from 0.
+        step: Step of it to go on with, counted from 0.
+        totals: What its steps before that gave.
         best_epoch: Epoch with the best validation result so far; None without validation.
         best_value: That result, top-1 between 0 and 1.
+        micro_batch: Clips that pass through the network at once; None for whole batches.
         optimizer: The optimiser's tensors, flat.
-        rng: Torch's generator, which dropout draws from.
+        average: Running average of the weights; empty without one.
+        average_steps: Steps that it has taken in.
         scaler: The loss scaler's numbers; empty without one.
     """
 
-    epoch: int
-    best_epoch: int | None
-    best_value: float
-    optimizer: Mapping[str, Tensor]
-    rng: Tensor
-    scaler: Mapping[str, int | float] = field(default_factory=dict)
+    epoch: int = 0
+    step: int = 0
+    totals: EpochTotals = EpochTotals()
+    best_epoch: int | None = None
+    best_value: float = -1.0
+    micro_batch: int | None = None
+    optimizer: Mapping[str, Tensor] = field(default_factory=dict)
+    average: Mapping[str, Tensor] = field(default_factory=dict)
+    average_steps: int = 0
+    scaler: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -128,11 +158,15 @@ class Checkpoint:
         if self.trainer is not None:
             state = self.trainer
             tensors |= {f"optimizer.{name}": value for name, value in state.optimizer.items()}
-            tensors["rng.torch"] = state.rng
+            tensors |= {f"average.{name}": value for name, value in state.average.items()}
             described["trainer"] = {
                 "epoch": state.epoch,
+                "step": state.step,
+                "totals": asdict(state.totals),
                 "best_epoch": state.best_epoch,
                 "best_value": state.best_value,
+                "micro_batch": state.micro_batch,
+                "average_steps": state.average_steps,
                 "scaler": dict(state.scaler),
             }
         tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
@@ -201,7 +235,7 @@ def load_checkpoint(path: Path) -> nn.Module:
 def _assemble(described: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoint:
     if described["format"] != FORMAT:
         raise ValueError(f"expected format {FORMAT}, found {described['format']}")
-    groups: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "rng": {}}
+    groups: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "average": {}}
     for name, value in tensors.items():
         group, _, rest = name.partition(".")
         groups[group][rest] = value
@@ -209,8 +243,12 @@ def _assemble(described: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoi
     inputs = described["inputs"]
     trainer = None
     if "trainer" in described:
+        written = dict(described["trainer"])
         trainer = TrainerState(
-            **described["trainer"], optimizer=groups["optimizer"], rng=groups["rng"]["torch"]
+            totals=EpochTotals(**written.pop("totals")),
+            optimizer=groups["optimizer"],
+            average=groups["average"],
+            **written,
         )
     return Checkpoint(
         model=ModelSpec(layout=layout, **described["model"]),

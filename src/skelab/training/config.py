@@ -3,15 +3,20 @@
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Precision(StrEnum):
-    """Number format of the forward and backward pass; weights stay in float32."""
+    """Number format of the forward and backward pass; weights stay in float32.
+
+    The last two are levels O1 and O2 of NVIDIA Apex, which the papers used.
+    """
 
     FP32 = "fp32"
     BF16 = "bf16"
     FP16 = "fp16"
+    APEX_O1 = "apex-o1"
+    APEX_O2 = "apex-o2"
 
 
 class Schedule(StrEnum):
@@ -24,8 +29,8 @@ class Schedule(StrEnum):
 class TrainingConfig(BaseModel):
     """Optimiser, schedule and length of a training run.
 
-    The optimiser is SGD with momentum; weight decay acts on every parameter, as both groups of
-    authors have it.
+    The optimiser is SGD with momentum; weight decay acts on every parameter, as the authors of
+    CTR-GCN and MS-G3D have it, unless the family of the network says otherwise (Shift-GCN does).
 
     Attributes:
         epochs: Passes over the training part.
@@ -33,13 +38,17 @@ class TrainingConfig(BaseModel):
         learning_rate: Highest learning rate.
         momentum: Momentum of SGD.
         nesterov: Whether the momentum looks ahead.
-        weight_decay: Decay of every parameter.
+        weight_decay: Decay of every parameter of which the family says nothing else.
         warmup_epochs: Epochs in which the rate rises linearly to its highest.
         schedule: ``step`` multiplies by ``decay`` at each of ``steps``; ``cosine`` falls to zero.
         steps: Epochs, counted from 0, from which on the rate is lower.
         decay: Factor of each step.
         label_smoothing: Share of the target spread over all classes.
+        ema: Decay of a running average of the weights, a step; the average is validated and
+            chosen. 0 for none.
         drop_last: Leave out the last clips of an epoch if they do not fill a batch.
+        checkpoint_minutes: Minutes between checkpoints within an epoch; each epoch ends with one
+            as well.
         seed: Seed of initial weights, data order and augmentation.
     """
 
@@ -56,7 +65,9 @@ class TrainingConfig(BaseModel):
     steps: tuple[Annotated[int, Field(ge=0, strict=True)], ...] = (35, 55)
     decay: float = Field(default=0.1, gt=0, le=1)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    ema: float = Field(default=0.0, ge=0, lt=1)
     drop_last: bool = True
+    checkpoint_minutes: float = Field(default=10.0, ge=0)
     seed: int = Field(default=1, ge=0, lt=2**63, strict=True)
 
     @model_validator(mode="after")
@@ -66,16 +77,45 @@ class TrainingConfig(BaseModel):
         return self
 
 
+class BatchNormPolicy(StrEnum):
+    """Over which clips a batch norm takes its statistics."""
+
+    AUTHORS = "authors"
+    EXACT = "exact"
+
+
 class MemoryConfig(BaseModel):
     """What is traded for memory.
 
     Attributes:
         activations: ``keep`` them for the backward pass, or ``recompute`` them block by block.
-        micro_batch: Clips per forward pass; gradients are accumulated to the batch size, while
-            batch-norm statistics are those of each micro-batch. None takes whole batches.
+        micro_batch: Clips that a process passes through the network at once; gradients are
+            accumulated to the batch size. ``auto`` begins with all of them. Whichever it is, a
+            step that runs out of memory is done again with half as many.
+        batch_norm: ``authors`` takes statistics over the clips that are passed at once, as both
+            groups of authors do; ``exact`` over all that a process has of a batch,
+            which then is never passed in parts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     activations: Literal["keep", "recompute"] = "keep"
-    micro_batch: int | None = Field(default=None, ge=1, strict=True)
+    micro_batch: int | Literal["auto"] = "auto"
+    batch_norm: BatchNormPolicy = BatchNormPolicy.AUTHORS
+
+    @field_validator("micro_batch", mode="before")
+    @classmethod
+    def _micro_batch_is_auto_or_counts(cls, given: object) -> object:
+        counts = isinstance(given, int) and not isinstance(given, bool) and given >= 1
+        if given != "auto" and not counts:
+            raise ValueError(f"expected auto or a whole number from 1, found {given!r:.40}")
+        return given
+
+    @model_validator(mode="after")
+    def _exact_takes_whole_batches(self) -> Self:
+        if self.batch_norm is BatchNormPolicy.EXACT and self.micro_batch != "auto":
+            raise ValueError(
+                "batch_norm exact takes statistics over the whole batch and needs micro_batch auto;"
+                " activations recompute saves memory without parting it"
+            )
+        return self

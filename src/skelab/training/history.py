@@ -1,6 +1,8 @@
-"""The record of a run: one JSON line an epoch, and the same as TensorBoard events."""
+"""The record of a run: one JSON line an epoch, and the same as a table and TensorBoard events."""
 
 import contextlib
+import csv
+import io
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,40 +12,54 @@ from torch.utils.tensorboard import SummaryWriter
 
 from skelab.atomic import atomic_write, write_error
 from skelab.errors import TrainingError
+from skelab.training.trackers import Trackers, named
 
 
 class History:
-    """Writes ``metrics.jsonl`` and ``tensorboard/`` of a run folder, from a given epoch on.
+    """Writes ``metrics.jsonl``, ``metrics.csv`` and ``tensorboard/`` of a run, from an epoch on.
 
     Records of later epochs, left by a run that was killed, are removed.
+
+    Args:
+        run: The run folder.
+        first_epoch: The epoch that comes next, from 0.
+        trackers: Are shown every record as well, those of earlier epochs too if they have not seen
+            them, and closed with the history.
 
     Raises:
         TrainingError: The file that is there is damaged.
         OutputError: The disk is full or the folder cannot be written.
     """
 
-    def __init__(self, run: Path, *, first_epoch: int) -> None:
+    def __init__(self, run: Path, *, first_epoch: int, trackers: Trackers | None = None) -> None:
         self._path = run / "metrics.jsonl"
+        self._table = run / "metrics.csv"
         self._folder = run / "tensorboard"
+        self._trackers = trackers
         self.records = [record for record in read_history(run) if record["epoch"] < first_epoch]
         self._write()
         with self._failure_named():
             self._events = SummaryWriter(str(self._folder), purge_step=first_epoch)
+        if trackers:
+            trackers.show(self.records)
 
     def add(self, record: Mapping[str, int | float]) -> None:
         """Keep the record of an epoch."""
         self.records.append(dict(record))
         self._write()
         with self._failure_named():
-            for name, value in record.items():
-                if name != "epoch":
-                    self._events.add_scalar(name.replace("_", "/", 1), value, int(record["epoch"]))
+            for name, value in named(record).items():
+                self._events.add_scalar(name, value, int(record["epoch"]))
             self._events.flush()
+        if self._trackers:
+            self._trackers.show(self.records)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._trackers:
+            self._trackers.close()
         with self._failure_named():
             self._events.close()
 
@@ -57,6 +73,13 @@ class History:
     def _write(self) -> None:
         with atomic_write(self._path) as temporary:
             temporary.write_text("".join(json.dumps(record) + "\n" for record in self.records))
+        table = io.StringIO(newline="")
+        columns = dict.fromkeys(name for record in self.records for name in record)
+        writer = csv.DictWriter(table, fieldnames=list(columns) or ["epoch"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.records)
+        with atomic_write(self._table) as temporary:
+            temporary.write_text(table.getvalue(), encoding="utf-8")
 
 
 def read_history(run: Path) -> list[dict[str, int | float]]:

@@ -1,11 +1,11 @@
 """Logits for the clips of a source, in batches."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from jaxtyping import Float32, Int64
 from numpy import ndarray
 from torch import nn
@@ -13,6 +13,8 @@ from torch.utils.data import DataLoader
 
 from skelab.data.dataset import ClipDataset, ClipSource, pad_clips
 from skelab.data.feeder import Feeder
+from skelab.training.precision import Engine
+from skelab.training.processes import Processes
 
 
 def predict_logits(
@@ -24,36 +26,37 @@ def predict_logits(
     max_bodies: int,
     batch_size: int = 64,
     workers: int = 0,
-    accelerator: Accelerator | None = None,
+    engine: Engine | None = None,
+    processes: Processes | None = None,
     on_scored: Callable[[int, int], None] | None = None,
 ) -> Float32[ndarray, "N K"]:
     """Score rows of a source, in the order given.
 
-    The model is in eval mode meanwhile and afterwards in the mode it was in. Without an
-    accelerator it is used where it lies, in its own precision.
+    The model is in eval mode meanwhile and afterwards in the mode it was in. Without an engine it
+    is used where it lies, in its own precision. Where processes share the work, each scores its
+    part, and all get the scores of all.
     """
-    device = accelerator.device if accelerator else next(model.parameters()).device
+    own = rows if processes is None else processes.own(rows)
+    device = engine.device if engine else next(model.parameters()).device
     loader = DataLoader(
-        ClipDataset(source, rows),
+        ClipDataset(source, own),
         batch_size=batch_size,
         collate_fn=partial(pad_clips, max_bodies=max_bodies),
         num_workers=workers,
     )
-    logits: list[Float32[ndarray, "B K"]] = []
+    parts: list[Float32[ndarray, "B K"]] = []
     was_training = model.training
     model.eval()
     try:
         with torch.inference_mode():
             for clips in loader:
                 batch = feeder.evaluation_batch(clips.to(device))
-                if accelerator:
-                    with accelerator.autocast():
-                        outputs = model(batch.joints)
-                else:
+                with engine.autocast() if engine else nullcontext():
                     outputs = model(batch.joints)
-                logits.append(outputs.float().cpu().numpy())
+                parts.append(outputs.float().cpu().numpy())
                 if on_scored:
-                    on_scored(sum(map(len, logits)), len(rows))
+                    on_scored(sum(map(len, parts)), len(own))
     finally:
         model.train(was_training)
-    return np.concatenate(logits)
+    gathered = [parts] if processes is None else processes.gather(parts)
+    return np.concatenate([part for parts in gathered for part in parts])

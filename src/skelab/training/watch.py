@@ -6,8 +6,8 @@ from collections.abc import Mapping
 class Watcher:
     """Is told of every step and epoch; this one ignores it all. Subclasses show it."""
 
-    def on_start(self, *, epochs: int, steps: int, first_epoch: int) -> None:
-        """A run of ``epochs`` epochs of ``steps`` steps goes on from ``first_epoch``."""
+    def on_start(self, *, epochs: int, steps: int, first_epoch: int, first_step: int) -> None:
+        """A run of ``epochs`` epochs of ``steps`` steps goes on from ``first_step`` of one."""
 
     def on_step(self, *, epoch: int, step: int, clips: int, loss: float) -> None:
         """A step of an epoch is done: ``clips`` clips with this mean loss."""

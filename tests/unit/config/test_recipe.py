@@ -204,8 +204,10 @@ def test_a_value_out_of_range_is_refused_with_its_range(override: str, message: 
         ("training=3", "training: input should be a valid dictionary"),
         ("name=3", "name: input should be a valid string, found 3"),
         ("data.stream=bones", "data.stream: input should be 'joint', 'bone', 'joint-motion' or"),
-        ("precision=fp8", "precision: input should be 'fp32', 'bf16' or 'fp16', found 'fp8'"),
+        ("precision=fp8", "precision: input should be 'fp32', 'bf16', 'fp16', 'apex-o1' or"),
         ("protocol=best", "protocol: input should be 'honest' or 'paper', found 'best'"),
+        ("memory.micro_batch=half", "memory.micro_batch: expected auto or a whole number from 1"),
+        ("memory.micro_batch=0", "memory.micro_batch: expected auto or a whole number from 1"),
         ("memory.activations=drop", "memory.activations: input should be 'keep' or 'recompute'"),
         ("data.split=xsup", "data.split: unknown split 'xsup', did you mean 'xsub'?"),
         ("data.split=subject:1/1", "data.split: split subject:1/1: 1 is on both sides"),
@@ -289,3 +291,69 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(RecipeError, match="the recipe cannot be read: it is not UTF-8 text"):
         load_recipe(str(tmp_path / "mine.yaml"))
+
+
+# Recipes that extend others
+
+
+def write(folder: Path, **recipes: str) -> None:
+    for name, text in recipes.items():
+        (folder / f"{name}.yaml").write_text(text)
+
+
+def test_a_recipe_takes_over_what_it_does_not_say_itself(tmp_path: Path) -> None:
+    write(tmp_path, mine="extends: ctrgcn\nname: mine\ndata:\n  window: 32\n")
+    base = load_recipe("ctrgcn")
+
+    found = load_recipe(str(tmp_path / "mine.yaml"))
+
+    assert (found.name, found.data.window) == ("mine", 32)
+    assert found.data.model_copy(update={"window": 64}) == base.data
+    assert found.training == base.training
+    assert "extends" not in found.to_yaml()
+
+
+def test_files_are_found_beside_the_recipe_that_extends_them(tmp_path: Path) -> None:
+    folder = tmp_path / "below"
+    folder.mkdir()
+    write(tmp_path, base="extends: ctrgcn\ntraining:\n  epochs: 3\n  seed: 9\n")
+    write(folder, mine="extends: ../base.yaml\nname: mine\ntraining:\n  epochs: 4\n")
+
+    found = load_recipe(str(folder / "mine.yaml"), ["training.batch_size=2"])
+
+    assert (found.training.epochs, found.training.seed, found.training.batch_size) == (4, 9, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("extends: ctrgnc\n", "unknown recipe 'ctrgnc', did you mean 'ctrgcn'"),
+        ("extends: gone.yaml\n", "gone.yaml: the recipe cannot be read: No such file"),
+        ("extends: 3\n", "extends: expected the name of a recipe, found 3"),
+        ("extends: ctrgcn\ndata:\n  windw: 3\n", "unknown key of data 'windw'"),
+    ],
+)
+def test_what_cannot_be_extended_is_named(tmp_path: Path, text: str, said: str) -> None:
+    write(tmp_path, mine=text)
+
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(str(tmp_path / "mine.yaml"))
+
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_recipes_that_extend_each_other_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, one="extends: two.yaml\n", two="extends: one.yaml\n")
+
+    with pytest.raises(RecipeError, match="extends itself, by way of"):
+        load_recipe(str(tmp_path / "one.yaml"))
+
+
+@pytest.mark.parametrize("name", ["ctrgcn", "msg3d"])
+def test_in_8_gb_nothing_but_the_memory_differs(name: str) -> None:
+    base, small = load_recipe(name), load_recipe(f"{name}-8gb")
+
+    assert small.memory.activations == "recompute"
+    same = {"name": base.name, "summary": base.summary, "memory": base.memory}
+    assert small.model_copy(update=same) == base

@@ -83,6 +83,7 @@ def test_a_run_folder_holds_all_that_a_result_was_made_with(
     assert {path.name for path in run.iterdir()} == {
         "checkpoints",
         "environment.json",
+        "metrics.csv",
         "metrics.jsonl",
         "recipe.yaml",
         "tensorboard",
@@ -120,7 +121,8 @@ def test_a_checkpoint_says_what_its_network_must_be_shown(store: ClipStore, tmp_
     assert (inputs.classes, inputs.feeder) == (CLASSES, FEEDER)
     assert (inputs.digest, inputs.synthetic) == (store.info.digest, True)
     assert (model.name, model.num_classes, model.layout) == ("tiny", 3, SBU15)
-    assert (model.in_channels, model.max_bodies, model.options) == (3, 2, {"dropout": 0.5})
+    assert (model.in_channels, model.max_bodies) == (3, 2)
+    assert model.options == {"dropout": 0.5, "skip_absent": True}
 
 
 def test_a_run_that_was_stopped_goes_on(store: ClipStore, tmp_path: Path) -> None:

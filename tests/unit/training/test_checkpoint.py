@@ -23,6 +23,7 @@ from skelab.models import ModelSpec
 from skelab.training import checkpoint as checkpoint_module
 from skelab.training.checkpoint import (
     Checkpoint,
+    EpochTotals,
     InputSpec,
     TrainerState,
     build_model,
@@ -61,7 +62,11 @@ def a_checkpoint(**changes: Any) -> Checkpoint:
         best_epoch=4,
         best_value=0.75,
         optimizer=optimizer_tensors(optimizer),
-        rng=torch.get_rng_state(),
+        step=11,
+        totals=EpochTotals(loss=2.5, correct=30, clips=44, seconds=1.5, data_seconds=0.25),
+        micro_batch=8,
+        average={name: value * 2 for name, value in model.state_dict().items()},
+        average_steps=29,
         scaler={"scale": 65536.0, "_growth_tracker": 3},
     )
     usual: dict[str, Any] = {
@@ -120,7 +125,10 @@ def test_the_state_of_the_training_comes_back(tmp_path: Path) -> None:
     assert found is not None
     assert (found.epoch, found.best_epoch, found.best_value) == (7, 4, 0.75)
     assert found.scaler == saved.trainer.scaler
-    assert torch.equal(found.rng, saved.trainer.rng)
+    assert same_tensors(found.average, saved.trainer.average)
+    assert replace(found, optimizer={}, average={}) == replace(
+        saved.trainer, optimizer={}, average={}
+    )
     assert same_tensors(found.optimizer, saved.trainer.optimizer)
 
 
@@ -304,7 +312,7 @@ def test_a_torch_file_under_the_name_of_a_checkpoint_is_refused(tmp_path: Path) 
         ({"inputs": None}, "inputs"),
         ({"inputs": {"classes": []}}, "feeder"),
         ({"model": {"name": "tiny", "layout": {}}}, "expected the table of a layout"),
-        ({"trainer": {"epoch": 1}}, "missing"),
+        ({"trainer": {"epoch": 1}}, "totals"),
     ],
 )
 def test_a_description_that_lacks_something_is_refused(

@@ -60,6 +60,27 @@ def test_a_record_that_changes_afterwards_is_not_changed_in_the_history(tmp_path
     assert read_history(tmp_path)[0] == record(0)
 
 
+def test_the_same_lies_beside_it_as_a_table(tmp_path: Path) -> None:
+    with History(tmp_path, first_epoch=0) as history:
+        history.add({"epoch": 0, "train_loss": 0.5})
+        history.add(record(1))
+
+    assert (tmp_path / "metrics.csv").read_text() == (
+        "epoch,train_loss,validation_top1\n0,0.5,\n1,0.5,0.1\n"
+    )
+
+
+def test_the_table_loses_later_epochs_as_the_records_do(tmp_path: Path) -> None:
+    with History(tmp_path, first_epoch=0) as history:
+        for epoch in range(3):
+            history.add(record(epoch))
+
+    with History(tmp_path, first_epoch=1):
+        pass
+
+    assert (tmp_path / "metrics.csv").read_text().splitlines()[1:] == ["0,1.0,0.0"]
+
+
 def test_tensorboard_is_shown_the_same_numbers(tmp_path: Path) -> None:
     with History(tmp_path, first_epoch=0) as history:
         history.add(record(0))

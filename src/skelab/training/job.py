@@ -1,0 +1,64 @@
+"""What a run is: everything that decides how it ends."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jaxtyping import Int64
+from numpy import ndarray
+
+from skelab.data.dataset import ClipSource
+from skelab.data.feeder import Feeder
+from skelab.models import ModelSpec
+from skelab.training.checkpoint import InputSpec
+from skelab.training.config import MemoryConfig, Precision, TrainingConfig
+
+CHECKPOINTS = "checkpoints"
+"""Folder of the checkpoints in a run folder."""
+
+CHOSEN = "best.safetensors"
+"""The checkpoint that the protocol has chosen; the one to evaluate."""
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """Everything that a run needs; two runs of equal jobs give equal weights on a CPU.
+
+    Attributes:
+        model: What to build.
+        inputs: What the checkpoints will say that the network must be shown.
+        source: The clips.
+        train_rows: Rows that train.
+        validation_rows: Rows that choose the epoch; if empty, the last epoch is taken.
+        feeder: Shapes the clips.
+        config: Optimiser, schedule, length, seed.
+        run: Folder of the run.
+        memory: What is traded for memory.
+        precision: Number format.
+        workers: Processes that read clips ahead; 0 reads in this one.
+        recipe: The whole recipe, YAML text, for the checkpoints.
+        protocol: ``honest`` or ``paper``, for the checkpoints.
+    """
+
+    model: ModelSpec
+    inputs: InputSpec
+    source: ClipSource
+    train_rows: Int64[ndarray, " A"]
+    validation_rows: Int64[ndarray, " B"]
+    feeder: Feeder
+    config: TrainingConfig
+    run: Path
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
+    precision: Precision = Precision.FP32
+    workers: int = 0
+    recipe: str = ""
+    protocol: str = "honest"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints."""
+        return self.run / CHECKPOINTS
+
+    @property
+    def chosen(self) -> Path:
+        """The checkpoint that the protocol has chosen; the one to evaluate."""
+        return self.checkpoints / CHOSEN

@@ -1,0 +1,247 @@
+"""Number formats: who casts, who scales the loss, and who steps the optimiser.
+
+Two engines do the same for the loop: PyTorch's own mixed precision, carried by Accelerate, and
+NVIDIA Apex, whose ``amp`` the papers used. Apex is reached by three calls only, ``initialize``,
+``scale_loss`` and ``master_params``, beside the state that it lets be saved.
+"""
+
+import importlib
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from skelab.errors import TrainingError
+from skelab.training.config import Precision
+from skelab.training.processes import Processes
+
+APEX_LEVELS = {Precision.APEX_O1: "O1", Precision.APEX_O2: "O2"}
+"""What Apex calls them."""
+
+GET_APEX = (
+    "the image skeleton-lab has Apex 24.04.01 built in, the last series with amp that fits its"
+    " torch; on other machines --set precision=fp16 does the same with PyTorch alone"
+)
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """What a step needs of a number format."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network lies."""
+        ...
+
+    def prepare(self, model: nn.Module, optimizer: Optimizer) -> None:
+        """Take over a network, with its weights restored, and its new optimiser."""
+        ...
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """In this block the forward pass computes in the format."""
+        ...
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of a loss; they may be scaled until :meth:`step`."""
+        ...
+
+    def step(self) -> None:
+        """Let the optimiser step, unless the gradients overflowed."""
+        ...
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """The network's state dict in full precision."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """The loss scaler's numbers; empty without one."""
+        ...
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Put back what :meth:`state` gave."""
+        ...
+
+
+def make_engine(precision: Precision) -> Engine:
+    """The engine of a number format.
+
+    Raises:
+        TrainingError: This machine cannot compute in it; the message says what is missing.
+    """
+    level = APEX_LEVELS.get(precision)
+    return ApexEngine(level) if level else TorchEngine(precision)
+
+
+def half_precision() -> tuple[Precision, str]:
+    """What ``--half`` means on this machine, and why.
+
+    Level O1 of Apex where it can run, as in the original; otherwise PyTorch's own.
+    """
+    if not torch.cuda.is_available():
+        return Precision.BF16, "bf16, since there is no GPU"
+    missing = missing_for_apex()
+    if missing:
+        return Precision.FP16, f"fp16, since NVIDIA Apex cannot run: {missing}"
+    return Precision.APEX_O1, "apex-o1, since NVIDIA Apex is installed"
+
+
+def missing_for_apex() -> str:
+    """What keeps Apex from running here, in words; empty if nothing does."""
+    try:
+        importlib.import_module("apex")
+    except ImportError as error:
+        return f"there is no package apex ({error})"
+    for part, reason in (
+        ("apex.amp", "this apex has no amp: it was removed after release 25.04"),
+        ("amp_C", "this apex was built without its CUDA extensions: amp_C is missing"),
+    ):
+        try:
+            importlib.import_module(part)
+        except ImportError:
+            return reason
+    return "" if _gpu() else "there is no GPU"
+
+
+def _gpu() -> torch.device | None:
+    """The GPU that is in use; None without any."""
+    if not torch.cuda.is_available():
+        return None
+    return torch.device("cuda", torch.cuda.current_device())
+
+
+class TorchEngine:
+    """PyTorch's autocast and loss scaling, carried by Accelerate.
+
+    Raises:
+        TrainingError: float16 without a GPU.
+    """
+
+    def __init__(self, precision: Precision) -> None:
+        if precision is Precision.FP16 and not torch.cuda.is_available():
+            raise TrainingError(
+                "precision fp16 needs a GPU, found none; --set precision=bf16 works on a CPU"
+            )
+        mixed = "no" if precision is Precision.FP32 else precision.value
+        AcceleratorState._reset_state()  # else a second run in this process has the first's
+        self._accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=mixed)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network lies."""
+        device: torch.device = self._accelerator.device
+        return device
+
+    def prepare(self, model: nn.Module, optimizer: Optimizer) -> None:
+        """Take over a network, with its weights restored, and its new optimiser."""
+        self._model, self._optimizer = model, optimizer
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """In this block the forward pass computes in the format."""
+        context: AbstractContextManager[object] = self._accelerator.autocast()
+        return context
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of a loss; they may be scaled until :meth:`step`."""
+        self._accelerator.backward(loss)
+
+    def step(self) -> None:
+        """Let the optimiser step, unless the gradients overflowed."""
+        scaler = self._accelerator.scaler
+        if scaler is None:
+            self._optimizer.step()
+        else:
+            scaler.step(self._optimizer)
+            scaler.update()
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """The network's state dict in full precision."""
+        weights: Mapping[str, Tensor] = self._model.state_dict()
+        return weights
+
+    def state(self) -> dict[str, Any]:
+        """The loss scaler's numbers; empty without one."""
+        scaler = self._accelerator.scaler
+        return {} if scaler is None else dict(scaler.state_dict())
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Put back what :meth:`state` gave."""
+        if self._accelerator.scaler is not None:
+            self._accelerator.scaler.load_state_dict(dict(state))
+
+
+class ApexEngine:
+    """``amp`` of NVIDIA Apex, for one process.
+
+    At level O2 the network computes with float16 weights, and the optimiser steps a float32 copy,
+    the master weights; it is these that are checkpointed, so that nothing is rounded on resuming.
+
+    Args:
+        level: ``O1`` or ``O2``.
+
+    Raises:
+        TrainingError: Apex cannot run here, or several processes share the run.
+    """
+
+    def __init__(self, level: str) -> None:
+        missing = missing_for_apex()
+        if missing:
+            raise TrainingError(
+                f"precision apex-{level.lower()} needs NVIDIA Apex with amp on a GPU, but"
+                f" {missing}; {GET_APEX}"
+            )
+        if Processes().count > 1:
+            raise TrainingError(
+                f"precision apex-{level.lower()} works in one process; for several --set"
+                " precision=fp16 does the same with PyTorch alone"
+            )
+        self._amp = importlib.import_module("apex.amp")
+        self._level = level
+        self._device = _gpu() or torch.device("cpu")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network lies."""
+        return self._device
+
+    def prepare(self, model: nn.Module, optimizer: Optimizer) -> None:
+        """Take over a network, with its weights restored, and its new optimiser."""
+        names = {id(parameter): name for name, parameter in model.named_parameters()}
+        self._names = [
+            names[id(parameter)]
+            for group in optimizer.param_groups
+            for parameter in group["params"]
+        ]
+        self._model, self._optimizer = self._amp.initialize(
+            model, optimizer, opt_level=self._level, verbosity=0
+        )
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Nothing to do: Apex has patched torch or the network."""
+        return nullcontext()
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of a loss."""
+        with self._amp.scale_loss(loss, self._optimizer) as scaled:
+            scaled.backward()
+
+    def step(self) -> None:
+        """Let the optimiser step; Apex has made it skip the step after an overflow."""
+        self._optimizer.step()
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """The network's state dict, with the master weights for the parameters."""
+        masters = zip(self._names, self._amp.master_params(self._optimizer), strict=True)
+        return {**self._model.state_dict(), **{name: value.detach() for name, value in masters}}
+
+    def state(self) -> dict[str, Any]:
+        """The loss scaler's numbers."""
+        return dict(self._amp.state_dict())
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Put back what :meth:`state` gave."""
+        self._amp.load_state_dict(dict(state))
