@@ -1,13 +1,18 @@
 """`skelab evaluate`: a trained network becomes scores, figures and a report."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from skelab.cli.data import Ignore, LayoutName, Names, open_data
 from skelab.cli.output import print_json, print_table, progress, result
+
+if TYPE_CHECKING:
+    from skelab.experiment.evaluate import EvaluationResult
 
 
 class Part(StrEnum):
@@ -34,8 +39,20 @@ def evaluate(
     """Score a network on one part of a split; write scores and report, print the figures."""
     from skelab.evaluation import confused_rows, evaluate_scores, summary_rows
     from skelab.experiment.evaluate import evaluate_run
+    from skelab.experiment.seeds import find_seed_runs
 
     store = open_data(data, names, ignore, layout)
+    seeds = find_seed_runs(run)
+    if seeds:
+        results = {}
+        for folder in seeds:
+            into = out / folder.name if out else None
+            with progress(f"scoring {folder.name}") as bar:
+                results[folder.name] = evaluate_run(
+                    folder, store, split=split, part=part, out=into, on_scored=bar
+                )
+        _print_seeds(results, as_json)
+        return
     with progress("scoring") as bar:
         made = evaluate_run(run, store, split=split, part=part, out=out, on_scored=bar)
     evaluation = evaluate_scores(made.scores)
@@ -52,3 +69,33 @@ def evaluate(
         print_table(["class", "taken for", "times", "of it"], rows, right="times,of it")
     result(f"scores {made.scores_file}")
     result(f"report {made.report_file}")
+
+
+def _print_seeds(results: Mapping[str, "EvaluationResult"], as_json: bool) -> None:
+    """The figures of each seed, and their mean."""
+    from skelab.evaluation import evaluate_scores, percent
+    from skelab.experiment.seeds import mean_over_seeds
+
+    found = {name: evaluate_scores(made.scores) for name, made in results.items()}
+    figures = {
+        "top-1": mean_over_seeds([each.top1.value for each in found.values()]),
+        "top-5": mean_over_seeds([each.top5.value for each in found.values()]),
+        "macro F1": mean_over_seeds([each.macro_f1 for each in found.values()]),
+    }
+    if as_json:
+        files = {name: str(made.scores_file) for name, made in results.items()}
+        print_json({**{name: asdict(figure) for name, figure in figures.items()}, "files": files})
+        return
+    info = next(iter(results.values())).scores.info
+    label = "SYNTHETIC clips, " if info.synthetic else ""
+    rows: list[tuple[str, ...]] = [
+        (name, percent(each.top1.value), percent(each.top5.value), percent(each.macro_f1))
+        for name, each in found.items()
+    ]
+    means = figures.values()
+    rows.append(("mean", *(percent(figure.mean) for figure in means)))
+    rows.append(("95 %", *(f"{percent(figure.low)} to {percent(figure.high)}" for figure in means)))
+    title = f"{info.title} on {label}{info.dataset} {info.split}, {info.part} ({info.protocol})"
+    print_table(["seed", *figures], rows, title=title, right=",".join(figures))
+    for made in results.values():
+        result(f"report {made.report_file}")

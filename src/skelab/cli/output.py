@@ -1,6 +1,7 @@
 """How commands print: tables and JSON on stdout, everything else on stderr."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,8 +22,11 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-stdout = Console(highlight=False)
-stderr = Console(stderr=True, highlight=False)
+QUIET = os.environ.get("RANK", "0") != "0"
+"""Of several processes that share a command, as `torchrun` starts them, only the first speaks."""
+
+stdout = Console(highlight=False, quiet=QUIET)
+stderr = Console(stderr=True, highlight=False, quiet=QUIET)
 
 
 def say(text: str) -> None:
@@ -32,12 +36,13 @@ def say(text: str) -> None:
 
 def result(text: str) -> None:
     """One line of the result; stdout."""
-    typer.echo(text)
+    if not QUIET:
+        typer.echo(text)
 
 
 def print_json(content: Any) -> None:
     """A result for machines."""
-    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    result(json.dumps(content, indent=2, ensure_ascii=False))
 
 
 def print_table(

@@ -1,6 +1,6 @@
 """`skelab train`: a recipe and clips become a run folder with a trained network."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +9,7 @@ import typer
 from skelab.cli.data import Ignore, LayoutName, Names, open_data
 from skelab.cli.output import print_json, print_pairs, progress, result, say
 from skelab.cli.watch import TrainingBar
+from skelab.errors import RecipeError
 
 
 def train(
@@ -25,28 +26,42 @@ def train(
         list[str] | None,
         typer.Option("--set", help="Change the recipe: KEY=VALUE, say training.epochs=3."),
     ] = None,
+    half: Annotated[
+        bool,
+        typer.Option("--half", help="Half precision: Apex O1 where installed, else PyTorch's."),
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run that was stopped.")
     ] = False,
+    track: Annotated[
+        list[str] | None,
+        typer.Option("--track", help="Show each epoch to a tracker too: wandb, mlflow."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train a network; checkpoints, metrics and the resolved recipe go to the run folder."""
     from skelab.config import load_recipe
 
-    loaded = load_recipe(recipe, overrides or ())
+    overrides = [*(overrides or ()), *(_half_precision(overrides or ()) if half else ())]
+    loaded = load_recipe(recipe, overrides)
 
     from skelab.data.opened import OpenedClips
+    from skelab.experiment.seeds import train_seeds
     from skelab.experiment.synthetic import synthetic_store
     from skelab.experiment.train import train_recipe, use_given_split
     from skelab.training.history import read_history
+    from skelab.training.processes import Processes
+    from skelab.training.trackers import check_trackers
 
+    trackers = track or ()
+    check_trackers(trackers)
     store: OpenedClips
     if data is None:
-        with progress("making synthetic clips") as bar:
+        with progress("making synthetic clips") as bar, Processes().first_before_others():
             store = synthetic_store(out / "synthetic", on_progress=bar)
     else:
         store = open_data(data, names, ignore, layout)
-    if not any(override.startswith("data.split=") for override in overrides or ()):
+    if not any(override.startswith("data.split=") for override in overrides):
         usual, loaded = loaded, use_given_split(loaded, store)
         if loaded is not usual:
             say(
@@ -57,14 +72,39 @@ def train(
             )
     synthetic = store.info.synthetic
     say(f"{loaded.name}: {len(store):,} {'SYNTHETIC ' if synthetic else ''}clips, run in {out}")
+    if loaded.seeds > 1:
+        with TrainingBar() as watcher:
+            folders = train_seeds(
+                loaded, store, out, resume=resume, watcher=watcher, trackers=trackers
+            )
+        if as_json:
+            print_json({"run": str(out), "seeds": [str(folder) for folder in folders]})
+            return
+        result(f"{len(folders)} runs in {out}")
+        result(f"next: skelab evaluate {out} --data {data or store.path}")
+        return
     with TrainingBar() as watcher:
-        checkpoint = train_recipe(loaded, store, out, resume=resume, watcher=watcher)
+        checkpoint = train_recipe(
+            loaded, store, out, resume=resume, watcher=watcher, trackers=trackers
+        )
     last = read_history(out)[-1]
     if as_json:
         print_json({"run": str(out), "epoch": checkpoint.epoch, "synthetic": synthetic, **last})
         return
     print_pairs(_summary(out, checkpoint.epoch, last, synthetic))
     result(f"next: skelab evaluate {out} --data {data or store.path}")
+
+
+def _half_precision(overrides: Sequence[str]) -> list[str]:
+    """What ``--half`` sets on this machine; says which, and why."""
+    if any(override.startswith("precision=") for override in overrides):
+        raise RecipeError("--half and --set precision=... both say the precision: give one of them")
+
+    from skelab.training.precision import half_precision
+
+    precision, why = half_precision()
+    say(f"--half: precision {why}")
+    return [f"precision={precision.value}"]
 
 
 def _summary(

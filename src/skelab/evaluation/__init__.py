@@ -1,5 +1,13 @@
 """Scores joined by sample name, what they are worth, ensembles of them, and the report."""
 
+from skelab.evaluation.comparison import (
+    ComparedRun,
+    Figure,
+    RunComparison,
+    compare_runs,
+    render_comparison,
+    write_comparison,
+)
 from skelab.evaluation.ensemble import (
     Comparison,
     align,
@@ -35,20 +43,31 @@ from skelab.evaluation.metrics import (
 )
 from skelab.evaluation.plots import figure_svg, name_axes, new_figure
 from skelab.evaluation.report import Report, Section, Table, render_report, write_report
+from skelab.evaluation.score_files import (
+    ScoreFile,
+    find_label_file,
+    find_score_files,
+    read_labels,
+    read_score_file,
+)
 from skelab.evaluation.scores import GROUPS, Scores, ScoresInfo
-from skelab.evaluation.tables import class_rows, confused_rows, summary_rows
+from skelab.evaluation.tables import class_rows, confused_rows, percent, summary_rows
 from skelab.plain_pickle import load_plain_pickle
 
 __all__ = [
     "GROUPS",
     "ClassResult",
+    "ComparedRun",
     "Comparison",
     "ConfusedPair",
     "Evaluation",
+    "Figure",
     "GroupResult",
     "Proportion",
     "ReliabilityBin",
     "Report",
+    "RunComparison",
+    "ScoreFile",
     "Scores",
     "ScoresInfo",
     "Section",
@@ -58,11 +77,14 @@ __all__ = [
     "apply_temperature",
     "calibration_error",
     "class_rows",
+    "compare_runs",
     "confused_pairs",
     "confused_rows",
     "confusion_matrix",
     "evaluate_scores",
     "figure_svg",
+    "find_label_file",
+    "find_score_files",
     "fit_temperature",
     "fit_weights",
     "fuse",
@@ -72,14 +94,19 @@ __all__ = [
     "name_axes",
     "new_figure",
     "paired_bootstrap",
+    "percent",
     "read_label_pickle",
+    "read_labels",
+    "read_score_file",
     "read_score_pickle",
     "reliability",
+    "render_comparison",
     "render_report",
     "scores_from_pickle",
     "softmax",
     "summary_rows",
     "topk_accuracy",
     "wilson_interval",
+    "write_comparison",
     "write_report",
 ]

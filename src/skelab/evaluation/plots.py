@@ -30,7 +30,11 @@ _VARIABLES = {
     CONTRAST: "var(--contrast)",
     PAPER: "var(--paper)",
 }
-_FONT_SIZE = 8.5
+SERIES = ("#0072b2", "#b8430a", "#00876a", "#a63f86", "#c99700", "#4a5560")
+"""One colour a run, told apart by colour-blind readers too; after Okabe and Ito."""
+_VARIABLES |= {colour: f"var(--series-{k})" for k, colour in enumerate(SERIES, start=1)}
+FONT_SIZE = 8.5
+"""Points."""
 _SCALE = 1.28  # pixels of the page per point of the figure
 _PAGE = 1000  # pixels that a figure may be wide
 _LABEL_STEP = (1, 2, 5, 10, 20)
@@ -56,13 +60,13 @@ def style_axes(axes: Axes) -> None:
     axes.spines["bottom"].set_color(RULE)
     axes.grid(axis="y", color=RULE, linewidth=0.7)
     axes.set_axisbelow(True)
-    axes.tick_params(colors=MUTED, labelsize=_FONT_SIZE, length=0, pad=5)
+    axes.tick_params(colors=MUTED, labelsize=FONT_SIZE, length=0, pad=5)
 
 
 def name_axes(axes: Axes, *, x: str, title: str) -> None:
     """Name the horizontal axis below it and what is shown above the figure, at the left."""
-    axes.set_xlabel(x, color=MUTED, fontsize=_FONT_SIZE)
-    axes.set_title(title, color=INK, fontsize=_FONT_SIZE + 1, loc="left", pad=12, weight="bold")
+    axes.set_xlabel(x, color=MUTED, fontsize=FONT_SIZE)
+    axes.set_title(title, color=INK, fontsize=FONT_SIZE + 1, loc="left", pad=12, weight="bold")
 
 
 def figure_svg(figure: Figure, *, name: str, description: str) -> Markup:
@@ -127,7 +131,7 @@ def history_figures(
         curves = {
             label: curve
             for column, label in columns.items()
-            if len((curve := _curve(history, column, factor))[0])
+            if len((curve := curve_points(history, column, factor))[0])
         }
         if curves:
             figures.append(_curve_figure(name, title, curves, chosen_epoch))
@@ -155,7 +159,7 @@ def group_figure(name: str, groups: Sequence[GroupResult], overall: float) -> Ma
     axes.set_xticks(place[::step], [str(group.number) for group in groups[::step]])
     axes.set_xlim(-0.7, len(groups) - 0.3)
     axes.set_ylim(max(0.0, 10 * math.floor(low.min() / 10)), 101.5)
-    axes.yaxis.set_major_locator(_ticks())
+    axes.yaxis.set_major_locator(value_ticks())
     name_axes(axes, x=name, title=f"Top-1 by {name}, %")
     worst = min(groups, key=lambda group: group.top1.value)
     return figure_svg(
@@ -296,13 +300,15 @@ def _names_width(longest: int, cell: int) -> int:
     return math.ceil(longest * _confusion_font(cell) * 0.56) + 34
 
 
-def _ticks() -> MaxNLocator:
+def value_ticks() -> MaxNLocator:
+    """Round numbers for a vertical axis."""
     return MaxNLocator(5, steps=[1, 2, 2.5, 5, 10])
 
 
-def _curve(
+def curve_points(
     history: Sequence[Mapping[str, Any]], column: str, factor: float
 ) -> tuple[list[float], list[float]]:
+    """Epochs and values of a column, times ``factor``, where both were recorded and finite."""
     points = [
         (float(record["epoch"]), factor * float(record[column]))
         for record in history
@@ -328,7 +334,7 @@ def _curve_figure(
     if any(curves):
         axes.legend(
             frameon=False,
-            fontsize=_FONT_SIZE,
+            fontsize=FONT_SIZE,
             labelcolor="linecolor",
             ncols=2,
             loc="lower right",
@@ -337,7 +343,7 @@ def _curve_figure(
             handlelength=1.2,
         )
     axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10], integer=True))
-    axes.yaxis.set_major_locator(_ticks())
+    axes.yaxis.set_major_locator(value_ticks())
     highest = max(max(y) for _, y in curves.values())
     axes.set_ylim(0, 101.5 if name == "accuracy" else 1.06 * highest or 1)
     name_axes(axes, x="epoch", title=title)

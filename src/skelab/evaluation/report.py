@@ -1,23 +1,18 @@
 """The report: one HTML file that holds everything and asks the network for nothing."""
 
-import base64
-import hashlib
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from skelab._version import __version__
 from skelab.atomic import atomic_write
 from skelab.errors import ScoresError
 from skelab.evaluation.metrics import Evaluation, Proportion, evaluate_scores
+from skelab.evaluation.page import render_page
 from skelab.evaluation.plots import (
     confusion_figure,
     group_figure,
@@ -168,15 +163,11 @@ def render_report(report: Report) -> str:
         for name, results in evaluation.groups.items()
         if len(results) > 1
     }
-    script = _verbatim("report.js.jinja")
-    return _template("report.html.jinja").render(
+    return render_page(
+        "report.html.jinja",
         report=report,
         info=info,
         evaluation=evaluation,
-        version=__version__,
-        style=Markup(_verbatim("report.css")),  # noqa: S704
-        script=Markup(script),  # noqa: S704
-        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         protocol=_PROTOCOLS[info.protocol],
         headline=_headline(report, evaluation),
         curves=history_figures(report.history, report.chosen_epoch),
@@ -291,21 +282,3 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
             text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
             rows.append((f"{prefix}{name}", text))
     return rows
-
-
-@cache
-def _template(name: str) -> Template:
-    environment = Environment(
-        loader=PackageLoader("skelab.evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = percent
-    return environment.get_template(name)
-
-
-@cache
-def _verbatim(name: str) -> str:
-    return (resources.files("skelab.evaluation") / "templates" / name).read_text("utf-8")

@@ -23,7 +23,7 @@ from skelab.experiment.train import choose_parts
 from skelab.training.checkpoint import Checkpoint, read_checkpoint
 from skelab.training.history import read_history
 from skelab.training.inference import predict_logits
-from skelab.training.loop import CHECKPOINTS, CHOSEN
+from skelab.training.job import CHECKPOINTS, CHOSEN
 
 
 @dataclass(frozen=True)

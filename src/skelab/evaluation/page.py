@@ -1,0 +1,43 @@
+"""What every page of ours shares: style sheet, script, templates; nothing is fetched."""
+
+import base64
+import hashlib
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from skelab._version import __version__
+from skelab.evaluation.tables import percent
+
+
+def render_page(template: str, **content: Any) -> str:
+    """A page as text, with its own style and its one script; texts in ``content`` are escaped."""
+    script = _verbatim("report.js.jinja")
+    return _template(template).render(
+        version=__version__,
+        style=Markup(_verbatim("report.css")),  # noqa: S704
+        script=Markup(script),  # noqa: S704
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        **content,
+    )
+
+
+@cache
+def _template(name: str) -> Template:
+    environment = Environment(
+        loader=PackageLoader("skelab.evaluation"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = percent
+    return environment.get_template(name)
+
+
+@cache
+def _verbatim(name: str) -> str:
+    return (resources.files("skelab.evaluation") / "templates" / name).read_text("utf-8")
