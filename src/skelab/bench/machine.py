@@ -1,0 +1,72 @@
+"""On what something was measured: processor, threads, versions."""
+
+import os
+import platform
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+_PROCESSORS = Path("/proc/cpuinfo")
+_RUNTIMES = ("torch", "onnxruntime", "openvino")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a table of times must name.
+
+    Attributes:
+        processor: Its model, as the system calls it.
+        cores: Cores that this process may use.
+        threads: Threads that a computation uses.
+        load: Processes that were waiting or running in the last minute, before the measurement;
+            None where the system does not say.
+        bf16: The processor computes in bfloat16 by itself.
+        versions: Of the libraries that compute, those that are installed.
+    """
+
+    processor: str
+    cores: int
+    threads: int
+    load: float | None
+    bf16: bool
+    versions: dict[str, str]
+
+    @property
+    def title(self) -> str:
+        """One line."""
+        versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
+        load = "" if self.load is None else f", load {self.load:.1f} before"
+        return f"{self.processor}, {self.cores} cores, {self.threads} threads{load}; {versions}"
+
+
+def describe_machine(threads: int | None = None) -> Machine:
+    """This machine; ``threads`` is what a computation will use, None for all cores."""
+    cores = count_cores()
+    flags = _said("flags").split()
+    return Machine(
+        processor=_said("model name") or platform.processor() or platform.machine(),
+        cores=cores,
+        threads=threads or cores,
+        load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        bf16=any(flag in flags for flag in ("avx512_bf16", "amx_bf16")),
+        versions={name: metadata.version(name) for name in _RUNTIMES if find_spec(name)},
+    )
+
+
+def count_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _said(key: str) -> str:
+    """What the system says of its first processor; empty where it says nothing."""
+    if not _PROCESSORS.is_file():
+        return ""
+    for line in _PROCESSORS.read_text(encoding="utf-8", errors="replace").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == key:
+            return value.strip()
+    return ""

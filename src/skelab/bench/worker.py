@@ -1,0 +1,166 @@
+"""The process in which one case is measured, so that its memory is its own.
+
+Speaks JSON, a line a message. It is told its case first and answers when the network has run
+once; then it is told, as often as wanted, how many times in a row to run.
+"""
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from jaxtyping import Float32
+from numpy import ndarray
+
+from skelab.bench.cases import BenchCase, Runtime
+from skelab.export.extras import need, need_openvino
+from skelab.training.config import Precision
+
+Clips = Float32[ndarray, "N C T V M"]
+Logits = Float32[ndarray, "N K"]
+Run = Callable[[Clips], Logits]
+
+_LONG: Final = 1.0  # seconds
+_STATUS: Final = Path("/proc/self/status")
+_FORGET_PEAK: Final = Path("/proc/self/clear_refs")
+
+
+def made_up_clips(shape: tuple[int, ...]) -> Clips:
+    """Clips of noise in which every body is present: the same for the same shape."""
+    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+
+
+def load_eager(case: BenchCase) -> Callable[[], Run]:
+    """PyTorch as it is, by autocast in bfloat16."""
+    import torch
+
+    from skelab.training.checkpoint import load_checkpoint
+
+    torch.set_num_threads(case.threads)
+
+    def load() -> Run:
+        model = load_checkpoint(Path(case.file))
+        halved = torch.autocast("cpu", torch.bfloat16, enabled=case.precision is Precision.BF16)
+
+        def run(clips: Clips) -> Logits:
+            with torch.inference_mode(), halved:
+                logits: Logits = model(torch.from_numpy(clips)).float().numpy()
+            return logits
+
+        return run
+
+    return load
+
+
+def load_onnx(case: BenchCase) -> Callable[[], Run]:
+    """ONNX Runtime on the processor."""
+    onnxruntime = need("onnxruntime")
+
+    def load() -> Run:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = case.threads
+        session = onnxruntime.InferenceSession(
+            case.file, options, providers=["CPUExecutionProvider"]
+        )
+        name = session.get_inputs()[0].name
+        return lambda clips: np.asarray(session.run(None, {name: clips})[0], dtype=np.float32)
+
+    return load
+
+
+def load_openvino(case: BenchCase) -> Callable[[], Run]:
+    """OpenVINO on the processor, in the precision that was asked for and no other."""
+    openvino = need_openvino()
+
+    def load() -> Run:
+        core = openvino.Core()
+        halved = case.precision is Precision.BF16
+        compiled = core.compile_model(
+            case.file,
+            "CPU",
+            {
+                "INFERENCE_PRECISION_HINT": "bf16" if halved else "f32",
+                "INFERENCE_NUM_THREADS": case.threads,
+            },
+        )
+        return lambda clips: np.asarray(compiled(clips)[0], dtype=np.float32)
+
+    return load
+
+
+LOADERS: Final = {
+    Runtime.EAGER: load_eager,
+    Runtime.ONNX: load_onnx,
+    Runtime.OPENVINO: load_openvino,
+}
+"""Each imports its library, and gives what then loads the network."""
+
+
+def serve(commands: Iterator[str], write: Callable[[str], object]) -> None:
+    """Measure the case that the first line tells, until the lines end."""
+
+    def answer(**content: Any) -> None:
+        write(json.dumps(content) + "\n")
+
+    try:
+        case = BenchCase.from_dict(json.loads(next(commands)))
+        clips = made_up_clips(case.shape)
+        load = LOADERS[case.runtime](case)
+        before = _start_to_watch_memory()
+        run = load()
+        started = time.perf_counter()
+        logits = run(clips)
+        seconds = time.perf_counter() - started
+        if seconds < _LONG:  # much of it may have been the first time's own
+            seconds = _time(run, clips, 1)
+        answer(logits=logits.tolist(), seconds=seconds, peak_mb=_growth(before))
+        for line in commands:
+            seconds = _time(run, clips, json.loads(line)["calls"])
+            answer(seconds=seconds, peak_mb=_growth(before))
+    except Exception as error:  # whatever it is, the process that asked says it
+        answer(error=f"{type(error).__name__}: {' '.join(str(error).split())}")
+
+
+def _time(run: Run, clips: Clips, calls: int) -> float:
+    """Seconds a call, of so many in a row."""
+    started = time.perf_counter()
+    for _ in range(calls):
+        run(clips)
+    return (time.perf_counter() - started) / calls
+
+
+def _start_to_watch_memory() -> float | None:
+    """Memory of this process, MB; what it needed at most before is forgotten."""
+    try:
+        _FORGET_PEAK.write_text("5")
+    except OSError:
+        return None
+    return _memory("VmRSS")
+
+
+def _growth(before: float | None) -> float | None:
+    """By how much the process has grown at most, MB."""
+    most = _memory("VmHWM")
+    return None if before is None or most is None else max(most - before, 0.0)
+
+
+def _memory(what: str) -> float | None:
+    """What the system says of this process, MB; None where it says nothing."""
+    found = re.search(rf"^{what}:\s+(\d+) kB", _STATUS.read_text(), flags=re.MULTILINE)
+    return int(found[1]) / 1024 if found else None
+
+
+def main() -> None:
+    """Keep what libraries print away from the answers."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)
+    serve(sys.stdin, answers.write)
+
+
+if __name__ == "__main__":
+    main()
