@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from skelab.evaluation import Scores, evaluate_scores
     from skelab.experiment.evaluate import evaluate_run
     from skelab.experiment.train import train_recipe
+    from skelab.export import (
+        ExportedModel,
+        Prediction,
+        export_checkpoint,
+        load_exported,
+        predict,
+    )
     from skelab.models import create_model, export_weights, import_weights, list_models
     from skelab.skeleton import Layout, get_layout, list_layouts
     from skelab.training.checkpoint import load_checkpoint, read_checkpoint
@@ -32,8 +39,10 @@ __all__ = [
     "Clip",
     "ClipDataset",
     "ClipStore",
+    "ExportedModel",
     "Layout",
     "OpenedClips",
+    "Prediction",
     "RawClip",
     "Recipe",
     "SampleInfo",
@@ -43,6 +52,7 @@ __all__ = [
     "create_model",
     "evaluate_run",
     "evaluate_scores",
+    "export_checkpoint",
     "export_weights",
     "get_layout",
     "import_weights",
@@ -52,11 +62,13 @@ __all__ = [
     "list_recipes",
     "list_splits",
     "load_checkpoint",
+    "load_exported",
     "load_recipe",
     "open_clips",
     "open_source",
     "open_store",
     "parse_split",
+    "predict",
     "read_checkpoint",
     "read_skeleton_file",
     "train_recipe",
@@ -77,6 +89,13 @@ _MODULES = {
     "skelab.evaluation": ("Scores", "evaluate_scores"),
     "skelab.experiment.evaluate": ("evaluate_run",),
     "skelab.experiment.train": ("train_recipe",),
+    "skelab.export": (
+        "ExportedModel",
+        "Prediction",
+        "export_checkpoint",
+        "load_exported",
+        "predict",
+    ),
     "skelab.models": ("create_model", "export_weights", "import_weights", "list_models"),
     "skelab.skeleton": ("Layout", "get_layout", "list_layouts"),
     "skelab.training.checkpoint": ("load_checkpoint", "read_checkpoint"),

@@ -11,6 +11,7 @@ SkelabError
 ├── ModelError             an unknown model, or options that it does not take
 ├── WeightsError           a state dict whose keys or shapes do not fit
 ├── CheckpointError        a checkpoint that is damaged or belongs to something else
+├── ExportError            an exported graph that is not its network, or cannot be made or read
 ├── ScoresError            a score file that is damaged or does not fit another
 ├── RecipeError            an unknown key or a value out of range in a recipe
 ├── TrainingError          a run that cannot start, go on or be resumed
@@ -66,6 +67,10 @@ class WeightsError(SkelabError):
 
 class CheckpointError(SkelabError):
     """A checkpoint is damaged or belongs to another model or data set."""
+
+
+class ExportError(SkelabError):
+    """An exported graph is not the network it was made from, or cannot be made or read."""
 
 
 class ScoresError(SkelabError):

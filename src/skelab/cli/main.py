@@ -11,13 +11,31 @@ from typing import Annotated, Any
 import typer
 
 from skelab._version import __version__
-from skelab.cli import convert, demo, evaluate, ingest, inspect, lists, synth, train, weights
+from skelab.cli import (
+    bench,
+    convert,
+    demo,
+    ensemble,
+    evaluate,
+    export,
+    ingest,
+    inspect,
+    lists,
+    predict,
+    report,
+    synth,
+    train,
+    weights,
+)
 from skelab.errors import SkelabError
 
 # typer carries a click of its own in newer releases: the base of its errors is found by kinship.
 USAGE_ERROR: type[Exception] = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
 )
+
+STOPPED = 130
+"""Exit status after Ctrl-C."""
 
 app = typer.Typer(
     name="skelab",
@@ -33,8 +51,13 @@ app.command()(inspect.inspect)
 app.command()(convert.convert)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
+app.command()(ensemble.ensemble)
+app.command()(report.report)
+app.command()(predict.predict)
+app.command()(export.export)
 app.command()(weights.import_weights)
 app.command()(weights.export_weights)
+app.command()(bench.bench)
 app.command()(lists.models)
 app.command()(lists.recipes)
 app.command()(lists.layouts)
@@ -65,7 +88,8 @@ def run(arguments: Sequence[str]) -> int:
     debug = "--debug" in arguments
     words = [word for word in arguments if word != "--debug"] or ["--help"]
     try:
-        app(words, prog_name="skelab", standalone_mode=False)
+        if app(words, prog_name="skelab", standalone_mode=False) == STOPPED:
+            raise KeyboardInterrupt  # newer releases of typer give the status instead
     except SkelabError as error:
         if debug:
             raise
@@ -76,7 +100,7 @@ def run(arguments: Sequence[str]) -> int:
         return 2
     except (KeyboardInterrupt, typer.Abort):
         _complain("stopped")
-        return 130
+        return STOPPED
     except BrokenPipeError:  # the reader of our output has gone, say `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

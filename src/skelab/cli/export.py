@@ -1,0 +1,106 @@
+"""`skelab export`: a checkpoint becomes a file for other programs, checked before it is written."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from skelab.cli.output import print_json, print_pairs, result, say
+
+
+class Target(StrEnum):
+    """Kind of file."""
+
+    ONNX = "onnx"
+    OPENVINO = "openvino"
+    TORCH = "torch"
+
+
+class Precision(StrEnum):
+    """Numbers that the graph computes with."""
+
+    FP32 = "fp32"
+    INT8 = "int8"
+
+
+class Frames(StrEnum):
+    """Whether clips may have any length."""
+
+    AUTO = "auto"
+    DYNAMIC = "dynamic"
+    FIXED = "fixed"
+
+
+def export(
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint, or a run folder.")],
+    out: Annotated[Path, typer.Argument(help="File to write: .onnx, .xml or .pt2.")],
+    to: Annotated[Target, typer.Option("--to", help="Kind of file.")],
+    precision: Annotated[
+        Precision, typer.Option(help="int8 for onnx and openvino.")
+    ] = Precision.FP32,
+    frames: Annotated[
+        Frames, typer.Option(help="Clips of any length, or of the recipe's window only.")
+    ] = Frames.AUTO,
+    calibrate: Annotated[
+        Path | None, typer.Option(help="For int8: clip store or npz like the training clips.")
+    ] = None,
+    calibration_clips: Annotated[
+        int, typer.Option(min=1, help="How many of these clips are used at most.")
+    ] = 128,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Write a network as ONNX, OpenVINO IR or torch.export, with all that is needed to use it.
+
+    The graph is compared with the network on several shapes, with and without a second body; a
+    file appears only if they agree.
+    """
+    from skelab.export import export_checkpoint
+
+    made = export_checkpoint(
+        checkpoint,
+        out,
+        to=to.value,
+        precision=precision.value,
+        frames=frames.value,
+        calibrate=calibrate,
+        calibration_clips=calibration_clips,
+    )
+    metadata, check = made.metadata, made.check
+    for note in made.notes:
+        say(note)
+    if as_json:
+        print_json(
+            {
+                "files": [str(file) for file in made.files],
+                "bytes": made.num_bytes,
+                "model": metadata.model.name,
+                "target": metadata.target,
+                "precision": metadata.precision,
+                "frames": "any" if metadata.dynamic_frames else metadata.window,
+                "compared": check.num_inputs,
+                "deviation": check.deviation,
+                "agreement": check.agreement,
+                "synthetic": metadata.synthetic,
+                "versions": dict(metadata.versions),
+                "notes": list(made.notes),
+            }
+        )
+        return
+    of_several = f", a multiple of {metadata.frames_multiple_of}"
+    several = of_several if metadata.frames_multiple_of > 1 else ""
+    any_length = f"any number{several}; skelab gives it {metadata.window}"
+    print_pairs(
+        {
+            "files": ", ".join(str(file) for file in made.files),
+            "size": f"{made.num_bytes / 1e6:.1f} MB",
+            "network": f"{metadata.title}, {len(metadata.classes)} classes, {metadata.precision}"
+            + (", trained on SYNTHETIC clips" if metadata.synthetic else ""),
+            "clips": "any number",
+            "frames": any_length if metadata.dynamic_frames else f"{metadata.window} only",
+            "checked": f"{check.num_inputs} inputs against eager: largest difference"
+            f" {check.deviation:.1e} of the largest logit, {check.agreement:.1%} of the clips in"
+            " the same class",
+        }
+    )
+    result(f"next: skelab predict {made.path} FILE" + (" --trust" if to is Target.TORCH else ""))

@@ -1,0 +1,183 @@
+"""Clips to predict, from whatever file they are in, prepared as a network was trained on them."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from jaxtyping import Shaped
+from numpy import ndarray
+
+from skelab.data.clip import BodyTrack, Clip, RawClip, SampleInfo
+from skelab.data.npy import parse_npy
+from skelab.data.opened import OpenedClips, holds_clips, open_clips
+from skelab.data.pipelines import get_pipeline
+from skelab.data.skeleton_file import read_skeleton_file
+from skelab.data.sources.base import read_bytes
+from skelab.errors import DataError, LayoutError, NoBodyError, SourceError, unknown_name
+from skelab.export.metadata import ExportMetadata
+from skelab.skeleton import get_layout
+
+MOST_CLIPS: Final = 100
+"""Clips of one file that are predicted without being named."""
+
+_METRES: Final = "metres"
+_NTU: Final = get_layout("ntu25")
+_KINDS: Final = ".skeleton, .npy (T V C or M T V C), .npz (CTR-GCN's rows) or a clip store"
+
+
+def read_clips(path: Path, metadata: ExportMetadata, names: Sequence[str] = ()) -> list[Clip]:
+    """The clips of a file, as the network of ``metadata`` was trained on them.
+
+    Recordings (``.skeleton``, and ``.npy`` with coordinates as recorded) go through the pipeline
+    that the network names. Prepared clips (npz, store) must have been made by it.
+
+    Args:
+        path: The file.
+        metadata: The network.
+        names: Clips to take, for files that hold several; otherwise all, up to ``MOST_CLIPS``.
+
+    Raises:
+        DataError: The file cannot be read, has other joints, units or preprocessing than the
+            network was trained on, nobody is in it, or a name is not.
+    """
+    if not path.exists():
+        raise SourceError(f"{path}: there is no such file; expected {_KINDS}")
+    if path.suffix in (".skeleton", ".npy"):
+        if names:
+            raise SourceError(f"{path}: holds one clip; --clip is for files that hold several")
+        raw = (
+            _read_skeleton(path, metadata)
+            if path.suffix == ".skeleton"
+            else _read_npy(path, metadata)
+        )
+        return [prepare_clip(raw, metadata, str(path), name=path.stem)]
+    if not holds_clips(path):
+        raise SourceError(f"{path}: expected {_KINDS}, found another kind of file")
+    return list(
+        _chosen_clips(
+            open_clips(path, layout=metadata.layout if _is_npz(path) else None), metadata, names
+        )
+    )
+
+
+def prepare_clip(raw: RawClip, metadata: ExportMetadata, where: str, *, name: str) -> Clip:
+    """A recording, preprocessed as the network's training clips were.
+
+    Raises:
+        DataError: The pipeline cannot be applied to it, or nobody is in it; the message says
+            where.
+    """
+    pipeline = get_pipeline(metadata.inputs.pipeline)
+    try:
+        prepared = pipeline.prepare(raw, metadata.layout)
+    except NoBodyError as error:
+        raise NoBodyError(f"{where}: nobody to recognise: {error}") from None
+    except (DataError, LayoutError) as error:
+        raise DataError(f"{where}: pipeline {pipeline.name} cannot be applied: {error}") from None
+    return Clip(SampleInfo(name), prepared.joints, prepared.frame_numbers)
+
+
+def recording(joints: Shaped[ndarray, " ..."], metadata: ExportMetadata, where: str) -> RawClip:
+    """An array T V C or M T V C, coordinates as recorded, as a recording with M bodies.
+
+    A body is absent in frames in which all its numbers are zero.
+
+    Raises:
+        DataError: It has other joints or axes than the network takes, or numbers that are not
+            finite.
+    """
+    layout = metadata.layout
+    shape = (layout.num_joints, len(layout.axes))
+    bodies = joints[None] if joints.ndim == 3 else joints
+    if bodies.ndim != 4 or bodies.shape[2:] != shape or 0 in bodies.shape:
+        raise DataError(
+            f"{where}: expected frames x {shape[0]} joints x {shape[1]} ({', '.join(layout.axes)};"
+            f" layout {layout.name}), or several bodies of that, found the shape"
+            f" {' x '.join(map(str, joints.shape)) or 'of a single number'}"
+        )
+    if bodies.dtype.kind not in "fiu" or not np.isfinite(bodies).all():
+        raise DataError(
+            f"{where}: expected finite numbers, found others; write 0 where a joint was not seen"
+        )
+    tracks = {}
+    for number, body in enumerate(bodies.astype(np.float64)):
+        frames = np.flatnonzero(body.any(axis=(1, 2)))
+        if len(frames):
+            tracks[str(number)] = BodyTrack(frames.astype(np.int32), body[frames])
+    return RawClip(bodies.shape[1], tracks, actors_chosen=True)
+
+
+def _read_skeleton(path: Path, metadata: ExportMetadata) -> RawClip:
+    _check(
+        path,
+        {"joints": _NTU.joints, "axes": _NTU.axes, "units": _METRES},
+        {
+            "joints": metadata.layout.joints,
+            "axes": metadata.layout.axes,
+            "units": metadata.inputs.units,
+        },
+    )
+    return read_skeleton_file(path)
+
+
+def _read_npy(path: Path, metadata: ExportMetadata) -> RawClip:
+    return recording(parse_npy(read_bytes(path), str(path)), metadata, str(path))
+
+
+def _chosen_clips(
+    clips: OpenedClips, metadata: ExportMetadata, names: Sequence[str]
+) -> Iterator[Clip]:
+    _check(
+        clips.path,
+        {
+            "layout": clips.info.layout.name,
+            "joints": clips.info.layout.joints,
+            "preprocessing": clips.info.pipeline,
+            "units": clips.info.units,
+        },
+        {
+            "layout": metadata.layout.name,
+            "joints": metadata.layout.joints,
+            "preprocessing": metadata.inputs.pipeline,
+            "units": metadata.inputs.units,
+        },
+    )
+    rows = clips.index.rows_by_name
+    for name in names:
+        if name not in rows:
+            raise SourceError(f"{clips.path}: {_no_such_clip(name, clips)}")
+    if not names and len(clips) > MOST_CLIPS:
+        raise SourceError(
+            f"{clips.path}: holds {len(clips):,} clips, more than {MOST_CLIPS}; choose some by"
+            f" --clip NAME, say --clip {clips.index.names[0]}, or use `skelab evaluate`"
+        )
+    for row in [rows[name] for name in names] or range(len(clips)):
+        yield clips.clip(row)
+
+
+def _no_such_clip(name: str, clips: OpenedClips) -> str:
+    if len(clips) <= MOST_CLIPS:
+        return unknown_name("clip", name, clips.index.names)
+    first, last = clips.index.names[0], clips.index.names[-1]
+    return f"there is no clip {name!r} among {len(clips):,}, from {first} to {last}"
+
+
+def _check(path: Path, found: dict[str, Any], trained: dict[str, Any]) -> None:
+    for name, expected in trained.items():
+        if found[name] != expected:
+            raise DataError(
+                f"{path}: the network was trained on {name} {_brief(expected)}, found"
+                f" {_brief(found[name])}"
+            )
+
+
+def _brief(value: object) -> str:
+    if not isinstance(value, tuple):
+        return str(value)
+    text = ", ".join(map(str, value))
+    return f"{len(value)}: {text if len(text) <= 60 else text[:60] + '…'}"
+
+
+def _is_npz(path: Path) -> bool:
+    return path.suffix == ".npz"

@@ -1,0 +1,127 @@
+"""int8: weights and what flows between layers as whole numbers of 8 bits."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
+from jaxtyping import Float32, Int64
+from numpy import ndarray
+
+from skelab.config import parse_recipe
+from skelab.data.dataset import pad_clips
+from skelab.data.feeder import Feeder
+from skelab.data.opened import OpenedClips
+from skelab.data.pipelines import get_pipeline
+from skelab.errors import ExportError, SplitError
+from skelab.experiment.evaluate import check_fit
+from skelab.experiment.train import choose_parts
+from skelab.export.extras import need, without_chatter
+from skelab.export.metadata import INPUT_NAME
+from skelab.training.checkpoint import Checkpoint
+
+_BATCH: Final = 16
+_OPERATORS: Final = ("Conv", "MatMul")
+
+
+def calibration_batches(
+    checkpoint: Checkpoint, store: OpenedClips, *, limit: int
+) -> list[Float32[ndarray, "_ C T V M"]]:
+    """Clips that show a network's usual numbers, shaped as for a test, evenly over the store.
+
+    They come from the training part of the recipe's split, and from all clips if the store does
+    not have it, so that a figure on test clips stays one on clips that nothing was fitted to.
+
+    Raises:
+        CheckpointError: The clips differ from those that the network was trained on.
+        ExportError: There is none.
+    """
+    check_fit(checkpoint, store, Path("the checkpoint"))
+    rows = _training_rows(checkpoint, store)
+    if not len(rows) or limit < 1:
+        raise ExportError(f"{store.path}: expected clips to calibrate with, found none")
+    chosen = rows[np.linspace(0, len(rows) - 1, min(limit, len(rows))).astype(np.int64)]
+    feeder = Feeder(
+        checkpoint.inputs.feeder,
+        store.info.layout,
+        keeps_gaps=get_pipeline(store.info.pipeline).keeps_gaps,
+    )
+    batches = []
+    for start in range(0, len(chosen), _BATCH):
+        items = [(int(row), store.clip(int(row))) for row in chosen[start : start + _BATCH]]
+        clips = pad_clips(items, checkpoint.model.max_bodies)
+        batches.append(feeder.evaluation_batch(clips).joints.numpy())
+    return batches
+
+
+def quantise(model: bytes, batches: Sequence[Float32[ndarray, "_ C T V M"]]) -> bytes:
+    """An ONNX model whose convolutions and products with weights take and give int8.
+
+    Weights are scaled by channel, what flows in by the range that the clips show. The layers that
+    read the coordinates stay float32, since their few channels cost little and need their
+    precision; so do the classifier, products of two inputs (attention, topologies made of the
+    clip), sums and norms.
+
+    Raises:
+        ExportError: The extra ``export`` is not installed, or the model cannot be quantised.
+    """
+    if not batches:
+        raise ExportError("the graph cannot be quantised to int8: expected clips, found none")
+    runtime = need("onnxruntime")
+    quantisation = need("onnxruntime.quantization")
+
+    class Clips(quantisation.CalibrationDataReader):  # type: ignore[name-defined, misc]
+        def __init__(self) -> None:
+            self._left: Iterator[Float32[ndarray, "_ C T V M"]] = iter(batches)
+
+        def get_next(self) -> dict[str, Any] | None:
+            batch = next(self._left, None)
+            return None if batch is None else {INPUT_NAME: batch}
+
+    with TemporaryDirectory() as name, without_chatter():
+        folder = Path(name)
+        plain, made = folder / "plain.onnx", folder / "int8.onnx"
+        try:
+            options = runtime.SessionOptions()
+            options.optimized_model_filepath = str(plain)  # norms are folded into convolutions
+            options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+            runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            quantisation.quantize_static(
+                str(plain),
+                str(made),
+                Clips(),
+                quant_format=quantisation.QuantFormat.QDQ,
+                per_channel=True,
+                op_types_to_quantize=list(_OPERATORS),
+                nodes_to_exclude=_readers_of_coordinates(plain, batches[0].shape[1]),
+                extra_options={"MatMulConstBOnly": True},
+                activation_type=quantisation.QuantType.QUInt8,
+                weight_type=quantisation.QuantType.QInt8,
+            )
+        except Exception as error:  # of shape inference, of the runtime, of its own checks
+            reason = " ".join(str(error).split())[:200]
+            raise ExportError(f"the graph cannot be quantised to int8: {reason}") from error
+        return made.read_bytes()
+
+
+def _readers_of_coordinates(model: Path, channels: int) -> list[str]:
+    """Names of the layers whose weights have as many inputs as the clips have channels."""
+    graph = need("onnx").load(str(model)).graph
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    inputs_of = {"Conv": 1, "MatMul": 0}  # axis of the weights that counts a layer's inputs
+    return [
+        node.name
+        for node in graph.node
+        if node.op_type in inputs_of
+        and len(shape := shapes.get(node.input[1], ())) > 1
+        and shape[inputs_of[node.op_type]] == channels
+    ]
+
+
+def _training_rows(checkpoint: Checkpoint, store: OpenedClips) -> Int64[ndarray, " N"]:
+    recipe = parse_recipe(checkpoint.recipe, where="the checkpoint's recipe")
+    try:
+        return choose_parts(recipe, store).train
+    except SplitError:
+        return np.arange(len(store), dtype=np.int64)

@@ -1,0 +1,90 @@
+"""From a network to a graph that needs none of its code: ``torch.export``."""
+
+import inspect
+from typing import Any, Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from skelab.errors import ExportError
+from skelab.export.check import FEWEST_FRAMES
+from skelab.export.extras import without_chatter
+from skelab.export.metadata import ExportMetadata
+from skelab.models import set_activation_policy, set_skip_absent
+
+OLDEST_TORCH: Final = (2, 6)
+
+_EXAMPLE_CLIPS: Final = 2  # 0 and 1 would be taken for constants
+
+
+def trace_network(model: nn.Module, metadata: ExportMetadata) -> Any:
+    """The graph of a network as ``torch.export`` gives it, for any number of clips.
+
+    Where the metadata says so it takes clips of any length from 8 frames, too. Every body is
+    computed: a graph has no branches, so that an absent body costs as much as any other.
+
+    Args:
+        model: The network; it is put into eval mode.
+        metadata: What to show it.
+
+    Returns:
+        A ``torch.export.ExportedProgram`` from N C T V M to N K.
+
+    Raises:
+        ExportError: PyTorch is too old, or cannot make a graph of the network; the message says
+            why.
+    """
+    _check_torch()
+    model = model.eval().requires_grad_(False)
+    set_skip_absent(model, False)
+    if any(getattr(module, "recomputes", False) for module in model.modules()):
+        set_activation_policy(model, "keep")
+    shape = metadata.shape(_EXAMPLE_CLIPS)
+    dynamic: dict[int, Any] = {0: torch.export.Dim("clips", min=1)}
+    if metadata.dynamic_frames:
+        dynamic[2] = _frames(metadata.frames_multiple_of)
+    options: dict[str, Any] = {"strict": False}
+    name = "prefer_deferred_runtime_asserts_over_guards"  # lengths that are provably fine, but
+    if name in inspect.signature(torch.export.export).parameters:  # not by PyTorch's solver
+        options[name] = True
+    try:
+        with without_chatter(), torch.no_grad():
+            return torch.export.export(
+                _Network(model), (torch.randn(shape),), dynamic_shapes=(dynamic,), **options
+            )
+    except Exception as error:  # tracing runs the network's own code: anything can come of it
+        reason = " ".join(str(error).split())[:200]
+        raise ExportError(
+            f"{metadata.model.name}: torch.export cannot make a graph"
+            f" {'for clips of any length ' if metadata.dynamic_frames else ''}of it: {reason}"
+        ) from error
+
+
+class _Network(nn.Module):
+    """Puts a word before the names of all parameters: none is then called as input or output."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.network = model
+
+    def forward(self, clips: Float[Tensor, "N C T V M"]) -> Float[Tensor, "N K"]:
+        logits: Tensor = self.network(clips)
+        return logits
+
+
+def _check_torch() -> None:
+    found = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
+    if found < OLDEST_TORCH:
+        raise ExportError(
+            f"exporting needs PyTorch {'.'.join(map(str, OLDEST_TORCH))} or newer, found"
+            f" {torch.__version__}; checkpoints can be used with any: skelab predict CHECKPOINT"
+        )
+
+
+def _frames(multiple: int) -> Any:
+    """The dimension of the frames: from ``FEWEST_FRAMES`` on, in steps of ``multiple``."""
+    if multiple == 1:
+        return torch.export.Dim("frames", min=FEWEST_FRAMES)
+    fewest = max(-(-FEWEST_FRAMES // multiple), 2)
+    return multiple * torch.export.Dim("steps", min=fewest)

@@ -1,0 +1,219 @@
+"""A checkpoint becomes an exported file, which is checked before it has its name."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import torch
+from jaxtyping import Float32
+from numpy import ndarray
+from torch import nn
+
+from skelab.atomic import atomic_write
+from skelab.data.opened import OpenedClips, open_clips
+from skelab.errors import ExportError, OutputError, unknown_name
+from skelab.experiment.evaluate import find_checkpoint
+from skelab.export.check import FEWEST_FRAMES, CheckReport, Network, check_export, check_quantised
+from skelab.export.formats import (
+    SUFFIXES,
+    Files,
+    open_network,
+    to_onnx,
+    to_openvino,
+    to_torch,
+    with_onnx_metadata,
+    with_versions,
+)
+from skelab.export.metadata import ExportMetadata, describe_checkpoint
+from skelab.export.quantise import calibration_batches, quantise
+from skelab.export.trace import trace_network
+from skelab.training.checkpoint import Checkpoint, read_checkpoint
+
+TARGETS: Final = tuple(SUFFIXES)
+PRECISIONS: Final = ("fp32", "int8")
+FRAMES: Final = ("auto", "dynamic", "fixed")
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What an export made.
+
+    Attributes:
+        path: The file, for OpenVINO the ``.xml``.
+        files: All files.
+        metadata: What stands in it.
+        check: How it compares with the network.
+        notes: What was not as asked, and why.
+    """
+
+    path: Path
+    files: tuple[Path, ...]
+    metadata: ExportMetadata
+    check: CheckReport
+    notes: tuple[str, ...] = ()
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of all files."""
+        return sum(file.stat().st_size for file in self.files)
+
+
+def export_checkpoint(
+    checkpoint_path: Path | str,
+    out: Path | str,
+    *,
+    to: str = "onnx",
+    precision: str = "fp32",
+    frames: str = "auto",
+    calibrate: Path | OpenedClips | None = None,
+    calibration_clips: int = 128,
+) -> ExportReport:
+    """Write the network of a checkpoint as a file that needs nothing else.
+
+    The graph takes any number of clips. It is compared with the network on several shapes, with
+    and without other bodies, before the file has its name; labels, joints, preprocessing and
+    versions stand in the file.
+
+    Args:
+        checkpoint_path: A checkpoint, or a run folder.
+        out: The file; for OpenVINO ``.xml``, and its ``.bin`` is written beside it.
+        to: ``onnx``, ``openvino`` or ``torch``.
+        precision: ``fp32``, or ``int8`` for ONNX and OpenVINO.
+        frames: Whether clips may have any length: ``dynamic``, ``fixed`` (the recipe's window), or
+            ``auto`` for dynamic where the network allows.
+        calibrate: For int8, clips like those that the network was trained on.
+        calibration_clips: How many of them are used at most.
+
+    Raises:
+        CheckpointError: There is no checkpoint, it is damaged, or the calibration clips differ
+            from those that it was trained on.
+        ExportError: The graph cannot be made, is constant, or deviates from the network; a package
+            is missing; or the arguments contradict each other.
+        OutputError: The file cannot be written.
+    """
+    out = Path(out)
+    _check_arguments(out, to, precision, frames, calibrate)
+    checkpoint = read_checkpoint(find_checkpoint(Path(checkpoint_path)))
+    described = replace(describe_checkpoint(checkpoint, target=to), precision=precision)
+    batches = None
+    if calibrate is not None:
+        store = calibrate if isinstance(calibrate, OpenedClips) else open_clips(Path(calibrate))
+        batches = calibration_batches(checkpoint, store, limit=calibration_clips)
+        count = sum(map(len, batches))
+        described = replace(described, calibration={"store": store.info.digest, "clips": count})
+    described = with_versions(described)
+    content, metadata, report, notes = _make(checkpoint, described, frames, batches)
+    files = write_files(out, content)
+    return ExportReport(files[0], files, metadata, report, notes)
+
+
+def eager_network(model: nn.Module) -> Network:
+    """A network in eval mode as a function of arrays."""
+    model = model.eval()
+
+    def run(joints: Float32[ndarray, "N C T V M"]) -> Float32[ndarray, "N K"]:
+        with torch.inference_mode():
+            logits: Float32[ndarray, "N K"] = model(torch.from_numpy(joints)).numpy()
+        return logits
+
+    return run
+
+
+def write_files(out: Path, content: Files) -> tuple[Path, ...]:
+    """Write the files of an export, all or none; the one that is named comes last into place.
+
+    Raises:
+        OutputError: A file cannot be written; what was there before is untouched.
+    """
+    paths = tuple(out.with_suffix(suffix) for suffix in content)
+    for path in paths:
+        if path.is_dir():
+            raise OutputError(f"{path}: expected the name of a file, found a folder")
+    with ExitStack() as stack:
+        for path, data in zip(paths, content.values(), strict=True):
+            stack.enter_context(atomic_write(path)).write_bytes(data)
+    return paths
+
+
+def _check_arguments(
+    out: Path, to: str, precision: str, frames: str, calibrate: Path | OpenedClips | None
+) -> None:
+    for kind, given, known in (
+        ("target", to, TARGETS),
+        ("precision", precision, PRECISIONS),
+        ("frames", frames, FRAMES),
+    ):
+        if given not in known:
+            raise ExportError(unknown_name(kind, given, known))
+    if out.suffix != SUFFIXES[to][0]:
+        raise ExportError(
+            f"{out}: expected a name that ends with {SUFFIXES[to][0]} for {to}, found"
+            f" {out.suffix or 'none of it'!r}"
+        )
+    if precision == "int8" and to == "torch":
+        raise ExportError("int8 is made for onnx and openvino; torch.export files are fp32")
+    if precision == "int8" and calibrate is None:
+        raise ExportError(
+            "int8 needs clips that show which numbers occur in the network: --calibrate STORE"
+        )
+    if precision != "int8" and calibrate is not None:
+        raise ExportError(f"--calibrate is for --precision int8, found --precision {precision}")
+
+
+def _make(
+    checkpoint: Checkpoint,
+    metadata: ExportMetadata,
+    frames: str,
+    batches: list[Float32[ndarray, "_ C T V M"]] | None,
+) -> tuple[Files, ExportMetadata, CheckReport, tuple[str, ...]]:
+    """The files' content, checked; for any length of clips if that was asked and can be had."""
+    if frames == "fixed":
+        program = trace_network(checkpoint.build(), metadata)
+        return *_checked(program, checkpoint, metadata, batches), ()
+    dynamic = replace(metadata, dynamic_frames=True)
+    try:
+        if metadata.window < FEWEST_FRAMES:
+            raise ExportError(
+                f"{metadata.model.name}: its window of {metadata.window} frames is shorter than"
+                f" {FEWEST_FRAMES}, from where on a graph can take clips of any length"
+            )
+        program = trace_network(checkpoint.build(), dynamic)
+        if batches is None:
+            return *_checked(program, checkpoint, dynamic, None), ()
+    except ExportError as error:
+        if frames == "dynamic":
+            raise
+        note = f"the graph takes clips of {metadata.window} frames only: {error}"
+        program = trace_network(checkpoint.build(), metadata)
+        return *_checked(program, checkpoint, metadata, batches), (note,)
+    return *_checked(program, checkpoint, dynamic, batches), ()  # int8 fails at any length alike
+
+
+def _checked(
+    program: object,
+    checkpoint: Checkpoint,
+    metadata: ExportMetadata,
+    batches: list[Float32[ndarray, "_ C T V M"]] | None,
+) -> tuple[Files, ExportMetadata, CheckReport]:
+    content = _content(program, metadata, batches)
+    eager, graph = eager_network(checkpoint.build()), open_network(content, metadata.target)
+    if batches is None:
+        return content, metadata, check_export(eager, graph, metadata)
+    return content, metadata, check_quantised(eager, graph, metadata, batches)
+
+
+def _content(
+    program: object,
+    metadata: ExportMetadata,
+    batches: list[Float32[ndarray, "_ C T V M"]] | None,
+) -> Mapping[str, bytes]:
+    if metadata.target == "torch":
+        return {".pt2": to_torch(program, metadata)}
+    model = to_onnx(program)
+    if batches is not None:
+        model = quantise(model, batches)
+    if metadata.target == "onnx":
+        return {".onnx": with_onnx_metadata(model, metadata)}
+    return to_openvino(model, metadata)

@@ -1,0 +1,71 @@
+"""What an exported file says of itself survives the trip, and nothing else is believed."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from skelab.errors import ExportError
+from skelab.export import ExportMetadata, ExportReport, describe_checkpoint
+from skelab.training.checkpoint import read_checkpoint
+
+
+def test_the_description_is_read_back_as_it_was_written(checkpoint: Path) -> None:
+    described = describe_checkpoint(read_checkpoint(checkpoint), target="onnx")
+    described = replace(described, precision="int8", calibration={"store": "ab", "clips": 3})
+
+    text = described.to_json()
+
+    assert "\n" not in text
+    assert ExportMetadata.from_json(text, "net.onnx") == described
+
+
+def test_a_file_alone_says_all_that_a_user_of_it_must_know(
+    exports: dict[str, ExportReport], checkpoint: Path
+) -> None:
+    trained = read_checkpoint(checkpoint)
+
+    content = json.loads(exports["onnx"].metadata.to_json())
+
+    assert content["inputs"]["classes"] == list(trained.inputs.classes)
+    assert content["inputs"]["pipeline"] == "as-given"
+    assert content["inputs"]["units"] == "metres"
+    assert content["inputs"]["dataset"] == "made-up"
+    assert content["inputs"]["synthetic"] is True
+    assert content["inputs"]["feeder"]["window"] == 8
+    assert content["inputs"]["feeder"]["eval_crop"] == 0.95
+    assert content["model"]["layout"]["joints"] == list(trained.model.layout.joints)
+    assert content["title"] == "Tiny network"
+    assert content["checkpoint"] == trained.digest
+    assert content["input"]["axes"] == ["clips", "channels", "frames", "joints", "bodies"]
+    assert {"skelab", "torch", "onnx", "opset"} <= set(content["versions"])
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "Expecting property name"),
+        ("[]", "fault"),
+        ('{"format": 2}', "expected format 1, found 2"),
+        ('{"format": 1, "input": 0, "output": 0}', "'model'"),
+    ],
+)
+def test_another_description_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(
+        ExportError, match=r"net.onnx: expected the description that `skelab"
+    ) as error:
+        ExportMetadata.from_json(text, "net.onnx")
+
+    assert reason in str(error.value)
+
+
+def test_a_family_that_is_not_known_here_keeps_its_name(checkpoint: Path) -> None:
+    trained = read_checkpoint(checkpoint)
+
+    described = describe_checkpoint(
+        replace(trained, model=replace(trained.model, name="somebody-elses"))
+    )
+
+    assert described.title == "somebody-elses"
+    assert described.frames_multiple_of == 1

@@ -1,0 +1,84 @@
+"""Graphs of networks: what they keep, what they refuse, and which PyTorch they need."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from skelab.errors import ExportError
+from skelab.export import ExportMetadata, describe_checkpoint
+from skelab.export.trace import trace_network
+from skelab.training.checkpoint import read_checkpoint
+
+
+@pytest.fixture
+def metadata(checkpoint: Path) -> ExportMetadata:
+    """Of the tiny network, for clips of its window only."""
+    return describe_checkpoint(read_checkpoint(checkpoint), target="torch")
+
+
+class _Named(nn.Module):
+    """A parameter that is called as the graph's output is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.randn(3 * 15 * 2, 4))
+        self.clips = nn.Parameter(torch.zeros(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(dim=2).flatten(1) @ self.logits + self.clips
+
+
+def test_a_graph_takes_any_number_of_clips(metadata: ExportMetadata, checkpoint: Path) -> None:
+    network = read_checkpoint(checkpoint).build()
+
+    graph = trace_network(network, metadata).module()
+
+    for clips in (1, 3, 8):
+        x = torch.randn(metadata.shape(clips))
+        torch.testing.assert_close(graph(x), network(x))
+
+
+def test_parameters_may_be_called_as_inputs_and_outputs_are(metadata: ExportMetadata) -> None:
+    network = _Named()
+
+    program = trace_network(network, metadata)
+
+    assert {"network.logits", "network.clips"} == set(program.state_dict)
+
+
+class _Branching(nn.Module):
+    """What it does hangs on the numbers in the clip, which no graph can know."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = x.mean(dim=(2, 3, 4))
+        return pooled if bool(x.sum() > 0) else -pooled
+
+
+def test_a_network_that_branches_on_its_input_is_refused(metadata: ExportMetadata) -> None:
+    with pytest.raises(ExportError, match=r"tiny: torch\.export cannot make a graph of it: "):
+        trace_network(_Branching(), metadata)
+
+
+def test_a_graph_takes_clips_of_any_length_in_its_steps(
+    metadata: ExportMetadata, checkpoint: Path
+) -> None:
+    network = read_checkpoint(checkpoint).build()
+    in_steps = replace(metadata, dynamic_frames=True, frames_multiple_of=4)
+
+    graph = trace_network(network, in_steps).module()
+
+    for frames in (8, 12, 40):
+        x = torch.randn(in_steps.shape(2, frames))
+        torch.testing.assert_close(graph(x), network(x))
+
+
+def test_an_old_pytorch_is_told_and_shown_another_way(
+    metadata: ExportMetadata, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "__version__", "2.3.1+cpu")
+
+    with pytest.raises(ExportError, match=r"needs PyTorch 2\.6 or newer, found 2\.3\.1.*predict"):
+        trace_network(nn.Identity(), metadata)
