@@ -3,8 +3,10 @@
 import errno
 import math
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from killed_run import long_job
 from tiny_clips import SBU15, tiny_store
 from tiny_run import (
     CONFIG,
@@ -554,6 +557,33 @@ def test_a_run_that_was_killed_and_resumed_ends_like_one_that_never_was(
     train(tiny_job(store, tmp_path), resume=True)
     assert killed.returncode == -9
     assert_same_run(tmp_path, whole)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_twenty_times_ends_like_one_that_never_was(
+    store: ClipStore, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(20)
+    script = [sys.executable, str(TESTS / "killed_run.py"), str(store.path), str(tmp_path / "run")]
+    places = []
+    for _ in range(20):
+        with subprocess.Popen(
+            script, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(TESTS)}
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"started\n"
+            time.sleep(rng.uniform(0.0, 0.4))
+            process.kill()
+            assert process.wait() == -signal.SIGKILL
+        files = sorted((tmp_path / "run" / "checkpoints").glob("epoch-*"), key=lambda p: p.stem)
+        places.append(files[-1].stem if files else "")
+
+    train(long_job(store.path, tmp_path / "run"), resume=True)
+    train(long_job(store.path, tmp_path / "whole"))
+
+    assert len(set(places)) >= 10  # they really were at different places
+    assert "epoch-0200" not in places
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 
 # What a run cannot do
