@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tiny_run import enter_tiny_family, tiny_job
 
+from skelab.cli.main import leave
 from skelab.data.store import open_store
 from skelab.errors import SkelabError
 from skelab.training.inference import predict_logits
@@ -41,7 +42,10 @@ def main(store_path: str, run: str, kind: str) -> None:
 if __name__ == "__main__":
     with pytest.MonkeyPatch.context() as family:
         enter_tiny_family(family)
+        status = 0
         try:
             main(*sys.argv[1:])
         except SkelabError as error:
-            sys.exit(f"skelab: {error}")
+            sys.stderr.write(f"skelab: {error}\n")
+            status = 2
+        leave(status)

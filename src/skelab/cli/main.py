@@ -6,7 +6,7 @@ Exit 0: done. 2: the user's mistake, one line on stderr. 1: a fault of ours. 130
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -115,9 +115,22 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
+def leave(status: int) -> NoReturn:
+    """End the process with an exit status.
+
+    Of several processes that share a run each ends at once, since threads of gloo that are still
+    alive when the interpreter takes C++ down abort it, now and then, after all work is done.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
+
+
 def main() -> None:
     """The entry point of the `skelab` command."""
-    sys.exit(run(sys.argv[1:]))
+    leave(run(sys.argv[1:]))
 
 
 def _usage(error: Any) -> str:

@@ -4,7 +4,6 @@ Every process reads its own clips of a batch. Once a step they add up their grad
 counted; nothing else is exchanged, except the scores of clips at the end of an epoch.
 """
 
-import atexit
 import contextlib
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
@@ -30,8 +29,6 @@ class Processes:
         """Number of this process, from 0."""
         self.count: int = state.num_processes
         """How many there are."""
-        if self.count > 1:
-            atexit.register(_leave)
 
     @property
     def first(self) -> bool:
@@ -112,12 +109,6 @@ class Processes:
         with _ends_named():
             distributed.broadcast_object_list(items, src=0)
         return items[0]
-
-
-def _leave() -> None:
-    """Take leave of the others before the interpreter ends; threads of the exchange may run."""
-    if distributed.is_initialized():
-        distributed.destroy_process_group()
 
 
 @contextlib.contextmanager
