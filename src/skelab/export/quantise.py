@@ -58,7 +58,8 @@ def calibration_batches(
 def quantise(model: bytes, batches: Sequence[Float32[ndarray, "_ C T V M"]]) -> bytes:
     """An ONNX model whose convolutions and products with weights take and give int8.
 
-    Weights are scaled by channel, what flows in by the range that the clips show. The layers that
+    Weights are scaled by channel, what flows in by the range that the clips show, as the mean over
+    batches, so that one clip with a tracking fault does not coarsen all others. The layers that
     read the coordinates stay float32, since their few channels cost little and need their
     precision; so do the classifier, products of two inputs (attention, topologies made of the
     clip), sums and norms.
@@ -95,7 +96,7 @@ def quantise(model: bytes, batches: Sequence[Float32[ndarray, "_ C T V M"]]) -> 
                 per_channel=True,
                 op_types_to_quantize=list(_OPERATORS),
                 nodes_to_exclude=_readers_of_coordinates(plain, batches[0].shape[1]),
-                extra_options={"MatMulConstBOnly": True},
+                extra_options={"MatMulConstBOnly": True, "CalibMovingAverage": True},
                 activation_type=quantisation.QuantType.QUInt8,
                 weight_type=quantisation.QuantType.QInt8,
             )
