@@ -329,7 +329,8 @@ def _read_arrays(path: Path) -> dict[str, ndarray]:
     with path.open("rb") as file:
         if not zipfile.is_zipfile(file):
             raise ScoresError(
-                "expected a score file (npz) of `skelab evaluate`, found another kind"
+                "expected a score file (npz) of `skelab evaluate`, found one that was cut off, or"
+                " another kind"
             )
         file.seek(0)
         with np.load(file, allow_pickle=False) as archive:

@@ -23,6 +23,7 @@ from skelab.models import ModelSpec, create_model, model_spec
 from skelab.training.checkpoint import Checkpoint, InputSpec
 from skelab.training.job import TrainingJob
 from skelab.training.loop import train
+from skelab.training.precision import check_precision
 from skelab.training.processes import Processes
 from skelab.training.watch import Watcher
 
@@ -59,26 +60,37 @@ def train_recipe(
     """
     job = plan_training(recipe, store, run)
     if Processes().first:
-        _begin(job, resume)
+        check_folder(run, job.recipe, holds_run=job.checkpoints.exists(), resume=resume)
+        if not resume:
+            _describe_run(job)
     return train(job, resume=resume, watcher=watcher, trackers=trackers)
 
 
-def _begin(job: TrainingJob, resume: bool) -> None:
-    """Check that the folder fits what is asked, and describe a new run in it."""
-    run, written = job.run, job.run / RECIPE
-    if not resume and (written.exists() or job.checkpoints.exists()):
+def check_folder(run: Path, recipe: str, *, holds_run: bool, resume: bool) -> None:
+    """Refuse a folder that does not fit what is asked of it.
+
+    Args:
+        run: Folder of the run.
+        recipe: The whole recipe, YAML text.
+        holds_run: Something else of a run lies there, be it without its recipe.
+        resume: A run is to go on, and not to be started.
+
+    Raises:
+        TrainingError: There is a run where one is to be started, or none or one of another recipe
+            where it is to go on.
+    """
+    written = run / RECIPE
+    if not resume and (written.exists() or holds_run):
         raise TrainingError(
             f"{run}: holds a run already; --resume goes on with it, another --out starts a new one"
         )
     if resume and not written.exists():
         raise TrainingError(f"{run}: there is no run to resume; start it without --resume")
-    if resume and written.read_bytes() != job.recipe.encode():
+    if resume and written.read_bytes() != recipe.encode():
         raise TrainingError(
             f"{run}: the run was started with another recipe, see {written}; resume it with that,"
             " or start a new one with another --out"
         )
-    if not resume:
-        _describe_run(job)
 
 
 def _describe_run(job: TrainingJob) -> None:
@@ -107,9 +119,11 @@ def plan_training(recipe: Recipe, store: OpenedClips, run: Path) -> TrainingJob:
     Raises:
         SplitError: The clips do not fit the recipe's split.
         ModelError: The network does not take the recipe's options.
-        TrainingError: A clip has no label, or one that is no class.
+        TrainingError: A clip has no label, or one that is no class, or this machine cannot compute
+            in the recipe's precision.
         DataError: The feeder does not fit the layout.
     """
+    check_precision(recipe.precision)
     parts = choose_parts(recipe, store)
     info = store.info
     _check_labels(store)

@@ -172,7 +172,10 @@ def _digest(data: bytes) -> str:
 
 def _damaged(where: str, error: Exception) -> ExportError:
     reason = " ".join(str(error).split())[:160] or type(error).__name__
-    return ExportError(f"{where}: the file cannot be read: {reason}")
+    return ExportError(
+        f"{where}: expected a file of `skelab export`, found one that is damaged or of another"
+        f" kind: {reason}"
+    )
 
 
 def _onnx_session(files: Files, where: str) -> Any:

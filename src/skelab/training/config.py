@@ -106,6 +106,8 @@ class MemoryConfig(BaseModel):
     @field_validator("micro_batch", mode="before")
     @classmethod
     def _micro_batch_is_auto_or_counts(cls, given: object) -> object:
+        if given is None:  # as recipes said it before there was "auto"
+            return "auto"
         counts = isinstance(given, int) and not isinstance(given, bool) and given >= 1
         if given != "auto" and not counts:
             raise ValueError(f"expected auto or a whole number from 1, found {given!r:.40}")

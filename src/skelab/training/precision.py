@@ -24,8 +24,8 @@ APEX_LEVELS = {Precision.APEX_O1: "O1", Precision.APEX_O2: "O2"}
 """What Apex calls them."""
 
 GET_APEX = (
-    "the image skeleton-lab has Apex 24.04.01 built in, the last series with amp that fits its"
-    " torch; on other machines --set precision=fp16 does the same with PyTorch alone"
+    "build its release 24.04.01 from source where nvcc matches torch's CUDA, or --set"
+    " precision=fp16, which does the same with PyTorch alone"
 )
 
 
@@ -73,8 +73,33 @@ def make_engine(precision: Precision) -> Engine:
     Raises:
         TrainingError: This machine cannot compute in it; the message says what is missing.
     """
+    check_precision(precision)
     level = APEX_LEVELS.get(precision)
     return ApexEngine(level) if level else TorchEngine(precision)
+
+
+def check_precision(precision: Precision) -> None:
+    """Refuse a number format in which this machine, or this run, cannot compute.
+
+    Raises:
+        TrainingError: float16 without a GPU, Apex where it cannot run, or in several processes.
+    """
+    level = APEX_LEVELS.get(precision)
+    missing = missing_for_apex() if level else ""
+    if missing:
+        raise TrainingError(
+            f"precision {precision.value} needs NVIDIA Apex with amp on a GPU, but {missing};"
+            f" {GET_APEX}"
+        )
+    if level and Processes().count > 1:
+        raise TrainingError(
+            f"precision {precision.value} works in one process; for several --set precision=fp16"
+            " does the same with PyTorch alone"
+        )
+    if precision is Precision.FP16 and not torch.cuda.is_available():
+        raise TrainingError(
+            "precision fp16 needs a GPU, found none; --set precision=bf16 works on a CPU"
+        )
 
 
 def half_precision() -> tuple[Precision, str]:
@@ -117,15 +142,11 @@ def _gpu() -> torch.device | None:
 class TorchEngine:
     """PyTorch's autocast and loss scaling, carried by Accelerate.
 
-    Raises:
-        TrainingError: float16 without a GPU.
+    Args:
+        precision: A format that ``check_precision`` lets pass, and none of Apex.
     """
 
     def __init__(self, precision: Precision) -> None:
-        if precision is Precision.FP16 and not torch.cuda.is_available():
-            raise TrainingError(
-                "precision fp16 needs a GPU, found none; --set precision=bf16 works on a CPU"
-            )
         mixed = "no" if precision is Precision.FP32 else precision.value
         AcceleratorState._reset_state()  # else a second run in this process has the first's
         self._accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=mixed)
@@ -181,24 +202,10 @@ class ApexEngine:
     the master weights; it is these that are checkpointed, so that nothing is rounded on resuming.
 
     Args:
-        level: ``O1`` or ``O2``.
-
-    Raises:
-        TrainingError: Apex cannot run here, or several processes share the run.
+        level: ``O1`` or ``O2``, where ``check_precision`` lets it pass.
     """
 
     def __init__(self, level: str) -> None:
-        missing = missing_for_apex()
-        if missing:
-            raise TrainingError(
-                f"precision apex-{level.lower()} needs NVIDIA Apex with amp on a GPU, but"
-                f" {missing}; {GET_APEX}"
-            )
-        if Processes().count > 1:
-            raise TrainingError(
-                f"precision apex-{level.lower()} works in one process; for several --set"
-                " precision=fp16 does the same with PyTorch alone"
-            )
         self._amp = importlib.import_module("apex.amp")
         self._level = level
         self._device = _gpu() or torch.device("cpu")

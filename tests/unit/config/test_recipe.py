@@ -357,3 +357,7 @@ def test_in_8_gb_nothing_but_the_memory_differs(name: str) -> None:
     assert small.memory.activations == "recompute"
     same = {"name": base.name, "summary": base.summary, "memory": base.memory}
     assert small.model_copy(update=same) == base
+
+
+def test_a_recipe_from_before_there_was_auto_still_means_it() -> None:
+    assert load_recipe("ctrgcn", ["memory.micro_batch=null"]).memory.micro_batch == "auto"

@@ -1,7 +1,7 @@
 """A recipe carried out: the run folder, its refusals, and who trains whom."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from tiny_clips import CLASSES, SBU15, tiny_clip, tiny_info, tiny_store
-from tiny_run import CONFIG, FEEDER, enter_tiny_family, tiny_recipe, what_training_computed
+from tiny_run import CONFIG, FEEDER, tiny_recipe, what_training_computed
 
 from skelab.config import Recipe, parse_recipe
 from skelab.data.clip import Clip
@@ -20,13 +20,6 @@ from skelab.experiment.train import choose_parts, plan_training, train_recipe
 from skelab.skeleton import get_layout
 from skelab.training.checkpoint import read_checkpoint
 from skelab.training.watch import Watcher
-
-
-@pytest.fixture(autouse=True)
-def tiny_family() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        enter_tiny_family(patch)
-        yield
 
 
 @pytest.fixture
@@ -214,8 +207,9 @@ def test_resuming_on_other_clips_is_refused(store: ClipStore, tmp_path: Path) ->
             ModelError,
             "unknown option of tiny 'width'",
         ),
+        (short(precision="apex-o1"), TrainingError, "precision apex-o1 needs NVIDIA Apex with amp"),
     ],
-    ids=["split", "validation", "model", "option"],
+    ids=["split", "validation", "model", "option", "precision"],
 )
 def test_what_cannot_be_trained_is_refused_before_anything_is_written(
     recipe: Recipe, error: type[SkelabError], message: str, store: ClipStore, tmp_path: Path

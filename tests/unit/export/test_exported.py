@@ -117,7 +117,7 @@ def test_a_damaged_file_is_refused(suffix: str, tmp_path: Path) -> None:
     path.write_bytes(b"no network at all")
     path.with_suffix(".bin").write_bytes(b"")
 
-    with pytest.raises(ExportError, match="the file cannot be read: "):
+    with pytest.raises(ExportError, match="found one that is damaged or of another kind: "):
         load_exported(path, trust=True)
 
 
