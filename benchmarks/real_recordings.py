@@ -17,13 +17,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from skelab.evaluation import Evaluation, Scores, evaluate_scores, fuse, percent
+from skelab.evaluation import AUTHORS_WEIGHTS, Evaluation, Scores, evaluate_scores, fuse, percent
 from skelab.training.history import read_history
 
 STREAMS = ("joint", "bone", "joint-motion", "bone-motion")
-WEIGHTS = (0.6, 0.6, 0.4, 0.4)
-"""Those of CTR-GCN's authors, for the four streams above."""
-
 FOLDERS = {"utd": "utd-mhad", "ucla": "nw-ucla", "sbu": "sbu-interaction"}
 
 
@@ -116,7 +113,7 @@ def rows(out: Path) -> list[Row]:
     for first, last in (("utd-ctrgcn", "7"), ("ucla-ctrgcn", "view2")):
         names = [f"{first}-{stream}-{last}" for stream in STREAMS]
         if all(name in scores for name in names):
-            fused = fuse([scores[name] for name in names], WEIGHTS)
+            fused = fuse([scores[name] for name in names], AUTHORS_WEIGHTS[len(names)])
             trained_on = next(each.split for each in done if each.name == names[0])
             found.append(Row(f"{first}, four streams", trained_on, evaluate_scores(fused)))
     return found

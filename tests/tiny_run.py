@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,14 @@ def enter_tiny_family(patch: pytest.MonkeyPatch) -> None:
     register_model(
         ModelCard("tiny", "Tiny network", options=(ModelOption("dropout", 0.5, "share dropped"),))
     )(_build)
+
+
+@pytest.fixture(autouse=True)
+def tiny_family() -> Iterator[None]:
+    """The family ``tiny`` is there in every test of the folder whose conftest takes this in."""
+    with pytest.MonkeyPatch.context() as patch:
+        enter_tiny_family(patch)
+        yield
 
 
 def tiny_recipe(**changes: Any) -> Recipe:

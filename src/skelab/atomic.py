@@ -52,6 +52,22 @@ def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
                 temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def folder_beside(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside ``path``, for the parts of it; gone at the end.
+
+    Raises:
+        OutputError: The folder of ``path`` cannot be written, or the disk is full.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise write_error(path, error) from error
+    with folder as name:
+        yield Path(name)
+
+
 def write_error(path: Path, error: OSError) -> OutputError:
     """Word a failed write of ``path``: what the system said and what mends it."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

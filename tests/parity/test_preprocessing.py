@@ -7,11 +7,11 @@ cross-view arrays and the bone stream only the sha256 of the bytes is.
 
 import hashlib
 import json
-import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import golden_files
 import numpy as np
 import pytest
 from jaxtyping import Float32
@@ -23,7 +23,6 @@ from skelab.data.orders import ctrgcn_row_order
 from skelab.data.pipelines import get_pipeline, pad_loop
 from skelab.data.pipelines.ctrgcn import choose_bodies
 from skelab.data.sample_name import parse_sample_name
-from skelab.data.skeleton_file import parse_skeleton
 from skelab.errors import NoBodyError
 from skelab.skeleton import get_layout
 
@@ -47,14 +46,7 @@ NAMES = (GOLDEN / "available_names.txt").read_text().split()
 @pytest.fixture(scope="module")
 def recordings() -> Mapping[str, RawClip]:
     """Every file by sample name."""
-    clips = {}
-    with tarfile.open(GOLDEN / "skeletons.tar.gz") as archive:
-        for member in archive:
-            content = archive.extractfile(member)
-            if member.isfile() and content is not None:
-                name = Path(member.name).stem
-                clips[name] = parse_skeleton(content.read(), member.name)
-    return clips
+    return golden_files.recordings()
 
 
 def ctrgcn_array(clips: list[RawClip]) -> Float32[ndarray, "N 120 150"]:

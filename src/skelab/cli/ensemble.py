@@ -12,12 +12,6 @@ from skelab.errors import ScoresError
 if TYPE_CHECKING:
     from skelab.evaluation import ScoreFile, Scores
 
-AUTHORS_WEIGHTS = {2: (1.0, 1.0), 4: (0.6, 0.6, 0.4, 0.4)}
-"""By the number of streams: joint and bone; with the two motion streams as well.
-
-Source: the ensemble scripts of MS-G3D and CTR-GCN.
-"""
-
 
 def ensemble(
     scores: Annotated[
@@ -113,7 +107,7 @@ def _of(scores: "Scores") -> dict[str, Any]:
 
 def _choose_weights(weights: str, files: Sequence["ScoreFile"]) -> tuple[float, ...]:
     """The weight of each stream, as asked for."""
-    from skelab.evaluation import Scores, fit_weights
+    from skelab.evaluation import AUTHORS_WEIGHTS, Scores, fit_weights
 
     count = len(files)
     if weights == "equal":

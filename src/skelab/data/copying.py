@@ -1,16 +1,14 @@
 """From opened clips to a clip store: nothing is prepared anew, padding and absent bodies go."""
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
 
 from skelab._version import __version__
-from skelab.atomic import write_error
+from skelab.atomic import folder_beside
 from skelab.data.anatomy import check_clips, refuse_if_scrambled
 from skelab.data.clip import Clip
 from skelab.data.ingest import IngestReport
@@ -56,7 +54,7 @@ def copy_clips(
         versions={"skelab": __version__, "numpy": np.__version__, "pyarrow": pa.__version__},
     )
     parts: list[Path] = []
-    with _folder_beside(path) as folder:
+    with folder_beside(path) as folder:
         for first in range(0, len(clips), CLIPS_PER_PART):
             stop = min(first + CLIPS_PER_PART, len(clips))
             read, excluded = _read(clips, range(first, stop), strict)
@@ -84,15 +82,3 @@ def _read(clips: OpenedClips, rows: range, strict: bool) -> tuple[list[Clip], li
                 raise
             excluded.append(Excluded(clips.index.names[row], "damaged", str(error)))
     return read, excluded
-
-
-@contextlib.contextmanager
-def _folder_beside(path: Path) -> Iterator[Path]:
-    """A folder for the parts of the store, gone at the end."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        folder = TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise write_error(path, error) from error
-    with folder as name:
-        yield Path(name)

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import accumulate, islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -25,7 +24,7 @@ import pyarrow.compute as pc
 from jaxtyping import Float, Float32, Int64
 from numpy import ndarray
 
-from skelab.atomic import atomic_write, write_error
+from skelab.atomic import atomic_write, folder_beside
 from skelab.data.clip import Clip
 from skelab.data.index import UNKNOWN, ClipIndex
 from skelab.errors import DataError, LayoutError, StoreError
@@ -275,7 +274,7 @@ def write_store(path: Path, clips: Iterable[Clip], info: StoreInfo) -> StoreInfo
     """
     path = Path(path)
     remaining = iter(clips)
-    with _folder_beside(path) as folder:
+    with folder_beside(path) as folder:
         parts: list[Path] = []
         while chunk := list(islice(remaining, CLIPS_PER_PART)):
             parts.append(folder / f"{len(parts):06d}.arrow")
@@ -620,15 +619,3 @@ def _damaged(path: Path, reason: str) -> StoreError:
     return StoreError(
         f"{path}: the store is damaged: {reason}; `skelab ingest SOURCE STORE` makes it anew"
     )
-
-
-@contextlib.contextmanager
-def _folder_beside(path: Path) -> Iterator[Path]:
-    """A folder for the parts of a store, gone at the end."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        folder = TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise write_error(path, error) from error
-    with folder as name:
-        yield Path(name)

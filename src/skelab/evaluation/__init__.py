@@ -9,6 +9,7 @@ from skelab.evaluation.comparison import (
     write_comparison,
 )
 from skelab.evaluation.ensemble import (
+    AUTHORS_WEIGHTS,
     Comparison,
     align,
     apply_temperature,
@@ -55,6 +56,7 @@ from skelab.evaluation.tables import class_rows, confused_rows, percent, summary
 from skelab.plain_pickle import load_plain_pickle
 
 __all__ = [
+    "AUTHORS_WEIGHTS",
     "GROUPS",
     "ClassResult",
     "ComparedRun",

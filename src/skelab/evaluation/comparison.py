@@ -10,12 +10,11 @@ import numpy as np
 from jaxtyping import Float64
 from numpy import ndarray
 
-from skelab.atomic import atomic_write
 from skelab.errors import ScoresError
 from skelab.evaluation.ensemble import align, paired_bootstrap
 from skelab.evaluation.metrics import confusion_matrix
 from skelab.evaluation.overlays import DASHES, RunCurves, overlay_figures
-from skelab.evaluation.page import render_page
+from skelab.evaluation.page import render_page, write_page
 from skelab.evaluation.plots import SERIES
 from skelab.evaluation.scores import Scores, check_same_classes
 from skelab.evaluation.tables import duration, percent
@@ -260,9 +259,7 @@ def write_comparison(path: Path, comparison: RunComparison) -> None:
     Raises:
         OutputError: The file cannot be written; what was there before is untouched.
     """
-    html = render_comparison(comparison)
-    with atomic_write(Path(path)) as temporary:
-        temporary.write_text(html, encoding="utf-8")
+    write_page(Path(path), render_comparison(comparison))
 
 
 def render_comparison(comparison: RunComparison) -> str:

@@ -18,6 +18,12 @@ from skelab.evaluation.scores import Scores, ScoresInfo, check_same_classes
 OBJECTIVES = ("log-likelihood", "accuracy")
 """What `fit_weights` can make as good as possible."""
 
+AUTHORS_WEIGHTS = {2: (1.0, 1.0), 4: (0.6, 0.6, 0.4, 0.4)}
+"""By the number of streams: joint and bone; with the two motion streams as well.
+
+Source: the ensemble scripts of MS-G3D and CTR-GCN.
+"""
+
 TEMPERATURE_RANGE = (0.01, 100.0)
 """Temperatures that `fit_temperature` looks among."""
 

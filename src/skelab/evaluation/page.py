@@ -4,13 +4,25 @@ import base64
 import hashlib
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from skelab._version import __version__
+from skelab.atomic import atomic_write
 from skelab.evaluation.tables import percent
+
+
+def write_page(path: Path, html: str) -> None:
+    """Write a page as one HTML file, whole or not at all.
+
+    Raises:
+        OutputError: The file cannot be written; what was there before is untouched.
+    """
+    with atomic_write(path) as temporary:
+        temporary.write_text(html, encoding="utf-8")
 
 
 def render_page(template: str, **content: Any) -> str:

@@ -9,10 +9,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from skelab.atomic import atomic_write
 from skelab.errors import ScoresError
 from skelab.evaluation.metrics import Evaluation, Proportion, evaluate_scores
-from skelab.evaluation.page import render_page
+from skelab.evaluation.page import render_page, write_page
 from skelab.evaluation.plots import (
     confusion_figure,
     group_figure,
@@ -149,9 +148,7 @@ def write_report(path: Path, report: Report) -> None:
     Raises:
         OutputError: The file cannot be written; what was there before is untouched.
     """
-    html = render_report(report)
-    with atomic_write(Path(path)) as temporary:
-        temporary.write_text(html, encoding="utf-8")
+    write_page(Path(path), render_report(report))
 
 
 def render_report(report: Report) -> str:

@@ -10,8 +10,7 @@ from scipy.stats import t as student
 from skelab.atomic import atomic_write
 from skelab.config import Recipe
 from skelab.data.opened import OpenedClips
-from skelab.errors import TrainingError
-from skelab.experiment.train import RECIPE, train_recipe
+from skelab.experiment.train import RECIPE, check_folder, train_recipe
 from skelab.training.processes import Processes
 from skelab.training.watch import Watcher
 
@@ -86,7 +85,11 @@ def train_seeds(
     """
     watcher = watcher or Watcher()
     if Processes().first:
-        _begin(recipe, run, resume)
+        text = recipe.to_yaml()
+        check_folder(run, text, holds_run=bool(find_seed_runs(run)), resume=resume)
+        if not resume:
+            with atomic_write(run / RECIPE) as temporary:
+                temporary.write_text(text, encoding="utf-8")
     folders = []
     for number, (single, folder) in enumerate(seed_runs(recipe, run), start=1):
         watcher.on_message(f"seed {single.training.seed}, {number} of {recipe.seeds}: {folder}")
@@ -101,22 +104,3 @@ def train_seeds(
         )
         folders.append(folder)
     return folders
-
-
-def _begin(recipe: Recipe, run: Path, resume: bool) -> None:
-    written = run / RECIPE
-    if resume and not written.exists():
-        raise TrainingError(f"{run}: there is no run to resume; start it without --resume")
-    if not resume and (written.exists() or find_seed_runs(run)):
-        raise TrainingError(
-            f"{run}: holds a run already; --resume goes on with it, another --out starts a new one"
-        )
-    text = recipe.to_yaml()
-    if resume and written.read_text(encoding="utf-8") != text:
-        raise TrainingError(
-            f"{run}: the run was started with another recipe, see {written}; resume it with that,"
-            " or start a new one with another --out"
-        )
-    if not resume:
-        with atomic_write(written) as temporary:
-            temporary.write_text(text, encoding="utf-8")

@@ -1,12 +1,11 @@
 """A recipe with several seeds: its runs, its refusals, and the mean of what they gave."""
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tiny_clips import tiny_store
-from tiny_run import CONFIG, enter_tiny_family, same_tensors, tiny_recipe
+from tiny_run import CONFIG, same_tensors, tiny_recipe
 
 from skelab.config import Recipe, parse_recipe
 from skelab.data.store import ClipStore
@@ -14,13 +13,6 @@ from skelab.errors import TrainingError
 from skelab.experiment.seeds import find_seed_runs, mean_over_seeds, train_seeds
 from skelab.experiment.train import train_recipe
 from skelab.training.checkpoint import read_checkpoint
-
-
-@pytest.fixture(autouse=True)
-def tiny_family() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        enter_tiny_family(patch)
-        yield
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import errno
 import json
 import pickle
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from tiny_clips import CLASSES, SBU15
-from tiny_run import FEEDER, enter_tiny_family, same_tensors
+from tiny_run import FEEDER, same_tensors
 from torch import nn
 
 from skelab.data.feeder import FeederConfig
@@ -34,13 +33,6 @@ from skelab.training.checkpoint import (
 
 SPEC = ModelSpec("tiny", len(CLASSES), SBU15, 3, 2, {"dropout": 0.25})
 INPUTS = InputSpec("ctrgcn", "metres", "made-up", CLASSES, FEEDER, "d1ge57", synthetic=True)
-
-
-@pytest.fixture(autouse=True)
-def tiny_family() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        enter_tiny_family(patch)
-        yield
 
 
 def trained() -> tuple[nn.Module, torch.optim.Optimizer]:

@@ -1,13 +1,12 @@
 """Logits of many clips: in order, in batches, in eval mode."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from tiny_clips import SBU15, tiny_store
-from tiny_run import FEEDER, enter_tiny_family
+from tiny_run import FEEDER
 
 from skelab.data.dataset import pad_clips
 from skelab.data.feeder import Feeder
@@ -24,11 +23,9 @@ def store(tmp_path: Path) -> ClipStore:
 
 
 @pytest.fixture
-def model() -> Iterator[torch.nn.Module]:
-    with pytest.MonkeyPatch.context() as patch:
-        enter_tiny_family(patch)
-        torch.manual_seed(0)
-        yield create_model("tiny", num_classes=3, layout=SBU15)
+def model(tiny_family: None) -> torch.nn.Module:
+    torch.manual_seed(0)
+    return create_model("tiny", num_classes=3, layout=SBU15)
 
 
 def test_rows_are_scored_in_the_order_given(store: ClipStore, model: torch.nn.Module) -> None:

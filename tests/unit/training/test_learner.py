@@ -2,15 +2,15 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tiny_clips import SBU15, tiny_store
-from tiny_run import CONFIG, enter_tiny_family, same_tensors, tiny_job
+from tiny_clips import SBU15
+from tiny_run import CONFIG, same_tensors, tiny_job
 from torch import nn
 from torch.nn import functional as F
 
@@ -49,16 +49,8 @@ TINY = ModelSpec("tiny", 3, SBU15, 3, 2, {"dropout": 0.5})
 
 
 @pytest.fixture(autouse=True)
-def families() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        enter_tiny_family(patch)
-        register_model(ModelCard("linear", "One layer"))(build_linear)
-        yield
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
-    return tiny_store(tmp_path_factory.mktemp("clips") / "clips.arrow")
+def linear_family(tiny_family: None) -> None:
+    register_model(ModelCard("linear", "One layer"))(build_linear)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from killed_run import long_job
-from tiny_clips import SBU15, tiny_store
+from tiny_clips import SBU15
 from tiny_run import (
     CONFIG,
     enter_tiny_family,
@@ -41,18 +41,6 @@ from skelab.training.loop import train
 from skelab.training.watch import Watcher
 
 TESTS = Path(__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def tiny_family() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        enter_tiny_family(patch)
-        yield
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
-    return tiny_store(tmp_path_factory.mktemp("clips") / "clips.arrow")
 
 
 class StoppedError(Exception):

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 from tiny_clips import tiny_store
-from tiny_run import enter_tiny_family, same_tensors, tiny_job
+from tiny_run import same_tensors, tiny_job
 from torch import nn
 
 from skelab.errors import TrainingError
@@ -234,12 +234,10 @@ def test_a_run_with_apex_goes_on_as_if_it_had_not_been_stopped(
                 raise KeyboardInterrupt
 
     store = tiny_store(tmp_path / "clips.arrow")
-    with pytest.MonkeyPatch.context() as family:
-        enter_tiny_family(family)
-        train(tiny_job(store, tmp_path / "whole", precision=level))
-        with pytest.raises(KeyboardInterrupt):
-            train(tiny_job(store, tmp_path / "run", precision=level), watcher=Stop())
-        train(tiny_job(store, tmp_path / "run", precision=level), resume=True)
+    train(tiny_job(store, tmp_path / "whole", precision=level))
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_job(store, tmp_path / "run", precision=level), watcher=Stop())
+    train(tiny_job(store, tmp_path / "run", precision=level), resume=True)
 
     found, expected = (
         read_checkpoint(max((tmp_path / run / "checkpoints").glob("epoch-*")))
@@ -273,9 +271,7 @@ def test_half_takes_what_the_machine_has_and_says_why(
 @pytest.mark.parametrize("level", [Precision.APEX_O1, Precision.APEX_O2])
 def test_apex_itself_trains_and_resumes(level: Precision, tmp_path: Path) -> None:
     store = tiny_store(tmp_path / "clips.arrow")
-    with pytest.MonkeyPatch.context() as family:
-        enter_tiny_family(family)
-        train(tiny_job(store, tmp_path / "run", precision=level))
-        checkpoint = train(tiny_job(store, tmp_path / "run", precision=level), resume=True)
+    train(tiny_job(store, tmp_path / "run", precision=level))
+    checkpoint = train(tiny_job(store, tmp_path / "run", precision=level), resume=True)
 
     assert all(value.dtype is not torch.float16 for value in checkpoint.weights.values())

@@ -3,15 +3,13 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from tiny_clips import tiny_store
-from tiny_run import enter_tiny_family, tiny_job
+from tiny_run import tiny_job
 
 from skelab.data.store import ClipStore
 from skelab.training.checkpoint import read_checkpoint
@@ -22,18 +20,6 @@ from skelab.training.loop import train
 from skelab.training.processes import Processes
 
 TESTS = Path(__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def tiny_family() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        enter_tiny_family(patch)
-        yield
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
-    return tiny_store(tmp_path_factory.mktemp("clips") / "clips.arrow")
 
 
 def share(store: ClipStore, run: Path, kind: str = "train") -> subprocess.CompletedProcess[str]:

@@ -1,11 +1,9 @@
 """Which checkpoints of a run are kept, and which one it goes on from."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tiny_clips import tiny_store
-from tiny_run import CONFIG, enter_tiny_family, tiny_job
+from tiny_run import CONFIG, tiny_job
 
 from skelab.data.store import ClipStore
 from skelab.training.checkpoint import EpochTotals, TrainerState, read_checkpoint
@@ -14,18 +12,6 @@ from skelab.training.learner import Learner
 from skelab.training.processes import Processes
 from skelab.training.run_checkpoints import Saver, find_checkpoint, holds_run
 from skelab.training.watch import Watcher
-
-
-@pytest.fixture(autouse=True)
-def tiny_family() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        enter_tiny_family(patch)
-        yield
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
-    return tiny_store(tmp_path_factory.mktemp("clips") / "clips.arrow")
 
 
 @pytest.fixture
