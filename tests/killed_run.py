@@ -11,12 +11,12 @@ from skelab.training.job import TrainingJob
 from skelab.training.loop import train
 from skelab.training.watch import Watcher
 
-EPOCHS = 200
+EPOCHS = 400
 
 
 def long_job(store: Path, run: Path) -> TrainingJob:
-    """Two hundred epochs with a running average and a checkpoint every tenth of a second."""
-    changes = {"epochs": EPOCHS, "ema": 0.9, "checkpoint_minutes": 0.002}
+    """Four hundred epochs with a running average and a checkpoint every thirtieth of a second."""
+    changes = {"epochs": EPOCHS, "ema": 0.9, "checkpoint_minutes": 0.0005}
     return tiny_job(open_store(store), run, config=CONFIG.model_copy(update=changes))
 
 

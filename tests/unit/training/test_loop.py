@@ -560,7 +560,7 @@ def test_a_run_that_is_killed_twenty_times_ends_like_one_that_never_was(
         ) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == b"started\n"
-            time.sleep(rng.uniform(0.0, 0.4))
+            time.sleep(rng.uniform(0.05, 0.2))
             process.kill()
             assert process.wait() == -signal.SIGKILL
         files = sorted((tmp_path / "run" / "checkpoints").glob("epoch-*"), key=lambda p: p.stem)
@@ -570,7 +570,7 @@ def test_a_run_that_is_killed_twenty_times_ends_like_one_that_never_was(
     train(long_job(store.path, tmp_path / "whole"))
 
     assert len(set(places)) >= 10  # they really were at different places
-    assert "epoch-0200" not in places
+    assert "epoch-0400" not in places
     assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 
