@@ -94,9 +94,14 @@ def report(title: str, results: Sequence[Result], *, as_json: bool) -> None:
     print("|---|---|---|---|---|---|")
     for result in results:
         plain = "" if result.plain is None else f"{result.plain:.3g} {result.unit}"
-        ratio = "" if result.ratio is None else f"**{result.ratio:.1f}**"
+        ratio = "" if result.ratio is None else f"**{_times(result.ratio)}**"
         if result.spread:
-            ratio += f" ({result.spread[0]:.1f} to {result.spread[1]:.1f})"
+            ratio += f" ({_times(result.spread[0])} to {_times(result.spread[1])})"
         ours = f"{result.ours:.3g} {result.unit}"
-        cpu = "" if result.cpu_ratio is None else f"{result.cpu_ratio:.1f}"
+        cpu = "" if result.cpu_ratio is None else _times(result.cpu_ratio)
         print(f"| {result.case} | {plain} | {ours} | {ratio} | {cpu} | {result.target} |")
+
+
+def _times(ratio: float) -> str:
+    """A ratio, to three digits that count where it is small."""
+    return f"{ratio:.1f}" if ratio >= 10 else f"{ratio:.2f}"
