@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from cli_outcome import SMALL, Outcome, SmallSet
 
+from skelab.evaluation import percent
+
 Skelab = Callable[..., Outcome]
 
 
@@ -36,6 +38,20 @@ def test_evaluate_prints_writes_and_labels(
     assert "top-1" in done.out
     assert (tmp_path / "scores-test.npz").is_file()
     assert "synthetic" in report.lower()
+
+
+def test_validation_scores_let_a_temperature_be_fitted(
+    skelab: Skelab, small_set: SmallSet, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(small_set.run, run)
+    skelab("evaluate", run, "--data", small_set.store, "--part", "validation")
+
+    done = skelab("evaluate", run, "--data", small_set.store)
+    figures = skelab("evaluate", run, "--data", small_set.store, "--json").json["calibration"]
+
+    said = f"{percent(figures['error'])} at temperature {figures['temperature']:.2f}, fitted on"
+    assert said in done.out
 
 
 def test_a_checkpoint_alone_can_be_evaluated_and_gives_the_same(

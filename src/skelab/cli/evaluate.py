@@ -37,7 +37,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Score a network on one part of a split; write scores and report, print the figures."""
-    from skelab.evaluation import confused_rows, evaluate_scores, summary_rows
+    from skelab.evaluation import confused_rows, evaluate_scores, percent, summary_rows
     from skelab.experiment.evaluate import evaluate_run
     from skelab.experiment.seeds import find_seed_runs
 
@@ -58,12 +58,18 @@ def evaluate(
     evaluation = evaluate_scores(made.scores)
     if as_json:
         files = {"scores": str(made.scores_file), "report": str(made.report_file)}
-        print_json({**evaluation.to_dict(), "files": files})
+        calibration = made.calibration and asdict(made.calibration)
+        print_json({**evaluation.to_dict(), "calibration": calibration, "files": files})
         return
     info = made.scores.info
     label = "SYNTHETIC clips, " if info.synthetic else ""
     title = f"{info.title} on {label}{info.dataset} {info.split}, {info.part} ({info.protocol})"
     print_table(["figure", "value", "95 %"], summary_rows(evaluation), title=title, right="value")
+    if made.calibration:
+        mended = f"{percent(made.calibration.error)} at temperature"
+        result(
+            f"calibration error {mended} {made.calibration.temperature:.2f}, fitted on validation"
+        )
     if evaluation.confused:
         rows = confused_rows(evaluation)[:5]
         print_table(["class", "taken for", "times", "of it"], rows, right="times,of it")

@@ -10,9 +10,11 @@ from skelab.evaluation.comparison import (
 )
 from skelab.evaluation.ensemble import (
     AUTHORS_WEIGHTS,
+    Calibration,
     Comparison,
     align,
     apply_temperature,
+    calibrate,
     fit_temperature,
     fit_weights,
     fuse,
@@ -58,6 +60,7 @@ from skelab.plain_pickle import load_plain_pickle
 __all__ = [
     "AUTHORS_WEIGHTS",
     "GROUPS",
+    "Calibration",
     "ClassResult",
     "ComparedRun",
     "Comparison",
@@ -77,6 +80,7 @@ __all__ = [
     "accuracy_by_group",
     "align",
     "apply_temperature",
+    "calibrate",
     "calibration_error",
     "class_rows",
     "compare_runs",

@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 from scipy.stats import binomtest
 
 from skelab.errors import ScoresError, unknown_name
-from skelab.evaluation.metrics import log_softmax
+from skelab.evaluation.metrics import evaluate_scores, log_softmax
 from skelab.evaluation.scores import Scores, ScoresInfo, check_same_classes
 
 OBJECTIVES = ("log-likelihood", "accuracy")
@@ -30,6 +30,19 @@ TEMPERATURE_RANGE = (0.01, 100.0)
 _MAX_CANDIDATES = 300
 _MAX_STEPS = 20
 _TIE = 1e-6  # nats, or hits: gains below it are rounding
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What mends the confidence of scores.
+
+    Attributes:
+        temperature: The logits are divided by it.
+        error: Expected calibration error that is then left, 0 to 1.
+    """
+
+    temperature: float
+    error: float
 
 
 @dataclass(frozen=True)
@@ -162,6 +175,19 @@ def apply_temperature(scores: Scores, temperature: float) -> Scores:
     with np.errstate(over="ignore"):  # an overflow is refused, with its sample, by Scores
         scaled = (scores.logits.astype(np.float64) / temperature).astype(np.float32)
     return replace(scores, logits=scaled)
+
+
+def calibrate(scores: Scores, validation: Scores) -> Calibration:
+    """What a temperature fitted on validation scores would do to the calibration error of others.
+
+    Raises:
+        ScoresError: The validation scores are of the test part, or have other classes.
+    """
+    check_same_classes(scores, validation)
+    temperature = fit_temperature(validation)
+    scaled = apply_temperature(scores, temperature)
+    error = evaluate_scores(scaled).calibration_error
+    return Calibration(temperature, error)
 
 
 def paired_bootstrap(

@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from skelab.errors import ScoresError
+from skelab.evaluation.ensemble import Calibration, calibrate
 from skelab.evaluation.metrics import Evaluation, Proportion, evaluate_scores
 from skelab.evaluation.page import render_page, write_page
 from skelab.evaluation.plots import (
@@ -140,6 +141,13 @@ class Report:
         """Whether any figure comes from clips that a program made."""
         validation = self.validation is not None and self.validation.info.synthetic
         return self.scores.info.synthetic or validation
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What a temperature would do, where there are validation scores to fit it on."""
+        if self.validation is None or self.validation.info.part != "validation":
+            return None
+        return calibrate(self.scores, self.validation)
 
 
 def write_report(path: Path, report: Report) -> None:

@@ -17,7 +17,7 @@ from skelab.data.opened import OpenedClips
 from skelab.data.pipelines import get_pipeline
 from skelab.data.splits import parse_split
 from skelab.errors import CheckpointError, SplitError
-from skelab.evaluation import Report, Scores, ScoresInfo, Section, write_report
+from skelab.evaluation import Calibration, Report, Scores, ScoresInfo, Section, write_report
 from skelab.experiment.environment import describe_environment
 from skelab.experiment.train import choose_parts
 from skelab.training.checkpoint import Checkpoint, read_checkpoint
@@ -34,11 +34,14 @@ class EvaluationResult:
         scores: Scores of the part.
         scores_file: Where they are kept.
         report_file: The report.
+        calibration: What a temperature fitted on the validation part would do; None without
+            scores of that part.
     """
 
     scores: Scores
     scores_file: Path
     report_file: Path
+    calibration: Calibration | None
 
 
 def find_checkpoint(path: Path) -> Path:
@@ -99,21 +102,19 @@ def evaluate_run(
     scores.save(scores_file)
     report_file = folder / ("report.html" if part == "test" else f"report-{part}.html")
     run = path if path.is_dir() else None
-    write_report(
-        report_file,
-        Report(
-            title=f"{recipe.model.name} on {store.info.dataset}, {recipe.data.split} {part}",
-            scores=scores,
-            history=_counted_from_one(read_history(run)) if run else (),
-            recipe=recipe.to_yaml(),
-            environment=_environment(run),
-            notes=_notes(recipe, store, checkpoint),
-            validation=_saved_validation(run, scores, part),
-            chosen_epoch=checkpoint.epoch or None,
-            sections=sections,
-        ),
+    report = Report(
+        title=f"{recipe.model.name} on {store.info.dataset}, {recipe.data.split} {part}",
+        scores=scores,
+        history=_counted_from_one(read_history(run)) if run else (),
+        recipe=recipe.to_yaml(),
+        environment=_environment(run),
+        notes=_notes(recipe, store, checkpoint),
+        validation=_saved_validation(run, scores, part),
+        chosen_epoch=checkpoint.epoch or None,
+        sections=sections,
     )
-    return EvaluationResult(scores, scores_file, report_file)
+    write_report(report_file, report)
+    return EvaluationResult(scores, scores_file, report_file, report.calibration)
 
 
 def check_fit(checkpoint: Checkpoint, store: OpenedClips, where: Path) -> None:

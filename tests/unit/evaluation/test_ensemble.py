@@ -13,6 +13,7 @@ from skelab.errors import ScoresError
 from skelab.evaluation import (
     Scores,
     apply_temperature,
+    calibrate,
     evaluate_scores,
     fit_temperature,
     fit_weights,
@@ -235,6 +236,22 @@ def test_a_temperature_without_bound_stops_at_the_end(lean: float, end: float) -
     scores = made_scores(30, lean=lean)
 
     assert fit_temperature(scores) == end
+
+
+def test_calibration_is_fitted_on_validation_and_mends_other_scores() -> None:
+    scores = made_scores(400)
+    loud = replace(scores, logits=4 * scores.logits)
+    others = made_scores(400, seed=7, part="test")
+    test = replace(others, logits=4 * others.logits)
+
+    calibration = calibrate(test, loud)
+
+    assert calibration.temperature == fit_temperature(loud)
+    scaled = apply_temperature(test, calibration.temperature)
+    assert calibration.error == evaluate_scores(scaled).calibration_error
+    assert calibration.error < evaluate_scores(test).calibration_error / 2
+    with pytest.raises(ScoresError, match="a temperature must be fitted on validation scores"):
+        calibrate(loud, test)
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("inf"), float("nan")])

@@ -251,6 +251,17 @@ def test_a_table_with_a_short_row_is_refused() -> None:
         Table(("a", "b"), (("x", 1), ("y",)), "c")
 
 
+def test_validation_scores_tell_what_a_temperature_would_do(report: Report, html: str) -> None:
+    assert report.calibration is not None
+
+    said = (
+        f"divided by {report.calibration.temperature:.2f}, a temperature fitted on the validation"
+        f" part, it would be {percent(report.calibration.error)}"
+    )
+    assert said in html
+    assert Report("none", report.scores).calibration is None
+
+
 def test_validation_over_other_classes_is_refused() -> None:
     with pytest.raises(ScoresError, match="have different classes: 6 and 5 of them"):
         Report("title", made_scores(10, 6), validation=made_scores(10, 5))
