@@ -1,27 +1,63 @@
 """A network in training: one optimiser step, whatever the precision, memory and processes."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim import Optimizer
 
 from skelab.data.feeder import Batch
 from skelab.errors import TrainingError
 from skelab.models import parameter_groups, set_activation_policy
 from skelab.training.average import WeightAverage
 from skelab.training.checkpoint import Checkpoint, build_model, restore_optimizer
-from skelab.training.config import BatchNormPolicy
+from skelab.training.config import BatchNormPolicy, TrainingConfig
 from skelab.training.job import TrainingJob
 from skelab.training.memory import BufferGuard, free_memory, is_out_of_memory
-from skelab.training.precision import make_engine
+from skelab.training.precision import make_engine, optimizer_class
 from skelab.training.processes import Processes
 from skelab.training.schedule import learning_rate
 from skelab.training.watch import Watcher
+
+
+def make_optimizer(
+    model: nn.Module, config: TrainingConfig, kind: Callable[..., Optimizer] = torch.optim.SGD
+) -> Optimizer:
+    """The optimiser of a run, new; ``kind`` makes it, see ``optimizer_class``.
+
+    Raises:
+        ModelError: The model was not made by ``create_model``.
+    """
+    return kind(
+        parameter_groups(model, config.weight_decay),
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        nesterov=config.nesterov,
+    )
+
+
+def clip_loss(
+    logits: Float[Tensor, "N K"], labels: Int64[Tensor, " N"], config: TrainingConfig
+) -> Float[Tensor, ""]:
+    """The mean loss of some clips, in float32 whatever the network computes in."""
+    return F.cross_entropy(logits.float(), labels, label_smoothing=config.label_smoothing)
+
+
+def clear_gradients(model: nn.Module, optimizer: Optimizer) -> None:
+    """Forget all gradients: of a network and, where Apex steps copies of its weights, of these.
+
+    Not by the optimiser's ``zero_grad``, which takes no arguments once Apex has it.
+    """
+    model.zero_grad(set_to_none=True)
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = None
 
 
 @dataclass(frozen=True)
@@ -68,12 +104,7 @@ class Learner:
             self.model.load_state_dict(dict(checkpoint.weights))
         self.model.to(self.engine.device)
         set_activation_policy(self.model, job.memory.activations)
-        self.optimizer = torch.optim.SGD(
-            parameter_groups(self.model, config.weight_decay),
-            lr=config.learning_rate,
-            momentum=config.momentum,
-            nesterov=config.nesterov,
-        )
+        self.optimizer = make_optimizer(self.model, config, optimizer_class(job.precision))
         self.engine.prepare(self.model, self.optimizer)
         self.average = WeightAverage(self.model, config.ema) if config.ema else None
         micro_batch = job.memory.micro_batch
@@ -142,7 +173,7 @@ class Learner:
     def _gradients(self, batch: Batch, clips: int) -> tuple[float, float, float]:
         """Add up the gradients of a step; its loss, its correct clips, and who lacked memory."""
         counts = torch.zeros(3, dtype=torch.float64)
-        self.optimizer.zero_grad(set_to_none=True)
+        clear_gradients(self.model, self.optimizer)
         try:
             self._backward(batch, clips, counts)
         except (RuntimeError, MemoryError) as error:
@@ -151,7 +182,7 @@ class Learner:
             counts = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)
             self._allocator_said = " ".join(str(error).split())[:120] or "MemoryError"
         if counts[2]:
-            self.optimizer.zero_grad(set_to_none=True)
+            clear_gradients(self.model, self.optimizer)
             free_memory()
         if self.processes.count > 1:
             counts = counts.to(self.engine.device, torch.float32)
@@ -166,9 +197,7 @@ class Learner:
         ):
             with self.engine.autocast():
                 logits = self.model(joints)
-            loss = F.cross_entropy(
-                logits.float(), labels, label_smoothing=self.job.config.label_smoothing
-            )
+            loss = clip_loss(logits, labels, self.job.config)
             share = len(labels) / clips
             self.engine.backward(loss * share)
             counts[0] += loss.item() * share

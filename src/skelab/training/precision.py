@@ -6,7 +6,7 @@ NVIDIA Apex, whose ``amp`` the papers used. Apex is reached by three calls only,
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol, runtime_checkable
 
@@ -113,6 +113,20 @@ def half_precision() -> tuple[Precision, str]:
     if missing:
         return Precision.FP16, f"fp16, since NVIDIA Apex cannot run: {missing}"
     return Precision.APEX_O1, "apex-o1, since NVIDIA Apex is installed"
+
+
+def optimizer_class(precision: Precision) -> type[Optimizer]:
+    """What steps the weights: Apex's fused SGD at its levels, if it was built, else PyTorch's SGD.
+
+    Both keep one ``momentum_buffer`` a parameter, so that a checkpoint of one suits the other.
+    """
+    if precision in APEX_LEVELS:
+        try:
+            fused: type[Optimizer] = importlib.import_module("apex.optimizers").FusedSGD
+        except (ImportError, AttributeError):
+            return torch.optim.SGD
+        return fused
+    return torch.optim.SGD
 
 
 def missing_for_apex() -> str:
@@ -223,9 +237,16 @@ class ApexEngine:
             for group in optimizer.param_groups
             for parameter in group["params"]
         ]
+        exact = {name: value.detach().clone() for name, value in model.named_parameters()}
         self._model, self._optimizer = self._amp.initialize(
             model, optimizer, opt_level=self._level, verbosity=0
         )
+        # Apex puts off the master weights until gradients are first cleared, and then takes them
+        # from weights that it has rounded: a resumed run would not go on where it was.
+        self._optimizer.zero_grad()
+        with torch.no_grad():
+            for name, master in self._masters():
+                master.copy_(exact[name])
 
     def autocast(self) -> AbstractContextManager[object]:
         """Nothing to do: Apex has patched torch or the network."""
@@ -242,8 +263,8 @@ class ApexEngine:
 
     def weights(self) -> Mapping[str, Tensor]:
         """The network's state dict, with the master weights for the parameters."""
-        masters = zip(self._names, self._amp.master_params(self._optimizer), strict=True)
-        return {**self._model.state_dict(), **{name: value.detach() for name, value in masters}}
+        masters = {name: value.detach() for name, value in self._masters()}
+        return {**self._model.state_dict(), **masters}
 
     def state(self) -> dict[str, Any]:
         """The loss scaler's numbers."""
@@ -252,3 +273,7 @@ class ApexEngine:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Put back what :meth:`state` gave."""
         self._amp.load_state_dict(dict(state))
+
+    def _masters(self) -> Iterator[tuple[str, Tensor]]:
+        """The parameters in float32 by name: the network's own at O1, copies of them at O2."""
+        return zip(self._names, self._amp.master_params(self._optimizer), strict=True)

@@ -7,8 +7,9 @@ test runs the real one, and is skipped where there is none.
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from torch import nn
 from skelab.errors import TrainingError
 from skelab.training import precision as precision_module
 from skelab.training.checkpoint import read_checkpoint
-from skelab.training.config import Precision
+from skelab.training.config import MemoryConfig, Precision
 from skelab.training.loop import train
 from skelab.training.precision import (
     ApexEngine,
@@ -28,6 +29,7 @@ from skelab.training.precision import (
     half_precision,
     make_engine,
     missing_for_apex,
+    optimizer_class,
 )
 from skelab.training.watch import Watcher
 
@@ -35,13 +37,18 @@ NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 
 
 class StandIn(ModuleType):
-    """``apex.amp`` in miniature: a loss scale, and float16 weights with masters at level O2."""
+    """``apex.amp`` in miniature: a loss scale, and float16 weights with masters at level O2.
+
+    As with Apex, masters are made when gradients are first cleared or a loss is first scaled, from
+    weights that are rounded already, and ``zero_grad`` then takes no arguments.
+    """
 
     def __init__(self) -> None:
         super().__init__("apex.amp")
         self.scale = 1024.0
         self.levels: list[str] = []
-        self.masters: list[nn.Parameter] = []
+        self.masters: list[tuple[nn.Parameter, nn.Parameter]] = []
+        self.overflows = 0
 
     def initialize(
         self, model: nn.Module, optimizer: Any, *, opt_level: str, verbosity: int
@@ -49,21 +56,19 @@ class StandIn(ModuleType):
         assert verbosity == 0
         self.levels.append(opt_level)
         self.masters = []
-        for group in optimizer.param_groups:
-            for place, parameter in enumerate(group["params"]):
-                master = nn.Parameter(parameter.detach().clone())
-                if opt_level == "O2":
-                    parameter.data = parameter.data.half().float()  # what O2 computes with
-                    group["params"][place] = master
-                    self.masters.append(master)
-                else:
-                    self.masters.append(parameter)
-        self.model = model
+        self.optimizer = optimizer
+        if opt_level == "O2":
+            for parameter in model.parameters():
+                parameter.data = parameter.data.half().float()  # what O2 computes with
+            optimizer.zero_grad = self._zero_grad
         step = optimizer.step
 
         def step_and_copy() -> None:
+            if self.overflows:
+                self.overflows -= 1
+                return
             step()
-            for parameter, master in zip(model.parameters(), self.masters, strict=True):
+            for parameter, master in self.masters:
                 if master is not parameter:
                     parameter.data = master.data.half().float()
 
@@ -72,11 +77,15 @@ class StandIn(ModuleType):
 
     @contextmanager
     def scale_loss(self, loss: torch.Tensor, optimizer: Any) -> Iterator[torch.Tensor]:
+        self._make_masters()
+        before = [master.grad for _, master in self.masters]
+        for parameter, master in self.masters:
+            parameter.grad = master.grad = None
         yield loss * self.scale
-        for parameter, master in zip(self.model.parameters(), self.masters, strict=True):
+        for (parameter, master), earlier in zip(self.masters, before, strict=True):
             if parameter.grad is not None:
                 gradient, parameter.grad = parameter.grad / self.scale, None
-                master.grad = gradient
+                master.grad = gradient if earlier is None else earlier + gradient
 
     def master_params(self, optimizer: Any) -> Iterator[nn.Parameter]:
         for group in optimizer.param_groups:
@@ -88,14 +97,42 @@ class StandIn(ModuleType):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.scale = state["loss_scaler0"]["loss_scale"]
 
+    def _zero_grad(self) -> None:
+        self._make_masters()
+        for parameter, master in self.masters:
+            parameter.grad = master.grad = None
+
+    def _make_masters(self) -> None:
+        if self.masters:
+            return
+        for group in self.optimizer.param_groups:
+            for place, parameter in enumerate(group["params"]):
+                master = parameter
+                if self.levels[-1] == "O2":
+                    master = group["params"][place] = nn.Parameter(parameter.detach().clone())
+                self.masters.append((parameter, master))
+
+
+class FusedStandIn(torch.optim.SGD):
+    """``apex.optimizers.FusedSGD``: SGD whose ``zero_grad`` takes no arguments."""
+
+    def zero_grad(self) -> None:  # type: ignore[override]
+        super().zero_grad()
+
 
 @pytest.fixture
 def amp(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     """The stand-in where Apex is looked for, on a machine that claims a GPU but computes on CPU."""
-    amp, apex = StandIn(), ModuleType("apex")
-    for name, module in (("apex", apex), ("apex.amp", amp), ("amp_C", ModuleType("amp_C"))):
+    amp, apex, optimizers = StandIn(), ModuleType("apex"), ModuleType("apex.optimizers")
+    for name, module in (
+        ("apex", apex),
+        ("apex.amp", amp),
+        ("apex.optimizers", optimizers),
+        ("amp_C", ModuleType("amp_C")),
+    ):
         monkeypatch.setitem(sys.modules, name, module)
-    apex.amp = amp  # type: ignore[attr-defined]
+    vars(apex)["amp"] = amp
+    vars(optimizers)["FusedSGD"] = FusedStandIn
     monkeypatch.setattr(precision_module, "_gpu", lambda: torch.device("cpu"))
     return amp
 
@@ -214,6 +251,93 @@ def test_the_master_weights_are_what_is_checkpointed(amp: StandIn) -> None:
     assert model.weight[0, 0] != torch.tensor(1 / 3)
 
 
+def test_restored_weights_are_the_masters_bit_for_bit_before_the_first_step(amp: StandIn) -> None:
+    model = nn.Linear(3, 2)
+    restored = {name: torch.randn_like(value) / 3 for name, value in model.state_dict().items()}
+    model.load_state_dict(restored)
+    engine = ApexEngine("O2")
+
+    engine.prepare(model, torch.optim.SGD(model.parameters(), lr=0.1))
+
+    assert same_tensors(engine.weights(), restored)
+
+
+def test_an_overflow_leaves_the_weights_and_the_next_step_counts(amp: StandIn) -> None:
+    model = nn.Linear(3, 2)
+    engine = ApexEngine("O1")
+    engine.prepare(model, torch.optim.SGD(model.parameters(), lr=0.5))
+    before = {name: value.clone() for name, value in engine.weights().items()}
+    amp.overflows = 1
+
+    for expected in (True, False):
+        engine.backward(model(torch.ones(4, 3)).sum())
+        engine.step()
+        assert same_tensors(engine.weights(), before) is expected
+
+
+@pytest.mark.parametrize("level", [Precision.APEX_O1, Precision.APEX_O2])
+def test_apex_steps_with_its_fused_sgd(
+    level: Precision, amp: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = 0
+
+    class Counted(FusedStandIn):
+        def step(self, closure: Any = None) -> Any:
+            nonlocal steps
+            steps += 1
+            return super().step(closure)
+
+    monkeypatch.setattr(sys.modules["apex.optimizers"], "FusedSGD", Counted)
+
+    train(tiny_job(tiny_store(tmp_path / "clips.arrow"), tmp_path / "run", precision=level))
+
+    assert optimizer_class(level) is Counted
+    assert steps
+
+
+@pytest.mark.parametrize("missing", [None, ModuleType("apex.optimizers")])
+def test_an_apex_without_fused_sgd_steps_with_that_of_pytorch(
+    missing: ModuleType | None, amp: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "apex.optimizers", missing)
+
+    assert optimizer_class(Precision.APEX_O1) is torch.optim.SGD
+
+
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16, Precision.FP16])
+def test_pytorchs_own_formats_step_with_its_own_sgd(precision: Precision, amp: StandIn) -> None:
+    assert optimizer_class(precision) is torch.optim.SGD
+
+
+@pytest.mark.parametrize("level", [Precision.APEX_O1, Precision.APEX_O2])
+def test_batches_that_pass_in_parts_train_with_apex(
+    level: Precision, amp: StandIn, tmp_path: Path
+) -> None:
+    store = tiny_store(tmp_path / "clips.arrow")
+    model = tiny_job(store, tmp_path).model
+    still = replace(model, options={"dropout": 0.0})
+
+    for name, memory in (("whole", MemoryConfig()), ("parts", MemoryConfig(micro_batch=2))):
+        job = tiny_job(store, tmp_path / name, precision=level, model=still, memory=memory)
+        train(job)
+
+    whole, parts = (
+        read_checkpoint(tmp_path / name / "checkpoints" / "best.safetensors")
+        for name in ("whole", "parts")
+    )
+    assert whole.weights.keys() == parts.weights.keys()
+    assert all(bool(value.isfinite().all()) for value in parts.weights.values())
+
+
+def test_apex_in_several_processes_is_refused(
+    amp: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision_module, "Processes", lambda: SimpleNamespace(count=2))
+
+    with pytest.raises(TrainingError, match="apex-o1 works in one process; for several --set"):
+        make_engine(Precision.APEX_O1)
+
+
 def test_the_loss_scale_is_saved_and_comes_back(amp: StandIn) -> None:
     engine = ApexEngine("O1")
     state = engine.state()
@@ -267,11 +391,24 @@ def test_half_takes_what_the_machine_has_and_says_why(
     assert why.startswith(f"{expected}, since ")
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(bool(missing_for_apex()), reason="needs NVIDIA Apex with amp, and a GPU")
 @pytest.mark.parametrize("level", [Precision.APEX_O1, Precision.APEX_O2])
-def test_apex_itself_trains_and_resumes(level: Precision, tmp_path: Path) -> None:
-    store = tiny_store(tmp_path / "clips.arrow")
-    train(tiny_job(store, tmp_path / "run", precision=level))
-    checkpoint = train(tiny_job(store, tmp_path / "run", precision=level), resume=True)
+def test_apex_itself_trains_and_a_run_that_was_stopped_goes_on(
+    level: Precision, tmp_path: Path
+) -> None:
+    class Stop(Watcher):
+        def on_step(self, *, epoch: int, step: int, clips: int, loss: float) -> None:
+            if epoch == 2:
+                raise KeyboardInterrupt
 
-    assert all(value.dtype is not torch.float16 for value in checkpoint.weights.values())
+    store = tiny_store(tmp_path / "clips.arrow")
+    whole = train(tiny_job(store, tmp_path / "whole", precision=level))
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_job(store, tmp_path / "run", precision=level), watcher=Stop())
+    resumed = train(tiny_job(store, tmp_path / "run", precision=level), resume=True)
+
+    assert optimizer_class(level).__name__ == "FusedSGD"
+    assert all(value.dtype is not torch.float16 for value in resumed.weights.values())
+    for name, value in whole.weights.items():
+        torch.testing.assert_close(resumed.weights[name], value, rtol=1e-3, atol=1e-3)
