@@ -77,6 +77,19 @@ def test_a_finished_run_is_not_overwritten(skelab: Skelab, small_set: SmallSet) 
     assert (small_set.run / "metrics.jsonl").read_bytes() == before
 
 
+def test_a_run_without_a_folder_goes_to_one_that_is_called_as_its_recipe(
+    skelab: Skelab, small_set: SmallSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "ctrgcn").mkdir(parents=True)
+    shutil.copy(small_set.run / "recipe.yaml", tmp_path / "runs" / "ctrgcn")
+
+    done = skelab("train", "ctrgcn", "--data", small_set.store, *SMALL)
+
+    assert done.status == 2
+    assert "runs/ctrgcn: holds a run already" in done.err
+
+
 def test_train_without_data_says_that_its_clips_are_synthetic(
     skelab: Skelab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,3 +189,5 @@ def test_the_demo_ends_with_a_table_and_a_report(skelab: Skelab, tmp_path: Path)
     assert "SYNTHETIC" in done.out
     assert report.is_file()
     assert "synthetic" in report.read_text().lower()
+    assert done.out.count("train ctrgcn on NTU RGB+D 60? ") == 2
+    assert "Can this machine train it?" in report.read_text()

@@ -14,7 +14,9 @@ from skelab.errors import RecipeError
 
 def train(
     recipe: Annotated[str, typer.Argument(help="Recipe by name (skelab recipes), or a YAML file.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the run; runs/NAME by default.")
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option("--data", help="Clip store or npz; without it, synthetic clips are made."),
@@ -44,6 +46,7 @@ def train(
 
     overrides = [*(overrides or ()), *(_half_precision(overrides or ()) if half else ())]
     loaded = load_recipe(recipe, overrides)
+    out = out or Path("runs") / loaded.name
 
     from skelab.data.opened import OpenedClips
     from skelab.experiment.seeds import train_seeds

@@ -52,7 +52,8 @@ class DataConfig(FeederConfig):
         validation_subjects: Training subjects that choose the epoch instead of training; 0 trains
             on all of them and takes the last epoch.
         max_bodies: Bodies of an input; None takes what the store has, at most 2.
-        workers: Processes that read clips ahead; None decides by device.
+        workers: Processes that read clips ahead; None decides by device. Fewer are taken where
+            shared memory has no room for their batches.
     """
 
     split: str = "xsub"

@@ -1,7 +1,8 @@
 """A recipe and a clip store become a run folder with a trained network."""
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from skelab.data.pipelines import get_pipeline
 from skelab.data.splits import GIVEN, GivenSplit, hold_out_subjects, list_parts, parse_split
 from skelab.errors import TrainingError
 from skelab.experiment.environment import describe_environment
+from skelab.experiment.workers import choose_workers
 from skelab.models import ModelSpec, create_model, model_spec
 from skelab.training.checkpoint import Checkpoint, InputSpec
 from skelab.training.job import TrainingJob
@@ -58,8 +60,11 @@ def train_recipe(
         ModelError: The network does not take the recipe's options.
         OutputError: The folder cannot be written.
     """
-    job = plan_training(recipe, store, run)
-    if Processes().first:
+    first = Processes().first
+    job = plan_training(
+        recipe, store, run, on_message=watcher.on_message if watcher and first else None
+    )
+    if first:
         check_folder(run, job.recipe, holds_run=job.checkpoints.exists(), resume=resume)
         if not resume:
             _describe_run(job)
@@ -113,8 +118,16 @@ def _describe_run(job: TrainingJob) -> None:
             temporary.write_text(text, encoding="utf-8")
 
 
-def plan_training(recipe: Recipe, store: OpenedClips, run: Path) -> TrainingJob:
+def plan_training(
+    recipe: Recipe,
+    store: OpenedClips,
+    run: Path,
+    *,
+    on_message: Callable[[str], None] | None = None,
+) -> TrainingJob:
     """Everything that the run needs, checked before anything is written.
+
+    ``on_message`` is told where the machine makes something different from what the recipe says.
 
     Raises:
         SplitError: The clips do not fit the recipe's split.
@@ -139,8 +152,14 @@ def plan_training(recipe: Recipe, store: OpenedClips, run: Path) -> TrainingJob:
             **recipe.model.options,
         )
     spec: ModelSpec = model_spec(model)
-    on_cpu = not torch.cuda.is_available()
-    workers = recipe.data.workers
+    usual = 4 if torch.cuda.is_available() else 0
+    workers = choose_workers(
+        usual if recipe.data.workers is None else recipe.data.workers,
+        store,
+        batch_size=math.ceil(recipe.training.batch_size / Processes().count),
+        max_bodies=max_bodies,
+        on_message=on_message,
+    )
     return TrainingJob(
         model=spec,
         inputs=InputSpec(
@@ -163,7 +182,7 @@ def plan_training(recipe: Recipe, store: OpenedClips, run: Path) -> TrainingJob:
         config=recipe.training,
         memory=recipe.memory,
         precision=recipe.precision,
-        workers=(0 if on_cpu else 4) if workers is None else workers,
+        workers=workers,
         recipe=recipe.to_yaml(),
         protocol=recipe.protocol.value,
         run=run,

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -280,6 +281,23 @@ def test_a_store_of_single_bodies_makes_a_network_for_one(tmp_path: Path) -> Non
     job = plan_training(short(data=data), store_of(tmp_path, clips), tmp_path / "run")
 
     assert job.model.max_bodies == 1
+
+
+def test_a_run_with_little_shared_memory_reads_with_fewer_workers_and_its_watcher_is_told(
+    store: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Listener(Watcher):
+        said: ClassVar[list[str]] = []
+
+        def on_message(self, text: str) -> None:
+            self.said.append(text)
+
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=0))
+    data = {**tiny_recipe().data.model_dump(), "workers": 2}
+
+    train_recipe(short(data=data), store, tmp_path / "run", watcher=Listener())
+
+    assert any("going on with 0 instead of 2 workers" in text for text in Listener.said)
 
 
 def test_a_real_network_can_be_planned_without_its_memory(store: ClipStore, tmp_path: Path) -> None:
