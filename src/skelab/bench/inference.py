@@ -4,19 +4,16 @@ Each way runs in a process of its own, so that its memory is its own and no pool
 in another's way. The processes take turns, a round each, and wait meanwhile.
 """
 
-import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -25,6 +22,7 @@ from numpy import ndarray
 
 from skelab.bench.cases import WAYS, BenchCase, Runtime
 from skelab.bench.machine import describe_machine
+from skelab.bench.process import AskedProcess, ProcessError
 from skelab.bench.timing import Quartiles, in_turn, quartiles
 from skelab.config import Recipe, list_recipes, load_recipe
 from skelab.data.feeder import FeederConfig
@@ -255,7 +253,7 @@ def _measure(
                 worker = stack.enter_context(_Worker(case))
                 try:
                     results[way] = _Result(worker.logits)
-                except _WorkerError as error:
+                except ProcessError as error:
                     faults[way] = str(error)
                 else:
                     workers[way] = worker
@@ -263,7 +261,7 @@ def _measure(
         def attempt(way: tuple[Runtime, Precision]) -> Mapping[str, Any]:
             try:
                 return workers[way].run()
-            except _WorkerError as error:
+            except ProcessError as error:
                 faults[way] = str(error)
                 return {}
 
@@ -311,35 +309,16 @@ class _Result:
         self.peak_mb = sample["peak_mb"]
 
 
-class _WorkerError(Exception):
-    """A process could not run its case; the message says why."""
-
-
 class _Worker:
-    """The process of one case, from its first run until the block ends.
-
-    It is in a session of its own: Ctrl-C reaches the process that asked, which ends it.
-    """
+    """The process of one case, from its first run until the block ends."""
 
     def __init__(self, case: BenchCase) -> None:
         self._case = case
-        self._process: subprocess.Popen[str] | None = None
+        self._process = AskedProcess("skelab.bench.worker")
         self._calls = 1
-        self._files = ExitStack()
-        self._errors: IO[str] | None = None
 
     def __enter__(self) -> "_Worker":
-        errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
-        self._errors = self._files.enter_context(errors)
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "skelab.bench.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            encoding="utf-8",
-            start_new_session=True,
-        )
+        self._process.__enter__()
         return self
 
     def __exit__(
@@ -348,20 +327,16 @@ class _Worker:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        process = self._running()
-        process.kill()
-        with suppress(BrokenPipeError):
-            process.communicate()
-        self._files.close()
+        self._process.__exit__(kind, error, trace)
 
     @property
     def logits(self) -> Float32[ndarray, "N K"]:
         """Let the network run for the first time.
 
         Raises:
-            _WorkerError: It cannot.
+            ProcessError: It cannot.
         """
-        first = self._ask(self._case.to_dict())
+        first = self._process.ask(self._case.to_dict())
         self._calls = max(1, round(SHORTEST / max(first["seconds"], 1e-6)))
         return np.array(first["logits"], dtype=np.float32)
 
@@ -369,36 +344,6 @@ class _Worker:
         """A round: seconds a call, and the highest memory so far.
 
         Raises:
-            _WorkerError: The process has ended.
+            ProcessError: The process has ended.
         """
-        return self._ask({"calls": self._calls})
-
-    def _ask(self, content: Mapping[str, Any]) -> dict[str, Any]:
-        process = self._running()
-        line = ""
-        if process.stdin is not None and process.stdout is not None:
-            with suppress(BrokenPipeError):
-                process.stdin.write(json.dumps(content) + "\n")
-                process.stdin.flush()
-            line = process.stdout.readline()
-        if not line:
-            raise _WorkerError(self._last_words(process.wait()))
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise _WorkerError(answer["error"])
-        return answer
-
-    def _last_words(self, status: int) -> str:
-        """Why the process has ended: the last line that it left."""
-        lines = []
-        if self._errors is not None:
-            self._errors.seek(0)
-            lines = [line.strip() for line in self._errors if line.strip()]
-        killed = "it was killed, as a rule for lack of memory"
-        reason = killed if status == -9 else (lines or ["it did not say why"])[-1]
-        return f"the process ended with status {status}: {reason}"
-
-    def _running(self) -> "subprocess.Popen[str]":
-        if self._process is None:
-            raise RuntimeError("used outside of its block")
-        return self._process
+        return self._process.ask({"calls": self._calls})

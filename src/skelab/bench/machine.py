@@ -43,9 +43,9 @@ class Machine:
 def describe_machine(threads: int | None = None) -> Machine:
     """This machine; ``threads`` is what a computation will use, None for all cores."""
     cores = count_cores()
-    flags = _said("flags").split()
+    flags = processor_says("flags").split()
     return Machine(
-        processor=_said("model name") or platform.processor() or platform.machine(),
+        processor=processor_says("model name") or platform.processor() or platform.machine(),
         cores=cores,
         threads=threads or cores,
         load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
@@ -61,8 +61,8 @@ def count_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _said(key: str) -> str:
-    """What the system says of its first processor; empty where it says nothing."""
+def processor_says(key: str) -> str:
+    """What the system says of its first processor, say ``flags``; empty where it says nothing."""
     if not _PROCESSORS.is_file():
         return ""
     for line in _PROCESSORS.read_text(encoding="utf-8", errors="replace").splitlines():

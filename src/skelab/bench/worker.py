@@ -6,18 +6,18 @@ once; then it is told, as often as wanted, how many times in a row to run.
 
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
 from skelab.bench.cases import BenchCase, Runtime
+from skelab.bench.memory import memory_growth, start_to_watch_memory
 from skelab.export.extras import need, need_openvino
 from skelab.training.config import Precision
 
@@ -26,8 +26,6 @@ Logits = Float32[ndarray, "N K"]
 Run = Callable[[Clips], Logits]
 
 _LONG: Final = 1.0  # seconds
-_STATUS: Final = Path("/proc/self/status")
-_FORGET_PEAK: Final = Path("/proc/self/clear_refs")
 
 
 def made_up_clips(shape: tuple[int, ...]) -> Clips:
@@ -111,7 +109,7 @@ def serve(commands: Iterator[str], write: Callable[[str], object]) -> None:
         case = BenchCase.from_dict(json.loads(next(commands)))
         clips = made_up_clips(case.shape)
         load = LOADERS[case.runtime](case)
-        before = _start_to_watch_memory()
+        before = start_to_watch_memory()
         run = load()
         started = time.perf_counter()
         logits = run(clips)
@@ -134,32 +132,22 @@ def _time(run: Run, clips: Clips, calls: int) -> float:
     return (time.perf_counter() - started) / calls
 
 
-def _start_to_watch_memory() -> float | None:
-    """Memory of this process, MB; what it needed at most before is forgotten."""
-    try:
-        _FORGET_PEAK.write_text("5")
-    except OSError:
-        return None
-    return _memory("VmRSS")
-
-
-def _growth(before: float | None) -> float | None:
+def _growth(before: int | None) -> float | None:
     """By how much the process has grown at most, MB."""
-    most = _memory("VmHWM")
-    return None if before is None or most is None else max(most - before, 0.0)
+    growth = memory_growth(before)
+    return None if growth is None else growth / 2**20
 
 
-def _memory(what: str) -> float | None:
-    """What the system says of this process, MB; None where it says nothing."""
-    found = re.search(rf"^{what}:\s+(\d+) kB", _STATUS.read_text(), flags=re.MULTILINE)
-    return int(found[1]) / 1024 if found else None
+def own_answers() -> TextIO:
+    """Where answers go; what libraries print goes to where errors go."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)
+    return answers
 
 
 def main() -> None:
     """Keep what libraries print away from the answers."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(2, 1)
-    serve(sys.stdin, answers.write)
+    serve(sys.stdin, own_answers().write)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from numpy import ndarray
 from skelab.bench import inference
 from skelab.bench.cases import BenchCase, Runtime
 from skelab.bench.inference import BenchPlan, BenchRow, bench
+from skelab.bench.process import ProcessError
 from skelab.bench.timing import Quartiles
 from skelab.errors import ExportError, ModelError
 from skelab.training.config import Precision
@@ -62,7 +63,7 @@ class MadeUpWorker:
 
     def _break(self, number: int) -> None:
         if self.broken.get(self.case.precision) == number:
-            raise inference._WorkerError("it broke")
+            raise ProcessError("it broke")
 
 
 @pytest.fixture
@@ -222,7 +223,7 @@ def test_a_process_that_ends_too_early_is_no_fault_of_the_others(tmp_path: Path)
     )
 
     with inference._Worker(case) as worker:
-        with pytest.raises(inference._WorkerError, match="there is no checkpoint"):
+        with pytest.raises(ProcessError, match="there is no checkpoint"):
             _ = worker.logits
-        with pytest.raises(inference._WorkerError, match=r"status 0: it did not say why"):
+        with pytest.raises(ProcessError, match=r"status 0: it did not say why"):
             worker.run()

@@ -10,6 +10,7 @@ import pytest
 import torch
 from bench_kit import small_checkpoint
 
+from skelab.bench import memory
 from skelab.bench import worker as worker_module
 from skelab.bench.cases import BenchCase, Runtime
 from skelab.bench.worker import made_up_clips, serve
@@ -82,7 +83,7 @@ def test_a_call_is_the_mean_of_those_in_a_row(monkeypatch: pytest.MonkeyPatch) -
 def test_a_system_without_figures_of_memory_is_no_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "_FORGET_PEAK", tmp_path / "none" / "clear_refs")
+    monkeypatch.setattr(memory, "_FORGET_PEAK", tmp_path / "none" / "clear_refs")
     path = small_checkpoint(tmp_path / "net.safetensors")
 
     (first,) = answers(eager(path))
