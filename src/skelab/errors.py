@@ -15,6 +15,7 @@ SkelabError
 ├── ScoresError            a score file that is damaged or does not fit another
 ├── RecipeError            an unknown key or a value out of range in a recipe
 ├── TrainingError          a run that cannot start, go on or be resumed
+├── GpuError               a graphics card, or an amount of memory, that is not known
 └── OutputError            a result that could not be written
 
 A message says where, what was expected, what was found and, where there is one, the command
@@ -83,6 +84,10 @@ class RecipeError(SkelabError):
 
 class TrainingError(SkelabError):
     """A training run cannot start, go on, or be resumed."""
+
+
+class GpuError(SkelabError):
+    """A graphics card is not in the table, or an amount of memory is none that cards have."""
 
 
 class OutputError(SkelabError):

@@ -11,6 +11,9 @@ from skelab.cli.output import print_table, progress, result, say
 from skelab.cli.watch import TrainingBar
 from skelab.errors import OutputError
 
+FAMILY, CARD = "ctrgcn", "8GB"
+"""What is asked of this machine at the end, and of which card beside it."""
+
 
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for everything it makes.")] = Path(
@@ -20,7 +23,7 @@ def demo(
         list[str] | None, typer.Option("--set", help="Change the recipe, as in skelab train.")
     ] = None,
 ) -> None:
-    """Do the whole job on SYNTHETIC clips: write, ingest, train, evaluate, report.
+    """Do the whole job on SYNTHETIC clips: write, ingest, train, evaluate, fit, report.
 
     It shows that everything works on this machine. The accuracy is that of a network on clips
     made by a program and says nothing about people.
@@ -30,6 +33,8 @@ def demo(
     from skelab.experiment.evaluate import evaluate_run
     from skelab.experiment.synthetic import synthetic_store
     from skelab.experiment.train import train_recipe
+    from skelab.fit import fit
+    from skelab.fit.section import fit_section
 
     started = time.perf_counter()
     run = out / "run"
@@ -43,10 +48,17 @@ def demo(
     say(f"{len(store):,} SYNTHETIC clips of {len(store.info.classes)} actions in {store.path}")
     with TrainingBar() as watcher:
         train_recipe(recipe, store, run, watcher=watcher)
+    with progress("asking what this machine can train", unit="devices") as bar:
+        fits = [fit([FAMILY])]
+        bar(1, 2)
+        fits.append(fit([FAMILY], vram=CARD))
+        bar(2, 2)
     with progress("scoring") as bar:
-        made = evaluate_run(run, store, on_scored=bar)
+        made = evaluate_run(run, store, sections=(fit_section(fits),), on_scored=bar)
     evaluation = evaluate_scores(made.scores)
     title = f"{recipe.model.name} on SYNTHETIC clips, performers it has never seen"
     print_table(["figure", "value", "95 %"], summary_rows(evaluation), title=title, right="value")
+    for answer in fits:
+        result(f"can {answer.device['name']} train {FAMILY} on NTU RGB+D 60? {answer.answer}")
     result(f"done in {time.perf_counter() - started:.0f} s; SYNTHETIC results")
     result(f"report: {made.report_file.resolve()}")

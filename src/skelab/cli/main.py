@@ -18,6 +18,7 @@ from skelab.cli import (
     ensemble,
     evaluate,
     export,
+    fit,
     ingest,
     inspect,
     lists,
@@ -45,6 +46,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(demo.demo)
+app.command()(fit.fit)
 app.command()(synth.synth)
 app.command()(ingest.ingest)
 app.command()(inspect.inspect)

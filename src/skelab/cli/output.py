@@ -46,13 +46,26 @@ def print_json(content: Any) -> None:
 
 
 def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", right: str = ""
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    title: str = "",
+    right: str = "",
+    whole: str = "",
 ) -> None:
-    """A table on stdout; columns named in ``right`` (comma-separated) are numbers."""
-    numbers = set(right.split(","))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    """A table on stdout; columns named in ``right`` (comma-separated) are numbers.
+
+    Those named in ``whole`` are never folded, so that others are where space is short.
+    """
+    numbers, unfolded = set(right.split(",")), set(whole.split(","))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=bool(whole))
     for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+        table.add_column(
+            column,
+            justify="right" if column in numbers else "left",
+            overflow="fold",
+            no_wrap=column in unfolded,
+        )
     for row in rows:
         table.add_row(*map(_plain, row))
     if title:

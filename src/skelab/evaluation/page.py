@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from skelab._version import __version__
@@ -25,10 +25,16 @@ def write_page(path: Path, html: str) -> None:
         temporary.write_text(html, encoding="utf-8")
 
 
-def render_page(template: str, **content: Any) -> str:
-    """A page as text, with its own style and its one script; texts in ``content`` are escaped."""
+def render_page(template: str, *, room: str = "skelab.evaluation", **content: Any) -> str:
+    """A page as text, with its own style and its one script; texts in ``content`` are escaped.
+
+    Args:
+        template: Its file in the folder ``templates`` of a room.
+        room: The room; macros are always those of the evaluation.
+        **content: What the template shows.
+    """
     script = _verbatim("report.js.jinja")
-    return _template(template).render(
+    return _template(template, room).render(
         version=__version__,
         style=Markup(_verbatim("report.css")),  # noqa: S704
         script=Markup(script),  # noqa: S704
@@ -38,9 +44,10 @@ def render_page(template: str, **content: Any) -> str:
 
 
 @cache
-def _template(name: str) -> Template:
+def _template(name: str, room: str) -> Template:
+    rooms = dict.fromkeys((room, "skelab.evaluation"))
     environment = Environment(
-        loader=PackageLoader("skelab.evaluation"),
+        loader=ChoiceLoader([PackageLoader(each) for each in rooms]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,0 +1,78 @@
+"""What a recipe asks for: the network it names, the clips it trains on, and their size."""
+
+from pathlib import Path
+from typing import Final
+
+from skelab.config import Recipe, list_recipes, load_recipe
+from skelab.data.official_counts import OFFICIAL_COUNTS
+from skelab.errors import ModelError, RecipeError, unknown_name
+from skelab.fit.outcome import DataNeeds
+from skelab.models import list_models
+
+BYTES_PER_CLIP: Final = 30_800
+"""Of a store of NTU-like clips: 1.75 GB for 56,880; the results page has the measurement."""
+
+_NTU_JOINTS: Final = 25
+_NTU60, _NTU120 = OFFICIAL_COUNTS
+_OTHERS: Final = {
+    "utd": DataNeeds("UTD-MHAD", "utd20", 27, 431, 861, 0, "odd subjects of 861 clips"),
+    "ucla": DataNeeds("NW-UCLA", "kinect20", 10, 1_020, 1_484, 0, "views 1 and 2, Wang 2014"),
+    "sbu": DataNeeds("SBU Kinect Interaction", "sbu15", 8, 226, 282, 0, "four of five folds"),
+}
+_JOINTS: Final = {"ntu25": 25, "utd20": 20, "kinect20": 20, "sbu15": 15}
+
+
+def read_recipe(asked: str) -> Recipe:
+    """The recipe that a family, a recipe's name or a recipe file stands for.
+
+    Raises:
+        ModelError: It is none of these; the message has the nearest.
+        RecipeError: The file is no recipe.
+    """
+    families = [card.name for card in list_models()]
+    recipes = [recipe.name for recipe in list_recipes()]
+    is_file = asked.endswith((".yaml", ".yml")) or Path(asked).is_file()
+    if is_file or asked in recipes:
+        recipe = load_recipe(asked)
+        if recipe.model.name not in families:
+            raise ModelError(f"{asked}: {unknown_name('model', recipe.model.name, families)}")
+        return recipe
+    if asked not in families:
+        raise ModelError(unknown_name("model or recipe", asked, {*families, *recipes}))
+    return Recipe.model_validate({"name": asked, "model": {"name": asked}})
+
+
+def data_needs(recipe: Recipe, clips: int | None = None) -> DataNeeds:
+    """The clips that a recipe trains on.
+
+    Args:
+        recipe: Its split tells the data set.
+        clips: Training clips, where they are others than those of the published split.
+
+    Raises:
+        RecipeError: The split is of no data set that is known, and ``clips`` is not given.
+    """
+    split = recipe.data.split
+    needs = _published(split, of_120="120" in recipe.name)
+    if needs is None and clips is None:
+        raise RecipeError(
+            f"{recipe.name}: expected the split of a published data set, found {split!r}; --clips N"
+            " says how many clips train"
+        )
+    if clips is not None:
+        whole = DataNeeds("clips of your own", "ntu25", 60, clips, clips, 0, "--clips")
+        kind = needs or whole
+        needs = DataNeeds(whole.title, kind.layout, kind.classes, clips, clips, 0, whole.source)
+    if needs is None:  # never: one of the two is there
+        raise RecipeError(f"{recipe.name}: no clips")
+    disk = needs.clips * BYTES_PER_CLIP * _JOINTS[needs.layout] // _NTU_JOINTS
+    return DataNeeds(**{**vars(needs), "disk": disk})
+
+
+def _published(split: str, *, of_120: bool) -> DataNeeds | None:
+    for counts, classes in ((_NTU120, 120), (_NTU60, 60)):
+        if split in counts.parts and (classes == 60 or of_120 or split == "xset"):
+            training = counts.parts[split][0]
+            source = f"{split} of {counts.title}, {counts.missing} missing samples left out"
+            return DataNeeds(counts.title, "ntu25", classes, training, counts.clips, 0, source)
+    return next((needs for name, needs in _OTHERS.items() if split.startswith(name)), None)

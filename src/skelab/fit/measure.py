@@ -1,0 +1,288 @@
+"""Costs found out by trying: each configuration runs in a process of its own on this machine."""
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from skelab.bench.process import AskedProcess, ProcessError
+from skelab.bench.timing import quartiles
+from skelab.fit.figures import (
+    Configuration,
+    Cost,
+    DoesNotFitError,
+    MemoryParts,
+    NotTriedError,
+    Span,
+)
+from skelab.fit.probe import Gpu, Probe, probe
+from skelab.fit.search import largest_that_fits
+
+Task = Mapping[str, Any]
+
+WORKSPACE: Final = 0.15
+"""What operators and the allocator are taken to need for each further clip beside its activations,
+a share of them; with the copies of one convolution counted it is 1 to 12 % in docs/results.md."""
+
+_PATIENT_THREADS: Final = {"OMP_WAIT_POLICY": "passive"}
+"""Threads that wait sleep: on a busy machine those that spin make a step ten times as long."""
+
+_KILLED: Final = -9
+_PATIENCE: Final = 30.0  # seconds beyond its own limit that a child may take to be ended
+
+
+class MeasuredDevice:
+    """This machine's processor or one of its GPUs, until the block ends.
+
+    A configuration that runs out of memory or is killed is a result and harms nothing: it runs in
+    a child process, which gets the device's memory limit as its own.
+
+    ``quick`` does not run a micro-batch of any size: it runs one clip, and takes activations and
+    time as proportional to the clips, with a share for workspace. Otherwise what is asked for is
+    what is run, and the largest micro-batch is searched by running it.
+
+    Args:
+        device: ``cpu``, or ``cuda`` with or without a number.
+        quick: Run one clip only.
+        seconds: Time for one configuration, after which no further round begins.
+        timeout: A configuration that takes longer is given up.
+        threads: Threads of the processor; None for those that are idle.
+        memory_limit: Bytes that a process may take; None for what is free.
+        machine: This machine; None looks.
+        until: Moment of the monotonic clock after which nothing more is tried.
+    """
+
+    measured: Final = True
+
+    def __init__(
+        self,
+        device: str = "cpu",
+        *,
+        quick: bool = False,
+        seconds: float = 20.0,
+        timeout: float = 600.0,
+        threads: int | None = None,
+        memory_limit: int | None = None,
+        machine: Probe | None = None,
+        until: float | None = None,
+    ) -> None:
+        self._until = until
+        self.device = device
+        self.quick = quick
+        self.machine = machine or probe()
+        self._seconds = seconds
+        self._timeout = timeout
+        self._threads = threads or self.machine.idle_cores
+        self._limit = memory_limit if memory_limit is not None else self._free_memory()
+        self._process = AskedProcess("skelab.fit.worker", _PATIENT_THREADS)
+        self._known: dict[str, Cost | Exception] = {}
+
+    def __enter__(self) -> "MeasuredDevice":
+        self._process.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.__exit__(kind, error, trace)
+
+    @property
+    def memory_limit(self) -> int:
+        """Bytes that a process may use on the device."""
+        return self._limit
+
+    def training(self, configuration: Configuration) -> Cost:
+        """A training step of one micro-batch: forward, backward, optimiser.
+
+        Raises:
+            DoesNotFitError: It runs out of memory.
+            NotTriedError: It could not be run, or took too long.
+        """
+        if not self.quick or configuration.micro_batch == 1:
+            return self._run("training", configuration)
+        return _of_more_clips(self._one_clip(configuration), configuration.micro_batch)
+
+    def inference(self, configuration: Configuration) -> Cost:
+        """One forward pass of a micro-batch, without gradients.
+
+        Raises:
+            DoesNotFitError: It runs out of memory.
+            NotTriedError: It could not be run, or took too long.
+        """
+        return self._run("inference", configuration)
+
+    def largest_micro_batch(self, configuration: Configuration, limit: int) -> int:
+        """Clips at once of a training step that fit, at most the recipe's batch size; 0 for none.
+
+        Args:
+            configuration: Its micro-batch is of no account.
+            limit: Bytes that may be used.
+
+        Raises:
+            NotTriedError: Not even one clip could be run, or it took too long.
+        """
+        most = configuration.recipe.training.batch_size
+        try:
+            one = self._one_clip(configuration)
+        except DoesNotFitError:
+            return 0
+
+        def reckoned(clips: int) -> bool:
+            memory = _of_more_clips(one, clips).memory
+            return memory is not None and memory.total <= limit
+
+        guess = largest_that_fits(reckoned, most)
+        if self.quick or not guess:
+            return guess
+
+        def fits(clips: int) -> bool:
+            try:
+                memory = self._run("training", configuration.with_micro_batch(clips)).memory
+            except DoesNotFitError:
+                return False
+            return memory is not None and memory.total <= limit
+
+        return largest_that_fits(fits, most, start=guess)
+
+    def loading(self, configuration: Configuration, store: Path) -> tuple[Span, int]:
+        """Clips a second that one process reads and shapes, and the bytes of its largest batch.
+
+        Args:
+            configuration: Says how clips are shaped.
+            store: Clips of its layout.
+
+        Raises:
+            NotTriedError: It could not be measured.
+        """
+        answer = self._ask("loading", configuration, store=str(store), rounds=5)
+        return _span(answer["clips"]), answer["batch_bytes"]
+
+    def speeds(self) -> dict[str, Span]:
+        """GFLOP/s of a matrix product in float32 and bfloat16, and GB/s of copying, here and now.
+
+        Raises:
+            NotTriedError: It could not be measured.
+        """
+        answer = self._ask("speeds", None, rounds=7)
+        return {name: _span(values) for name, values in answer.items()}
+
+    def describe(self) -> dict[str, Any]:
+        """The device, for the report."""
+        if self.device == "cpu":
+            name, total = self.machine.processor, self.machine.memory_total
+        else:
+            gpu = self._gpu()
+            name, total = gpu.name, gpu.memory_total
+        return {
+            "kind": "cpu" if self.device == "cpu" else "gpu",
+            "name": name,
+            "measured": True,
+            "memory_total": total,
+            "memory_limit": self.memory_limit,
+            "threads": self._threads,
+        }
+
+    def _free_memory(self) -> int:
+        return self.machine.usable_memory if self.device == "cpu" else self._gpu().memory_free
+
+    def _gpu(self) -> Gpu:
+        number = int(self.device.partition(":")[2] or 0)
+        return self.machine.gpus[number]
+
+    def _one_clip(self, configuration: Configuration) -> Cost:
+        return self._run("training", configuration.with_micro_batch(1))
+
+    def _run(self, task: str, configuration: Configuration) -> Cost:
+        """Run a configuration, unless it is known how that ends."""
+        key = json.dumps([task, configuration.recipe.to_yaml(), configuration.bodies])
+        if key not in self._known:
+            try:
+                self._known[key] = self._measured(task, configuration)
+            except (DoesNotFitError, NotTriedError) as error:
+                self._known[key] = error
+        known = self._known[key]
+        if isinstance(known, Exception):
+            raise known
+        return known
+
+    def _measured(self, task: str, configuration: Configuration) -> Cost:
+        answer = self._ask(
+            task,
+            configuration,
+            limit=self.memory_limit,
+            seconds=self._seconds,
+            least=1 if self.quick else 3,
+            rounds=5 if self.quick else 25,
+        )
+        rounds = len(answer["seconds"])
+        note = "one round only" if rounds == 1 else ""
+        return Cost(MemoryParts(**answer["memory"]), _span(answer["seconds"]), note)
+
+    def _ask(self, task: str, configuration: Configuration | None, **more: Any) -> dict[str, Any]:
+        timeout = self._timeout
+        if self._until is not None:
+            timeout = min(timeout, self._until - time.monotonic())
+        if timeout <= 0:
+            raise NotTriedError("there was no time left; --thorough takes as long as it needs")
+        question = {
+            "task": task,
+            "device": self.device,
+            "threads": self._threads,
+            "timeout": timeout,
+            **({} if configuration is None else _described(configuration)),
+            **more,
+        }
+        try:
+            answer = self._process.ask(question, timeout + _PATIENCE)
+        except ProcessError as error:
+            raise NotTriedError(str(error)) from None
+        return _checked(answer, timeout)
+
+
+def _checked(answer: dict[str, Any], timeout: float) -> dict[str, Any]:
+    """The answer, if it is a result."""
+    if "no_memory" in answer:
+        raise DoesNotFitError(f"out of memory: {answer['no_memory']}")
+    if "late" in answer:
+        raise NotTriedError(f"given up after {timeout:.0f} s")
+    if answer.get("ended") == _KILLED:
+        raise DoesNotFitError("the process was killed, as a rule for lack of memory")
+    if "ended" in answer:
+        said = answer["said"] or "it did not say why"
+        raise NotTriedError(f"the process ended with status {answer['ended']}: {said}")
+    return answer
+
+
+def _described(configuration: Configuration) -> dict[str, Any]:
+    return {
+        "recipe": configuration.recipe.to_yaml(),
+        "layout": configuration.layout,
+        "classes": configuration.num_classes,
+        "bodies": configuration.bodies,
+    }
+
+
+def _of_more_clips(one: Cost, clips: int) -> Cost:
+    """What several clips cost if each costs as much as one alone."""
+    memory = one.memory
+    if memory is not None:
+        memory = MemoryParts(
+            weights=memory.weights,
+            gradients=memory.gradients,
+            optimiser=memory.optimiser,
+            activations=memory.activations * clips,
+            workspace=memory.workspace + int(WORKSPACE * memory.activations * (clips - 1)),
+            context=memory.context,
+        )
+    note = "reckoned from a step of one clip" if clips > 1 else one.note
+    return Cost(memory, one.seconds.times(clips), note)
+
+
+def _span(values: list[float]) -> Span:
+    found = quartiles(values)
+    return Span(found.low, found.median, found.high)

@@ -1,0 +1,159 @@
+"""The operators of a computation: their arithmetic, the bytes that they move, their kernels."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float64, Int64
+from numpy import ndarray
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry
+
+_PASSES: Final[Mapping[str, int]] = {
+    "aten::native_batch_norm": 2,  # statistics, then the numbers themselves
+    "aten::native_batch_norm_backward": 2,
+    "aten::convolution_backward": 2,  # once for the input's gradient, once for the weight's
+}
+"""How often an operator reads what it takes, if not once."""
+
+_KERNELS: Final[Mapping[str, int]] = {
+    "aten::convolution_backward": 3,  # input, weight and bias
+    "aten::native_batch_norm": 2,
+    "aten::native_batch_norm_backward": 2,
+    "aten::index_add": 2,
+    "aten::cat": 1,
+}
+"""Kernels that an operator launches, if not one."""
+
+_FREE: Final = ("aten::detach", "aten::empty", "aten::new_empty", "aten::empty_like")
+"""Operators that compute nothing."""
+
+
+@dataclass(frozen=True)
+class Operators:
+    """What operators do, in the order in which they ran; views are left out.
+
+    Attributes:
+        names: Of the operators, as PyTorch's schemas have them.
+        flops: Additions and multiplications of products and convolutions; 0 for all others.
+        fixed_bytes: Bytes read and written that are the same for any number of clips.
+        clip_bytes: Bytes read and written of the clips.
+        kernels: Kernels launched.
+        is_half: Whether it computes in 16 bits.
+    """
+
+    names: tuple[str, ...]
+    flops: Float64[ndarray, " P"]
+    fixed_bytes: Float64[ndarray, " P"]
+    clip_bytes: Float64[ndarray, " P"]
+    kernels: Int64[ndarray, " P"]
+    is_half: Bool[ndarray, " P"]
+
+    @property
+    def bytes(self) -> Float64[ndarray, " P"]:
+        """Bytes read and written."""
+        moved: Float64[ndarray, " P"] = self.fixed_bytes + self.clip_bytes
+        return moved
+
+    @property
+    def is_convolution(self) -> Bool[ndarray, " P"]:
+        """Whether it is a convolution, or the gradient of one."""
+        return np.array(["convolution" in name for name in self.names], dtype=np.bool_)
+
+    def scaled(self, clips: int, traced: int) -> "Operators":
+        """The same on other clips, if it was traced with a prime number of them.
+
+        The arithmetic of every clip is told by its amount, a multiple of that number.
+        """
+        of_clips = self.flops % traced == 0
+        return replace(
+            self,
+            flops=np.where(of_clips, self.flops / traced * clips, self.flops),
+            clip_bytes=self.clip_bytes / traced * clips,
+        )
+
+
+class OperatorLog(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Writes down every operator that runs while it is on.
+
+    Args:
+        traced: Clips of the computation, a prime number; a tensor whose size is a multiple of it
+            belongs to the clips.
+    """
+
+    def __init__(self, traced: int = 1) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._traced = traced
+        self._names: list[str] = []
+        self._rows: list[tuple[float, float, float, int, bool]] = []
+
+    def operators(self) -> Operators:
+        """What has run up to now."""
+        columns = zip(*self._rows, strict=True) if self._rows else ((),) * 5
+        flops, fixed, of_clips, kernels, is_half = columns
+        return Operators(
+            names=tuple(self._names),
+            flops=np.array(flops, dtype=np.float64),
+            fixed_bytes=np.array(fixed, dtype=np.float64),
+            clip_bytes=np.array(of_clips, dtype=np.float64),
+            kernels=np.array(kernels, dtype=np.int64),
+            is_half=np.array(is_half, dtype=np.bool_),
+        )
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Run an operator, and write it down."""
+        results = func(*args, **(kwargs or {}))
+        self.note(func, args, kwargs or {}, results)
+        return results
+
+    def note(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], results: Any) -> None:
+        """Write down an operator that has run."""
+        name = func._schema.name
+        if func.namespace == "prim" or name in _FREE or _is_view(func):
+            return
+        taken = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        given = [leaf for leaf in tree_leaves(results) if isinstance(leaf, Tensor)]
+        fixed = of_clips = 0
+        for tensors, passes in ((taken, _PASSES.get(name, 1)), (given, 1)):
+            for tensor in tensors:
+                size = passes * moved_bytes(tensor)
+                if size % self._traced == 0:
+                    of_clips += size
+                else:
+                    fixed += size
+        half = any(tensor.dtype in (torch.float16, torch.bfloat16) for tensor in taken)
+        flops = _flops(func, args, kwargs, results)
+        self._names.append(name)
+        self._rows.append((flops, fixed, of_clips, _KERNELS.get(name, 1), half))
+
+
+def moved_bytes(tensor: Tensor) -> int:
+    """Bytes of a tensor that are really there: an expanded one has no more than its storage."""
+    return min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
+
+
+def _is_view(func: Any) -> bool:
+    return any(
+        given.alias_info is not None and not given.alias_info.is_write
+        for given in func._schema.returns
+    )
+
+
+def _flops(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], results: Any) -> float:
+    formula = flop_registry.get(func._overloadpacket)
+    if formula is None:
+        return 0.0
+    try:
+        return float(formula(*args, **kwargs, out_val=results))
+    except TypeError:  # as it is called up to PyTorch 2.3
+        return float(formula(*args, **kwargs, out=results))

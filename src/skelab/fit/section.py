@@ -1,0 +1,25 @@
+"""The answer as a part of another report."""
+
+from collections.abc import Sequence
+
+from skelab.evaluation import Section, Table
+from skelab.fit.outcome import FitReport
+from skelab.fit.tables import SUMMARY, summary_rows
+
+
+def fit_section(reports: Sequence[FitReport]) -> Section:
+    """What several devices make of the same networks, a row for each network on each device."""
+    rows = tuple((_device(report), *row) for report in reports for row in summary_rows(report))
+    data = {model.data.title: model.data for report in reports for model in report.models}
+    clips = " and ".join(f"{each.title} ({each.training_clips:,} clips)" for each in data.values())
+    table = Table(("device", *SUMMARY), rows, f"Training on {clips}")
+    return Section(
+        "Can this machine train it?",
+        text=" ".join(report.answer for report in reports),
+        tables=(table,),
+    )
+
+
+def _device(report: FitReport) -> str:
+    how = "measured" if report.measured else "predicted"
+    return f"{report.device['name']}, {how}"

@@ -1,0 +1,214 @@
+"""`skelab fit`."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from cli_outcome import Outcome
+from fit_kit import MadeUpDevice
+
+from skelab.config import load_recipe
+from skelab.fit import answer
+from skelab.fit.figures import Configuration, Cost
+from skelab.training.config import Precision
+
+Skelab = Callable[..., Outcome]
+FORMATS = (Precision.FP32, Precision.FP16)
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> MadeUpDevice:
+    """A made-up card answers whatever is asked."""
+    device = MadeUpDevice()
+
+    @contextmanager
+    def ask(*words: object, thorough: bool) -> Iterator[object]:
+        yield answer._Question(device, None, thorough, FORMATS)
+
+    monkeypatch.setattr(answer, "_ask", ask)
+    return device
+
+
+def test_the_table_has_a_row_a_network_and_ends_with_the_answer(
+    card: MadeUpDevice, skelab: Skelab
+) -> None:
+    done = skelab("fit", "ctrgcn", "stgcn", "--vram", "8GB")
+
+    assert done.status == 0
+    rows = [line.split() for line in done.out.splitlines()]
+    assert any(row[:2] == ["ctrgcn", "comfortable"] for row in rows)
+    assert any(row[:2] == ["stgcn", "workable"] for row in rows)
+    assert "can a made-up card run them comfortably? Yes, with the settings named" in done.out
+    assert max(map(len, done.out.splitlines()[:8])) <= 80
+    assert "recommended: ctrgcn" in done.out
+
+
+def test_the_recommended_recipe_is_one_that_train_takes(
+    card: MadeUpDevice, skelab: Skelab, tmp_path: Path
+) -> None:
+    card.memory_limit = 2**31
+    file = tmp_path / "mine.yaml"
+
+    done = skelab("fit", "ctrgcn", "--recipe-out", file)
+
+    recipe = load_recipe(str(file))
+    assert (recipe.precision.value, recipe.memory.micro_batch) == ("fp32", 22)
+    assert recipe.training == load_recipe("ctrgcn").training
+    assert file.read_text().startswith("# ctrgcn for a made-up card, by skelab fit: workable.")
+    assert f"next: skelab train {file}" in done.err
+
+
+def test_json_has_every_figure(card: MadeUpDevice, skelab: Skelab) -> None:
+    done = skelab("fit", "ctrgcn", "--json", "--clips", "640")
+
+    (model,) = done.json["models"]
+    assert done.json["schema"] == 1
+    assert model["data"]["training_clips"] == 640
+    assert model["settings"] == {"precision": "fp32", "activations": "keep", "micro_batch": 64}
+
+
+def test_the_page_is_whole_and_fetches_nothing(
+    card: MadeUpDevice, skelab: Skelab, tmp_path: Path
+) -> None:
+    page = tmp_path / "fit.html"
+
+    skelab("fit", "ctrgcn", "--thorough", "--html", page)
+
+    html = page.read_text()
+    assert html.count("<svg") == 3
+    assert "http://" not in html.replace("http://www.w3.org", "")
+    assert "Where memory goes" in html
+
+
+def test_a_network_that_fails_is_a_row_and_no_crash(card: MadeUpDevice, skelab: Skelab) -> None:
+    card.faults = {"fp32": "the process was killed", "fp16": "the process was killed"}
+
+    done = skelab("fit", "ctrgcn", "--recipe-out", "none.yaml")
+
+    assert "ctrgcn: unknown; the process was killed" in done.out
+    assert done.status == 2
+    assert "none.yaml: not written, since none of the networks" in done.err
+    assert not Path("none.yaml").exists()
+
+
+def test_ctrl_c_shows_what_was_done(
+    card: MadeUpDevice, skelab: Skelab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = MadeUpDevice.training
+
+    def stop(self: MadeUpDevice, configuration: Configuration) -> Cost:
+        if configuration.recipe.name == "msg3d":
+            raise KeyboardInterrupt
+        return usual(self, configuration)
+
+    monkeypatch.setattr(MadeUpDevice, "training", stop)
+
+    done = skelab("fit", "ctrgcn", "msg3d", "--json")
+
+    assert done.status == 130
+    assert [model["model"] for model in done.json["models"]] == ["ctrgcn"]
+    assert not done.json["finished"]
+    assert "stopped; networks that were done: 1" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--gpu", "RTX 3066"], "unknown GPU 'RTX 3066'; the nearest that are known: RTX 306"),
+        (["--vram", "8"], "expected a unit, GB, GiB, MB or MiB, found none; say 8GB"),
+        (["--vram", "9000GB"], "expected 256 MB to 1024 GB"),
+        (["ctrgnc"], "unknown model or recipe 'ctrgnc', did you mean 'ctrgcn'"),
+        (["--device", "cuda:7"], "--device cuda:7: this machine has"),
+        (["--device", "cpu", "--gpu", "T4"], "--device measures, --gpu and --vram predict"),
+        (["--quick", "--thorough"], "--quick and --thorough are opposites"),
+        (["none.yaml"], "the recipe cannot be read"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_one_line(
+    words: list[str], message: str, skelab: Skelab
+) -> None:
+    done = skelab("fit", *words)
+
+    assert done.status == 2
+    assert message in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_a_recipe_of_a_data_set_that_nobody_knows_asks_for_its_clips(
+    skelab: Skelab, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("extends: ctrgcn\nname: mine\ndata: {split: 'subject:1,2/3'}\n")
+
+    done = skelab("fit", mine, "--vram", "8GB")
+
+    assert done.status == 2
+    assert "--clips N says how many clips train" in done.err
+
+
+@pytest.mark.slow
+def test_this_processor_is_measured_within_a_minute(skelab: Skelab, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("extends: ctrgcn\nname: mine\nmodel: {width: 8}\ndata: {window: 16}\n")
+    started = time.monotonic()
+
+    done = skelab("fit", mine, "--device", "cpu", "--quick", "--json")
+
+    assert done.status == 0, done.err
+    assert time.monotonic() - started < 70
+    (model,) = done.json["models"]
+    assert done.json["measured"]
+    assert model["verdict"] != "unknown"
+    assert model["loading"]["clips_per_second"]["typical"] > 0
+    assert done.json["machine"]["speeds"]["gflops"]["typical"] > 0
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_no_process_behind() -> None:
+    words = ["-c", "from skelab.cli.main import main; main()", "fit", "msg3d", "--device", "cpu"]
+    asker = subprocess.Popen(
+        [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    workers: list[int] = []
+    until = time.monotonic() + 60
+    while len(workers) < 1 and time.monotonic() < until:
+        workers = children(asker.pid)
+        time.sleep(0.2)
+    time.sleep(3)
+    workers += [each for worker in workers for each in children(worker)]
+
+    asker.send_signal(signal.SIGINT)
+    _, said = asker.communicate(timeout=60)
+
+    assert asker.returncode == 130, said
+    time.sleep(1)
+    assert workers
+    assert not [pid for pid in workers if is_alive(pid)]
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                words = (folder / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(words[1]) == pid:
+                found.append(int(folder.name))
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

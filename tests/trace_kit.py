@@ -1,0 +1,12 @@
+"""Configurations that are traced and run in a moment."""
+
+from skelab.config import load_recipe
+from skelab.fit.figures import Configuration
+
+FAMILIES = ("aagcn", "ctrgcn", "msg3d", "shiftgcn", "stgcn", "stgcn_official", "stgcnpp")
+
+
+def short(name: str, *overrides: str, clips: int = 2, batch: int = 2) -> Configuration:
+    """A recipe with clips of 16 frames, ``clips`` of them at once."""
+    settings = ("data.window=16", f"training.batch_size={batch}", *overrides)
+    return Configuration(load_recipe(name, settings), num_classes=7).with_micro_batch(clips)
