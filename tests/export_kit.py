@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from jaxtyping import Float32
 from module_kit import SMALL, STICK
@@ -11,9 +12,15 @@ from numpy import ndarray
 from torch import nn
 
 from skelab.data.feeder import FeederConfig
+from skelab.export.trace import OLDEST_TORCH
 from skelab.models import create_model, model_spec
 from skelab.skeleton import Layout
 from skelab.training.checkpoint import Checkpoint, InputSpec, read_checkpoint
+
+TORCH = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
+TOO_OLD = f"exporting needs PyTorch {'.'.join(map(str, OLDEST_TORCH))} or newer"
+
+needs_export = pytest.mark.skipif(TORCH < OLDEST_TORCH, reason=TOO_OLD)
 
 CLASSES = ("wave", "sit", "fall", "clap")
 
@@ -76,3 +83,9 @@ def family_checkpoint(
 def some_clips(shape: tuple[int, ...], seed: int = 0) -> Float32[ndarray, "..."]:
     """Clips of a shape N C T V M."""
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def skip_without_export() -> None:
+    """For fixtures: skip the tests that ask for them where PyTorch is too old to export."""
+    if TORCH < OLDEST_TORCH:
+        pytest.skip(TOO_OLD)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli_outcome import Outcome, SmallSet
-from export_kit import family_checkpoint
+from export_kit import family_checkpoint, skip_without_export
 from tiny_run import enter_tiny_family
 
 from skelab.cli.main import run
@@ -19,6 +19,7 @@ Skelab = Callable[..., Outcome]
 @pytest.fixture(scope="module")
 def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A tiny network for NTU recordings, as checkpoint and as ONNX file beside it."""
+    skip_without_export()
     folder = tmp_path_factory.mktemp("net")
     with pytest.MonkeyPatch.context() as patch:
         enter_tiny_family(patch)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from export_kit import family_checkpoint
+from export_kit import family_checkpoint, skip_without_export
 from tiny_clips import SBU15
 from tiny_run import enter_tiny_family
 
@@ -29,6 +29,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def exports(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, ExportReport]:
     """The tiny network as a file of each kind, by target."""
+    skip_without_export()
     folder = tmp_path_factory.mktemp("exports")
     suffixes = {"onnx": "onnx", "openvino": "xml", "torch": "pt2"}
     with pytest.MonkeyPatch.context() as patch:

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from export_kit import family_checkpoint, some_clips, used
+from export_kit import family_checkpoint, needs_export, some_clips, used
 from jaxtyping import Float32
 from numpy import ndarray
 from tiny_clips import CLASSES, SBU15, tiny_store
@@ -66,6 +66,7 @@ def test_without_a_clip_there_is_no_calibration(tmp_path: Path, store: ClipStore
         calibration_batches(trained(tmp_path, "subject:1-3/4"), store, limit=0)
 
 
+@needs_export
 def test_weights_become_int8_but_for_what_reads_the_coordinates(tmp_path: Path) -> None:
     network = used(_Layers(), (4, 3, 8, 15, 2))
     checkpoint = trained(tmp_path, "subject:1-3/4")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from export_kit import needs_export
 from torch import Tensor, nn
 
 from skelab.errors import ExportError
@@ -31,6 +32,7 @@ class _Named(nn.Module):
         return x.mean(dim=2).flatten(1) @ self.logits + self.clips
 
 
+@needs_export
 def test_a_graph_takes_any_number_of_clips(metadata: ExportMetadata, checkpoint: Path) -> None:
     network = read_checkpoint(checkpoint).build()
 
@@ -41,6 +43,7 @@ def test_a_graph_takes_any_number_of_clips(metadata: ExportMetadata, checkpoint:
         torch.testing.assert_close(graph(x), network(x))
 
 
+@needs_export
 def test_parameters_may_be_called_as_inputs_and_outputs_are(metadata: ExportMetadata) -> None:
     network = _Named()
 
@@ -57,11 +60,13 @@ class _Branching(nn.Module):
         return pooled if bool(x.sum() > 0) else -pooled
 
 
+@needs_export
 def test_a_network_that_branches_on_its_input_is_refused(metadata: ExportMetadata) -> None:
     with pytest.raises(ExportError, match=r"tiny: torch\.export cannot make a graph of it: "):
         trace_network(_Branching(), metadata)
 
 
+@needs_export
 def test_a_graph_takes_clips_of_any_length_in_its_steps(
     metadata: ExportMetadata, checkpoint: Path
 ) -> None:

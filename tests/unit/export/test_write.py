@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from export_kit import CLASSES, family_checkpoint, some_clips
+from export_kit import CLASSES, family_checkpoint, needs_export, some_clips
 from tiny_clips import SBU15, tiny_clip, tiny_info, tiny_store
 from torch import Tensor, nn
 
@@ -64,6 +64,7 @@ def test_openvino_has_both_of_its_files(exports: dict[str, ExportReport]) -> Non
     assert report.num_bytes == sum(file.stat().st_size for file in report.files)
 
 
+@needs_export
 def test_clips_of_one_length_only_where_that_is_asked(checkpoint: Path, tmp_path: Path) -> None:
     made = export_checkpoint(checkpoint, tmp_path / "net.pt2", to="torch", frames="fixed")
 
@@ -89,6 +90,7 @@ class _OneLength(nn.Module):
         return mixed
 
 
+@needs_export
 def test_a_network_of_one_length_is_exported_as_such_and_that_is_said(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +119,7 @@ class _Constant(nn.Module):
         return self.logits + 0.0 * x.flatten(1).sum(dim=1, keepdim=True)
 
 
+@needs_export
 @pytest.mark.parametrize("to", TARGETS)
 def test_a_constant_graph_is_refused_and_no_file_appears(
     to: str, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -131,6 +134,7 @@ def test_a_constant_graph_is_refused_and_no_file_appears(
     assert list(tmp_path.iterdir()) == []
 
 
+@needs_export
 def test_a_graph_that_deviates_is_refused_and_what_was_there_stays(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +157,7 @@ def _tracing(network: nn.Module) -> Any:
     return lambda model, metadata: trace_network(network, metadata)
 
 
+@needs_export
 @pytest.mark.parametrize("name", QUICKEST_FIRST)
 def test_every_family_becomes_a_graph_for_any_number_and_length_of_clips(
     name: str, tmp_path: Path
@@ -267,6 +272,7 @@ def test_a_pair_of_files_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["net.bin"]
 
 
+@needs_export
 def test_int8_is_calibrated_on_clips_and_says_on_which(tmp_path: Path) -> None:
     write_store(
         tmp_path / "clips.arrow",

@@ -80,6 +80,7 @@ def test_a_model_made_in_another_way_has_no_spec() -> None:
         model_spec(nn.Linear(1, 1))
 
 
+@pytest.mark.filterwarnings("ignore:Lazy modules are a new feature")  # until torch 2.4
 @pytest.mark.usefixtures("spare_registry")
 def test_a_family_of_ones_own_is_made_by_name_with_its_options() -> None:
     register_model(LINEAR)(build_linear)
