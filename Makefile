@@ -1,14 +1,24 @@
 # Everything that a developer or a new user does, by name. `make` alone lists it.
 #
-#   PYTHON     the interpreter that makes the environment (3.11 or newer), by default python3
-#   VENV       where the environment lies, by default .venv
-#   ARGS       more arguments for the command that runs: make demo ARGS="--out somewhere"
-#   PIP_FLAGS  more arguments for pip install
+#   PYTHON       the interpreter that makes the environment (3.11 or newer), by default python3
+#   VENV         where the environment lies, by default .venv
+#   ARGS         more arguments for the command that runs: make demo ARGS="--out somewhere"
+#   PIP_FLAGS    more arguments for pip install
+#   CONSTRAINTS  exact versions of what is installed, by default constraints.txt
+#   ENGINE       what builds images and starts containers: docker or podman
+#   IMAGE        the name of the images, by default skeleton-lab
+#   WITH_APEX    1 builds NVIDIA Apex into the cuda image, 0 leaves it out
+#   IMAGE_FLAGS  more arguments for the engine's build
 
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 PIP_FLAGS ?=
+CONSTRAINTS ?= constraints.txt
+ENGINE ?= docker
+IMAGE ?= skeleton-lab
+WITH_APEX ?= 1
+IMAGE_FLAGS ?=
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -25,7 +35,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 help: ## List what can be made
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	  /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(VENV)/.runtime ## The whole job on synthetic recordings, ending with an HTML report
@@ -34,6 +44,29 @@ demo: $(VENV)/.runtime ## The whole job on synthetic recordings, ending with an 
 .PHONY: test
 test: $(VENV)/.dev ## Every test that is not slow
 	$(PYTEST) -m "not slow" $(ARGS)
+
+##@ Images
+
+IMAGE_BUILD = $(ENGINE) build $(IMAGE_FLAGS) \
+  --build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' src/skelab/_version.py)" \
+  --build-arg REVISION="$$(git rev-parse HEAD 2> /dev/null || echo unknown)" \
+  $(foreach name,PIP_INDEX_URL PIP_EXTRA_INDEX_URL,$(if $($(name)),--build-arg $(name)))
+
+.PHONY: image
+image: $(if $(shell command -v nvidia-smi),image-cuda,image-cpu) ## The image for this machine: cuda where there is an NVIDIA driver, else cpu
+
+.PHONY: image-cuda
+image-cuda: ## PyTorch 2.3.1, CUDA 12.1 and NVIDIA Apex, as skeleton-lab:cuda and :latest
+	$(IMAGE_BUILD) --build-arg WITH_APEX=$(WITH_APEX) --tag $(IMAGE):cuda --tag $(IMAGE):latest .
+
+.PHONY: image-cpu
+image-cpu: ## Current PyTorch for machines without a GPU, as skeleton-lab:cpu and :latest
+	$(IMAGE_BUILD) --build-arg TORCH_SPEC=torch==2.13.0+cpu --build-arg CONSTRAINTS=constraints.txt \
+	  --build-arg WITH_APEX=0 --tag $(IMAGE):cpu --tag $(IMAGE):latest .
+
+.PHONY: image-test
+image-test: ## Build the cpu image without any registry of images; run `demo` and `make test` in it
+	tests/image/build_and_test.sh $(ARGS)
 
 ##@ Develop
 
@@ -72,6 +105,10 @@ docs: $(VENV)/.dev ## Build the documentation into site/
 test-all: $(VENV)/.dev ## Every test, the slow ones too
 	$(PYTEST) $(ARGS)
 
+.PHONY: test-oldest
+test-oldest: ## `make test` with PyTorch 2.3.1 and numpy 1.26, which the cuda image holds
+	$(MAKE) test VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt
+
 .PHONY: fuzz
 fuzz: $(VENV)/.dev ## Damage 200,000 recordings; the compiled reader and its twin must agree on each
 	$(BIN)/python tests/fuzz_skeleton_file.py $(ARGS)
@@ -87,7 +124,7 @@ clean: ## Remove what was built; the environment and your runs stay
 
 # The environment. Each stamp is newer than what it was made from, so that nothing runs twice.
 
-BUILT_FROM := pyproject.toml setup.py constraints.txt $(wildcard src/skelab/native/*.cpp src/skelab/native/*.h)
+BUILT_FROM := pyproject.toml setup.py $(CONSTRAINTS) $(wildcard src/skelab/native/*.cpp src/skelab/native/*.h)
 
 define too_old
 error: $(PYTHON) is older than Python 3.11; name a newer one: make $(MAKECMDGOALS) PYTHON=python3.12
@@ -112,7 +149,7 @@ $(VENV)/.made:
 define install
 @echo "Installing $(2) into $(VENV). The first time, this fetches PyTorch and takes minutes." >&2
 @$(BIN)/python -u -m pip install --disable-pip-version-check --no-input $(PIP_FLAGS) \
-  --constraint constraints.txt --editable '.$(1)' 2>&1 | tee $(VENV)/install.log | { \
+  --constraint $(CONSTRAINTS) --editable '.$(1)' 2>&1 | tee $(VENV)/install.log | { \
   count=0; terminal=0; if [ -t 2 ]; then terminal=1; fi; \
   while read -r word name _; do case "$$word" in \
     Collecting|Processing) count=$$((count + 1)); name=$${name##*/}; \

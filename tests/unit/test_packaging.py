@@ -11,11 +11,13 @@ from packaging.requirements import Requirement
 
 from skelab._version import __version__
 
+CONSTRAINTS = ("constraints.txt", "constraints-oldest.txt")
 
-@pytest.fixture(scope="module")
-def pinned(repository: Path) -> dict[str, str]:
+
+@pytest.fixture(scope="module", params=CONSTRAINTS)
+def pinned(request: pytest.FixtureRequest, repository: Path) -> dict[str, str]:
     """Exact versions by normal name."""
-    lines = (repository / "constraints.txt").read_text().splitlines()
+    lines = (repository / request.param).read_text().splitlines()
     pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
     return {normal(name): version for name, version in pairs}
 
@@ -38,12 +40,14 @@ def test_every_direct_dependency_is_pinned_to_a_version_that_it_allows(
 
 
 def test_every_dependency_of_a_dependency_is_pinned(pinned: dict[str, str]) -> None:
-    installed = {normal(found.metadata["Name"]) for found in metadata.distributions()}
+    installed = {
+        (normal(found.metadata["Name"]), found.version.split("+")[0])
+        for found in metadata.distributions()
+    }
     needed: set[str] = set()
 
-    for name in (
-        pinned.keys() & installed
-    ):  # torch's CUDA build brings along what the CPU's does not
+    # Of the versions in the file: torch's CUDA build brings along what the CPU's does not.
+    for name, _ in pinned.items() & installed:
         for text in metadata.requires(name) or []:
             requirement = Requirement(text)
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
@@ -53,7 +57,7 @@ def test_every_dependency_of_a_dependency_is_pinned(pinned: dict[str, str]) -> N
 
 
 def test_no_file_of_the_installation_names_a_package_index(repository: Path) -> None:
-    names = ("Makefile", "constraints.txt", "pyproject.toml", ".ci/run", ".pre-commit-config.yaml")
+    names = ("Makefile", *CONSTRAINTS, "pyproject.toml", ".ci/run", ".pre-commit-config.yaml")
 
     text = "".join((repository / name).read_text() for name in names)
 
