@@ -115,7 +115,9 @@ def fit(
     done: list[ModelFit] = []
     with ExitStack() as stack:
         told("looking at the device", 0, len(recipes))
-        question = stack.enter_context(_ask(device, gpu, vram, thorough=thorough))
+        question = stack.enter_context(
+            _ask(device, gpu, vram, thorough=thorough, networks=len(asked))
+        )
         speeds = _speeds(question)
         if speeds and thorough and question.machine is not None:
             question = replace(question, beside=_predicted_here(question, speeds))
@@ -137,7 +139,9 @@ def fit(
 
 
 @contextmanager
-def _ask(device: str, gpu: str | None, vram: str | None, *, thorough: bool) -> Iterator[_Question]:
+def _ask(
+    device: str, gpu: str | None, vram: str | None, *, thorough: bool, networks: int
+) -> Iterator[_Question]:
     """The device that is asked about, until the block ends."""
     on_gpu = (Precision.FP32, Precision.FP16, Precision.BF16)
     if gpu is not None or vram is not None:
@@ -157,6 +161,7 @@ def _ask(device: str, gpu: str | None, vram: str | None, *, thorough: bool) -> I
         chosen,
         quick=not thorough,
         seconds=20.0 if thorough else 1.5,
+        spare=QUICK_SECONDS / (4 * networks),
         timeout=900.0 if thorough else 30.0,
         machine=machine,
         until=None if thorough else time.monotonic() + QUICK_SECONDS,
@@ -394,7 +399,7 @@ def _in_use(question: _Question, recipe: Recipe, needs: DataNeeds) -> InferenceF
     backend = question.backend
     found = InferenceFit(recipe.precision.value)
     try:
-        both = backend.inference(_of(recipe, needs).with_micro_batch(1))
+        both = backend.inference(_of(recipe, needs, bodies=2).with_micro_batch(1))
         found = replace(found, two_people=both.seconds, memory=both.memory)
         alone = backend.inference(_of(recipe, needs, bodies=1).with_micro_batch(1))
         found = replace(found, one_person=alone.seconds)
@@ -427,8 +432,9 @@ def _load(question: _Question, recipe: Recipe, needs: DataNeeds) -> Loading | No
     return Loading(speed, batch, workers, shared, enough)
 
 
-def _of(recipe: Recipe, needs: DataNeeds, bodies: int = 2) -> Configuration:
-    return Configuration(recipe, needs.layout, needs.classes, recipe.data.max_bodies or bodies)
+def _of(recipe: Recipe, needs: DataNeeds, bodies: int | None = None) -> Configuration:
+    bodies = bodies or recipe.data.max_bodies or needs.bodies
+    return Configuration(recipe, needs.layout, needs.classes, bodies)
 
 
 def _report(

@@ -1,5 +1,6 @@
 """What a recipe asks for: the network it names, the clips it trains on, and their size."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +16,9 @@ BYTES_PER_CLIP: Final = 30_800
 _NTU_JOINTS: Final = 25
 _NTU60, _NTU120 = OFFICIAL_COUNTS
 _OTHERS: Final = {
-    "utd": DataNeeds("UTD-MHAD", "utd20", 27, 431, 861, 0, "odd subjects of 861 clips"),
-    "ucla": DataNeeds("NW-UCLA", "kinect20", 10, 1_020, 1_484, 0, "views 1 and 2, Wang 2014"),
-    "sbu": DataNeeds("SBU Kinect Interaction", "sbu15", 8, 226, 282, 0, "four of five folds"),
+    "utd": DataNeeds("UTD-MHAD", "utd20", 1, 27, 431, 861, 0, "odd subjects of 861 clips"),
+    "ucla": DataNeeds("NW-UCLA", "kinect20", 1, 10, 1_020, 1_484, 0, "views 1 and 2, Wang 2014"),
+    "sbu": DataNeeds("SBU Kinect Interaction", "sbu15", 2, 8, 226, 282, 0, "four of five folds"),
 }
 _JOINTS: Final = {"ntu25": 25, "utd20": 20, "kinect20": 20, "sbu15": 15}
 
@@ -60,13 +61,13 @@ def data_needs(recipe: Recipe, clips: int | None = None) -> DataNeeds:
             " says how many clips train"
         )
     if clips is not None:
-        whole = DataNeeds("clips of your own", "ntu25", 60, clips, clips, 0, "--clips")
-        kind = needs or whole
-        needs = DataNeeds(whole.title, kind.layout, kind.classes, clips, clips, 0, whole.source)
+        own = DataNeeds("clips of your own", "ntu25", 2, 60, clips, clips, 0, "--clips")
+        kind = needs or own
+        needs = replace(own, layout=kind.layout, bodies=kind.bodies, classes=kind.classes)
     if needs is None:  # never: one of the two is there
         raise RecipeError(f"{recipe.name}: no clips")
     disk = needs.clips * BYTES_PER_CLIP * _JOINTS[needs.layout] // _NTU_JOINTS
-    return DataNeeds(**{**vars(needs), "disk": disk})
+    return replace(needs, disk=disk)
 
 
 def _published(split: str, *, of_120: bool) -> DataNeeds | None:
@@ -74,5 +75,5 @@ def _published(split: str, *, of_120: bool) -> DataNeeds | None:
         if split in counts.parts and (classes == 60 or of_120 or split == "xset"):
             training = counts.parts[split][0]
             source = f"{split} of {counts.title}, {counts.missing} missing samples left out"
-            return DataNeeds(counts.title, "ntu25", classes, training, counts.clips, 0, source)
+            return DataNeeds(counts.title, "ntu25", 2, classes, training, counts.clips, 0, source)
     return next((needs for name, needs in _OTHERS.items() if split.startswith(name)), None)

@@ -1,8 +1,11 @@
 """Costs found out by trying: each configuration runs in a process of its own on this machine."""
 
 import json
+import math
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -26,6 +29,9 @@ WORKSPACE: Final = 0.15
 """What operators and the allocator are taken to need for each further clip beside its activations,
 a share of them; with the copies of one convolution counted it is 1 to 12 % in docs/results.md."""
 
+ENOUGH_ROWS: Final = 16
+"""Bodies at once from which on PyTorch computes as it does with many."""
+
 _PATIENT_THREADS: Final = {"OMP_WAIT_POLICY": "passive"}
 """Threads that wait sleep: on a busy machine those that spin make a step ten times as long."""
 
@@ -39,13 +45,15 @@ class MeasuredDevice:
     A configuration that runs out of memory or is killed is a result and harms nothing: it runs in
     a child process, which gets the device's memory limit as its own.
 
-    ``quick`` does not run a micro-batch of any size: it runs one clip, and takes activations and
-    time as proportional to the clips, with a share for workspace. Otherwise what is asked for is
+    ``quick`` does not run a micro-batch of any size: it runs one clip and, where time allows, as
+    many as have sixteen bodies, and takes what lies beyond as proportional to the clips. From one
+    clip alone a share is added for workspace. Otherwise what is asked for is
     what is run, and the largest micro-batch is searched by running it.
 
     Args:
         device: ``cpu``, or ``cuda`` with or without a number.
-        quick: Run one clip only.
+        quick: Run few clips, and reckon.
+        spare: Seconds that ``quick`` may take for more clips than one of a configuration.
         seconds: Time for one configuration, after which no further round begins.
         timeout: A configuration that takes longer is given up.
         threads: Threads of the processor; None for those that are idle.
@@ -62,6 +70,7 @@ class MeasuredDevice:
         *,
         quick: bool = False,
         seconds: float = 20.0,
+        spare: float = 0.0,
         timeout: float = 600.0,
         threads: int | None = None,
         memory_limit: int | None = None,
@@ -73,6 +82,7 @@ class MeasuredDevice:
         self.quick = quick
         self.machine = machine or probe()
         self._seconds = seconds
+        self._spare = spare
         self._timeout = timeout
         self._threads = threads or self.machine.idle_cores
         self._limit = memory_limit if memory_limit is not None else self._free_memory()
@@ -105,7 +115,7 @@ class MeasuredDevice:
         """
         if not self.quick or configuration.micro_batch == 1:
             return self._run("training", configuration)
-        return _of_more_clips(self._one_clip(configuration), configuration.micro_batch)
+        return self._reckoned(configuration)
 
     def inference(self, configuration: Configuration) -> Cost:
         """One forward pass of a micro-batch, without gradients.
@@ -128,12 +138,12 @@ class MeasuredDevice:
         """
         most = configuration.recipe.training.batch_size
         try:
-            one = self._one_clip(configuration)
+            self._one_clip(configuration)
         except DoesNotFitError:
             return 0
 
         def reckoned(clips: int) -> bool:
-            memory = _of_more_clips(one, clips).memory
+            memory = self._reckoned(configuration.with_micro_batch(clips)).memory
             return memory is not None and memory.total <= limit
 
         guess = largest_that_fits(reckoned, most)
@@ -196,6 +206,18 @@ class MeasuredDevice:
 
     def _one_clip(self, configuration: Configuration) -> Cost:
         return self._run("training", configuration.with_micro_batch(1))
+
+    def _reckoned(self, configuration: Configuration) -> Cost:
+        """What a step costs, from steps of fewer clips."""
+        one, clips = self._one_clip(configuration), configuration.micro_batch
+        batch = configuration.recipe.training.batch_size
+        known = min(math.ceil(ENOUGH_ROWS / configuration.bodies), batch)
+        takes = 2 * known * one.seconds.typical  # the first step does not count
+        if self.quick and known > 1 and takes <= self._spare:
+            with suppress(DoesNotFitError, NotTriedError):
+                more = self._run("training", configuration.with_micro_batch(known))
+                return more if clips == known else _between(one, more, known, clips)
+        return _of_more_clips(one, clips)
 
     def _run(self, task: str, configuration: Configuration) -> Cost:
         """Run a configuration, unless it is known how that ends."""
@@ -286,3 +308,20 @@ def _of_more_clips(one: Cost, clips: int) -> Cost:
 def _span(values: list[float]) -> Span:
     found = quartiles(values)
     return Span(found.low, found.median, found.high)
+
+
+def _between(one: Cost, more: Cost, known: int, clips: int) -> Cost:
+    """What some clips cost, from a step of one and a step of several.
+
+    Memory lies on the line through both; the time of a clip is that of the larger step.
+    """
+    memory = None
+    if one.memory is not None and more.memory is not None:
+        held = {
+            name: getattr(one.memory, name)
+            + (getattr(more.memory, name) - getattr(one.memory, name)) * (clips - 1) // (known - 1)
+            for name in ("activations", "workspace")
+        }
+        memory = replace(more.memory, **{name: max(0, size) for name, size in held.items()})
+    note = f"reckoned from steps of one clip and of {known}"
+    return Cost(memory, more.seconds.times(clips / known), note)

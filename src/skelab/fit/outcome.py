@@ -30,6 +30,7 @@ class DataNeeds:
     Attributes:
         title: The data set, or whose clips they are.
         layout: Layout of its skeletons.
+        bodies: Most in a clip.
         classes: Its classes.
         training_clips: Clips of an epoch.
         clips: Clips of the store, the test part with them.
@@ -39,6 +40,7 @@ class DataNeeds:
 
     title: str
     layout: str
+    bodies: int
     classes: int
     training_clips: int
     clips: int

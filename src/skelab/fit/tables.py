@@ -111,8 +111,7 @@ def remarks(report: FitReport) -> list[str]:
             )
     if not report.thorough and report.measured:
         said.append(
-            "one clip was run of each network, more are reckoned from it; --thorough runs what it"
-            " says"
+            "few clips were run at once, more are reckoned from them; --thorough runs what it says"
         )
     return said
 

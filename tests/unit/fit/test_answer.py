@@ -29,7 +29,7 @@ def card(monkeypatch: pytest.MonkeyPatch) -> MadeUpDevice:
     device = MadeUpDevice(clip_seconds=0.01)
 
     @contextmanager
-    def ask(*words: object, thorough: bool) -> Iterator[object]:
+    def ask(*words: object, thorough: bool, networks: int) -> Iterator[object]:
         yield answer._Question(device, None, thorough, FORMATS)
 
     monkeypatch.setattr(answer, "_ask", ask)

@@ -4,7 +4,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,12 @@ class MadeUpProcess:
 
     def __init__(self, answer: Mapping[str, Any]) -> None:
         self.answer = dict(answer)
+        self.ask_of: Callable[[Mapping[str, Any]], dict[str, Any] | None] = lambda content: None
         self.asked: list[Mapping[str, Any]] = []
 
     def ask(self, content: Mapping[str, Any], seconds: float | None = None) -> dict[str, Any]:
         self.asked.append(content)
-        return self.answer
+        return self.ask_of(content) or self.answer
 
 
 def device(answer: Mapping[str, Any], *, quick: bool = True, **more: Any) -> MeasuredDevice:
@@ -54,6 +55,22 @@ def test_quick_reckons_many_clips_from_one() -> None:
     assert (cost.seconds.low, cost.seconds.typical, cost.seconds.high) == (6.0, 8.0, 10.0)
     assert cost.note == "reckoned from a step of one clip"
     assert made.largest_micro_batch(configuration(), 600) == 5
+
+
+def test_quick_reckons_from_more_clips_where_time_allows() -> None:
+    larger = {**PARTS, "activations": 400, "workspace": 13}
+    made = device({"seconds": [1.0], "memory": PARTS}, spare=20.0)
+    process: MadeUpProcess = made._process  # type: ignore[assignment]
+    several = {"seconds": [4.0], "memory": larger}
+    process.ask_of = lambda content: several if "micro_batch: 8" in content["recipe"] else None
+
+    cost = made.training(configuration().with_micro_batch(15))
+
+    assert cost.memory is not None
+    assert cost.memory.activations == 100 + 14 * 300 // 7
+    assert cost.memory.workspace == 7 + 14 * 6 // 7
+    assert cost.seconds.typical == 7.5
+    assert cost.note == "reckoned from steps of one clip and of 8"
 
 
 def test_what_is_known_is_not_run_again() -> None:
