@@ -102,7 +102,7 @@ def _show(report: "FitReport", as_json: bool) -> None:
         return
     result(device_line(report))
     kept = ",".join(name for name in SHORT if name != "with")
-    print_table(SHORT, short_rows(report), right="GiB,epoch,recipe,ms", whole=kept)
+    print_table(SHORT, short_rows(report), right="clips,GiB,epoch,recipe", whole=kept)
     if report.thorough or len(report.models) == 1:
         numbers = ",".join(OPTIONS[3:])
         print_table(OPTIONS, option_rows(report.models), title="what was tried", right=numbers)

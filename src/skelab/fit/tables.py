@@ -15,7 +15,7 @@ from skelab.fit.outcome import (
 from skelab.fit.verdict import gib, lasts, settings_in_words
 
 SUMMARY = ("network", "training", "with", "memory", "an epoch", "the recipe", "an answer", "30/s")
-SHORT = ("network", "training", "with", "GiB", "epoch", "recipe", "ms", "30/s")
+SHORT = ("network", "training", "with", "clips", "GiB", "epoch", "recipe", "30/s")
 OPTIONS = (
     "network",
     "precision",
@@ -40,12 +40,13 @@ def short_rows(report: FitReport) -> list[tuple[str, ...]]:
     """The same for a terminal of 80 columns, under the headings of ``SHORT``."""
     rows: list[tuple[str, ...]] = []
     for model, row in zip(report.models, summary_rows(report), strict=True):
-        name, verdict, change, memory, epoch, recipe, _, real_time = row
-        use = model.inference.two_people
-        answer = NONE if use is None else _three(1000 * use.typical)
-        brief = change.replace(" clips at once", " clips").replace("the recipe as", "as")
+        name, verdict, _, memory, epoch, recipe, _, real_time = row
+        settings, way, clips = model.settings, NONE, NONE
+        if settings is not None:
+            recomputes = ", recompute" if settings.activations == "recompute" else ""
+            way, clips = f"{settings.precision}{recomputes}", str(settings.micro_batch)
         in_gib = memory.removesuffix(" GiB")
-        rows.append((name, verdict, brief, in_gib, epoch, recipe, answer, real_time))
+        rows.append((name, verdict, way, clips, in_gib, epoch, recipe, real_time))
     return rows
 
 

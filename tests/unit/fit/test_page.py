@@ -115,7 +115,7 @@ def test_rows_tell_ranges_of_predictions_and_medians_of_measurements() -> None:
     assert predicted[4:6] == ("5.0\N{EN DASH}20 min", "5.0\N{EN DASH}20 h")
     assert measured[4:6] == ("10 min", "10 h")
     assert predicted[6:] == ("10 / 20 ms", "1 person")
-    assert short_rows(REPORT)[0][2:4] == ("4 clips", "4.1")
+    assert short_rows(REPORT)[0][2:5] == ("fp32", "4", "4.1")
 
 
 def test_an_option_that_failed_has_a_row_of_dashes() -> None:
