@@ -108,6 +108,6 @@ def small_report(name: str, *, measured: bool) -> FitReport:
         device={"name": name, "memory_limit": GIB},
         machine={},
         models=(model,),
-        answer=f"{name}: no.",
+        answer="No.",
         recommended="",
     )

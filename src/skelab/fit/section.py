@@ -15,7 +15,7 @@ def fit_section(reports: Sequence[FitReport]) -> Section:
     table = Table(("device", *SUMMARY), rows, f"Training on {clips}")
     return Section(
         "Can this machine train it?",
-        text=" ".join(report.answer for report in reports),
+        text=" ".join(f"{report.device['name']}? {report.answer}" for report in reports),
         tables=(table,),
     )
 

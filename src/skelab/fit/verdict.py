@@ -133,7 +133,7 @@ def answer(models: Sequence[ModelFit], *, name: str, measured: bool) -> str:
         opening = "Mostly" if 2 * able > len(known) else "In part"
     how = "" if measured else " These are predictions."
     if len(models) == 1:
-        return f"{opening}: {models[0].verdict.value}; {models[0].reason}.{how}"
+        return f"{opening}: {models[0].reason}.{how}"
     said = [f"{len(comfortable)} of {len(known)} train comfortably{_named(comfortable)}"]
     if workable:
         said.append(f"{len(workable)} workably{_named(workable)}")

@@ -15,5 +15,5 @@ def test_each_device_gets_a_row_for_each_network() -> None:
         ("here, measured", "small", "no"),
         ("a card, predicted", "small", "no"),
     ]
-    assert section.text == "here: no. a card: no."
+    assert section.text == "here? No. a card? No."
     assert f"{reports[0].models[0].data.training_clips:,} clips" in table.caption

@@ -172,7 +172,7 @@ def test_the_most_accurate_of_the_best_verdict_is_recommended() -> None:
 @pytest.mark.parametrize(
     ("verdicts", "opening"),
     [
-        (["comfortable"], "Yes: comfortable; "),
+        (["comfortable"], "Yes: so. These are predictions."),
         (["comfortable", "comfortable"], "Yes: 2 of 2 train comfortably (n0, n1)."),
         (["comfortable", "workable"], "Yes, with the settings named: 1 of 2"),
         (["comfortable", "workable", "no"], "Mostly: 1 of 3 train comfortably (n0), 1 workably"),
