@@ -2,8 +2,12 @@
 
 import getpass
 import json
+import os
 import re
 import socket
+import subprocess
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -137,3 +141,40 @@ def test_this_machine_has_memory_cores_and_a_disk() -> None:
     assert MACHINE.cores >= 1
     assert MACHINE.disk_free > 0
     assert MACHINE.processor
+
+
+@pytest.fixture
+def memory_group() -> Iterator[Path]:
+    """A real memory control group of 1 GiB, where one may be made."""
+    limits = {"memory": "memory.limit_in_bytes", "": "memory.max"}
+    for controller, limit in limits.items():
+        group = Path("/sys/fs/cgroup") / controller / f"skelab-test-{os.getpid()}"
+        if not (group.parent / "cgroup.procs").is_file():
+            continue
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            (group / limit).write_text(str(GIB))
+            yield group
+        except OSError as error:
+            pytest.skip(f"no limit can be set on a control group here: {error}")
+        finally:
+            group.rmdir()
+        return
+    pytest.skip("needs to be root, with control groups that may be written")
+
+
+def test_the_limit_of_a_real_control_group_is_seen(memory_group: Path) -> None:
+    asked = (
+        "from skelab.fit.probe import probe; here = probe();"
+        " print(here.container.memory_limit, here.usable_memory)"
+    )
+    enter = f"echo $$ > {memory_group}/cgroup.procs && exec {sys.executable} -c '{asked}'"
+
+    done = subprocess.run(["sh", "-c", enter], capture_output=True, text=True, check=True)
+
+    limit, usable = map(int, done.stdout.split())
+    assert limit == GIB
+    assert 0 < usable < GIB
