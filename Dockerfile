@@ -42,14 +42,15 @@ ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_FIND_LINKS
 ARG PIP_CERT
+ARG PIP_CACHE_DIR=/var/cache/pip
 ARG TORCH_SPEC=torch==2.3.1
 ARG CONSTRAINTS=constraints-oldest.txt
 COPY ${CONSTRAINTS} /opt/skelab/constraints.txt
 # The constraints keep numpy below 2 for a torch that was built before it.
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     pip install --constraint /opt/skelab/constraints.txt "${TORCH_SPEC}" numpy
 COPY pyproject.toml /opt/skelab/pyproject.toml
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     python -c 'import tomllib; print(*tomllib.load(open("/opt/skelab/pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
       > /tmp/requirements.txt \
     && pip install --constraint /opt/skelab/constraints.txt --requirement /tmp/requirements.txt \
@@ -62,6 +63,7 @@ ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_FIND_LINKS
 ARG PIP_CERT
+ARG PIP_CACHE_DIR=/var/cache/pip
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends g++ python3-dev \
@@ -69,7 +71,7 @@ RUN apt-get update \
 WORKDIR /build
 COPY pyproject.toml setup.py README.md LICENSE ./
 COPY src src
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     pip wheel --no-deps --wheel-dir /wheels . \
     && pip install --no-index --no-deps --no-cache-dir --prefix /install /wheels/*.whl
 
@@ -85,6 +87,7 @@ ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_FIND_LINKS
 ARG PIP_CERT
+ARG PIP_CACHE_DIR=/var/cache/pip
 ENV DEBIAN_FRONTEND=noninteractive \
     PATH=/opt/apex/bin:$PATH \
     PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -98,7 +101,7 @@ ARG TORCH_SPEC=torch==2.3.1
 ARG CONSTRAINTS=constraints-oldest.txt
 COPY ${CONSTRAINTS} /tmp/constraints.txt
 # setuptools and wheel are of the time of torch 2.3; pip is the first that passes several options on.
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     pip install pip==23.1 setuptools==69.5.1 wheel==0.43.0 ninja==1.11.1.1 \
     && grep --invert-match '^setuptools==' /tmp/constraints.txt > /tmp/torch-constraints.txt \
     && pip install --constraint /tmp/torch-constraints.txt "${TORCH_SPEC}" numpy packaging
@@ -126,13 +129,14 @@ ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_FIND_LINKS
 ARG PIP_CERT
+ARG PIP_CACHE_DIR=/var/cache/pip
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends g++ git make procps python3-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/repository
 COPY . .
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     touch /opt/skelab/.made \
     && make setup VENV=/opt/skelab CONSTRAINTS=/opt/skelab/constraints.txt \
     && chown --recursive lab: /opt/repository
