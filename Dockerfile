@@ -42,14 +42,17 @@ ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_FIND_LINKS
 ARG PIP_CERT
+# A cache that is mounted is no part of the image, which the rule DL3042 cannot see.
 ARG PIP_CACHE_DIR=/var/cache/pip
 ARG TORCH_SPEC=torch==2.3.1
 ARG CONSTRAINTS=constraints-oldest.txt
 COPY ${CONSTRAINTS} /opt/skelab/constraints.txt
 # The constraints keep numpy below 2 for a torch that was built before it.
+# hadolint ignore=DL3042
 RUN --mount=type=cache,target=/var/cache/pip \
     pip install --constraint /opt/skelab/constraints.txt "${TORCH_SPEC}" numpy
 COPY pyproject.toml /opt/skelab/pyproject.toml
+# hadolint ignore=DL3042
 RUN --mount=type=cache,target=/var/cache/pip \
     python -c 'import tomllib; print(*tomllib.load(open("/opt/skelab/pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
       > /tmp/requirements.txt \
@@ -71,6 +74,7 @@ RUN apt-get update \
 WORKDIR /build
 COPY pyproject.toml setup.py README.md LICENSE ./
 COPY src src
+# hadolint ignore=DL3042
 RUN --mount=type=cache,target=/var/cache/pip \
     pip wheel --no-deps --wheel-dir /wheels . \
     && pip install --no-index --no-deps --no-cache-dir --prefix /install /wheels/*.whl
@@ -101,6 +105,7 @@ ARG TORCH_SPEC=torch==2.3.1
 ARG CONSTRAINTS=constraints-oldest.txt
 COPY ${CONSTRAINTS} /tmp/constraints.txt
 # setuptools and wheel are of the time of torch 2.3; pip is the first that passes several options on.
+# hadolint ignore=DL3042
 RUN --mount=type=cache,target=/var/cache/pip \
     pip install pip==23.1 setuptools==69.5.1 wheel==0.43.0 ninja==1.11.1.1 \
     && grep --invert-match '^setuptools==' /tmp/constraints.txt > /tmp/torch-constraints.txt \
