@@ -39,6 +39,7 @@ class Gpu:
         is_laptop: Its clock depends on what power the maker of the laptop allows.
         is_typical: Stands for cards of its size.
         source: Where the figures stand.
+        checked: With what they were compared, if they were.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Gpu:
     is_laptop: bool
     is_typical: bool
     source: str
+    checked: str | None = None
 
     @property
     def usable(self) -> int:
@@ -74,7 +76,7 @@ def list_gpus() -> tuple[Gpu, ...]:
     """Every GPU of the table, in its order: series by series, small ones first."""
     text = (resources.files("skelab.fit") / "gpus.yaml").read_text(encoding="utf-8")
     table = yaml.safe_load(text)
-    return tuple(_gpu(entry, table["sources"]) for entry in table["gpus"])
+    return tuple(_gpu(entry, table["sources"], table["checks"]) for entry in table["gpus"])
 
 
 def find_gpu(name: str, memory: int | None = None) -> Gpu:
@@ -133,7 +135,7 @@ def parse_memory(text: str) -> int:
     return size
 
 
-def _gpu(entry: dict[str, Any], sources: dict[str, str]) -> Gpu:
+def _gpu(entry: dict[str, Any], sources: dict[str, str], checks: dict[str, str]) -> Gpu:
     major, minor = entry["capability"].split(".")
     return Gpu(
         name=entry["name"],
@@ -147,6 +149,7 @@ def _gpu(entry: dict[str, Any], sources: dict[str, str]) -> Gpu:
         is_laptop=entry.get("laptop", False),
         is_typical=entry.get("typical", False),
         source=sources[entry["source"]],
+        checked=checks[entry["checked"]] if "checked" in entry else None,
     )
 
 

@@ -1,8 +1,10 @@
 """Names of graphics processors, and amounts of memory."""
 
 import re
+from importlib import resources
 
 import pytest
+import yaml
 
 from skelab.errors import GpuError
 from skelab.fit.gpus import GIB, MIB, find_gpu, list_gpus, parse_memory, typical_gpu
@@ -74,6 +76,16 @@ def test_every_entry_is_found_by_its_own_name_and_makes_sense() -> None:
             gpu.is_laptop or gpu.half_flops / gpu.flops == pytest.approx(2, rel=0.02)
         )
         assert gpu.source.startswith("NVIDIA")
+
+
+def test_what_a_row_was_checked_with_is_listed_in_the_table() -> None:
+    text = (resources.files("skelab.fit") / "gpus.yaml").read_text(encoding="utf-8")
+    table = yaml.safe_load(text)
+
+    keys = [entry.get("checked") for entry in table["gpus"]]
+
+    assert {key for key in keys if key is not None} == set(table["checks"])
+    assert [gpu.checked for gpu in list_gpus()] == [key and table["checks"][key] for key in keys]
 
 
 @pytest.mark.parametrize(
