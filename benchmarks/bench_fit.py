@@ -32,6 +32,7 @@ from skelab.fit.predict import PredictedDevice
 from skelab.fit.step import TrainingStep
 from skelab.fit.storage import Lives, Part, StorageWatch
 from skelab.fit.trace import Trace, trace_training
+from skelab.fit.worker import half_convolution
 from skelab.models import list_models
 
 FAMILIES = [card.name for card in list_models()]
@@ -134,9 +135,9 @@ def _series(values: list[float]) -> str:
     return f"{', '.join(f'{value:.1f}' for value in values)} ({values[-1] / values[-2]:.3f})"
 
 
-def growth_case(name: str, precision: str, kept: str) -> Configuration:
+def growth_case(name: str, precision: str, kept: str, clips: int | None = None) -> Configuration:
     """What a child process runs."""
-    return configured(name, precision, kept, GROWTH_CLIPS.get(name, 4), 64)
+    return configured(name, precision, kept, clips or GROWTH_CLIPS.get(name, 4), 64)
 
 
 def grow(name: str, precision: str, kept: str) -> None:
@@ -163,17 +164,17 @@ def bench_growth(models: list[str]) -> None:
         "Growth of a process in a step, T=64",
         "case",
         "counted, MB",
-        "with copies of one convolution, MB",
+        "with one copy, MB",
         "measured, MB",
         "counted against measured",
-        "with copies",
+        "with one copy",
     )
     for name in models:
         for precision, kept in WAYS:
             case = growth_case(name, precision, kept)
             lives = trace_training(case, for_gpu=False).lives_of(case.micro_batch)
             held = int(lives.live()[0])
-            bare, copied = lives.at_peak().total - held, lives.peak_with_loads() - held
+            bare, copied = lives.at_peak().total - held, lives.peak_with_loads(max) - held
             command = [sys.executable, __file__, "--grow", name, precision, kept]
             done = subprocess.run(
                 command, env=os.environ | MALLOC, capture_output=True, text=True, check=True
@@ -196,6 +197,9 @@ def measured_peaks() -> dict[str, float]:
     for key, dtype in (("flops", torch.float32), ("half_flops", torch.bfloat16)):
         matrix = torch.randn(1024, 1024).to(dtype)
         peaks[key] = 2 * 1024**3 / _fastest(partial(torch.matmul, matrix, matrix))
+    convolve, derive, convolved = half_convolution()
+    peaks["half_convolution_flops"] = 1e9 * convolved / _fastest(convolve)
+    peaks["half_gradient_flops"] = 2e9 * convolved / _fastest(derive)
     source, target = torch.zeros(2**25), torch.zeros(2**25)
     peaks["bandwidth"] = 2 * 4 * 2**25 / _fastest(partial(target.copy_, source))
     return peaks
@@ -210,7 +214,7 @@ def _fastest(call: Callable[[], object], rounds: int = 9) -> float:
     return min(seconds) / torch.get_num_threads()
 
 
-def bench_time(models: list[str], rounds: int) -> None:
+def bench_time(models: list[str], rounds: int, most: int | None) -> None:
     """Times of a step by the roofline of this processor."""
     peaks = measured_peaks()
     device = PredictedDevice.processor("this processor", memory_limit=2**50, **peaks)
@@ -227,8 +231,8 @@ def bench_time(models: list[str], rounds: int) -> None:
     )
     inside = []
     for name in models:
-        for precision, kept in (WAYS[0], WAYS[2]):
-            case = growth_case(name, precision, kept)
+        for precision, kept in WAYS:
+            case = growth_case(name, precision, kept, most)
             operators = trace_training(case, for_gpu=False).operators_of(case.micro_batch)
             best = float(device.roofline.best(operators).sum())
             span = device.training(case).seconds
@@ -320,6 +324,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=FAMILIES, default=FAMILIES)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, help="of PyTorch; by default its own choice")
+    parser.add_argument("--clips", type=int, help="of a step that is timed")
     parser.add_argument("--grow", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.grow:
@@ -331,7 +336,7 @@ def main() -> None:
         "memory": lambda: bench_memory(options.models),
         "scaling": lambda: bench_scaling(options.models),
         "rss": lambda: bench_growth(options.models),
-        "time": lambda: bench_time(options.models, options.rounds),
+        "time": lambda: bench_time(options.models, options.rounds, options.clips),
         "published": bench_published,
     }
     for section in options.only:

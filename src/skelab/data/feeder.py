@@ -61,6 +61,8 @@ class FeederConfig(BaseModel):
         train_crop: Lowest and highest share of a clip that a training crop keeps.
         eval_crop: Share of a clip, cut from its middle, that is kept everywhere else.
         rotation: Limit of the random rotation in training, radians; 0 for none.
+        yaw: Limit of its angle about the vertical axis, where that is another: cameras of other
+            views stand around people rather than above them. None for ``rotation``.
         limbs: Limit of the random change of bone lengths in training, a share; 0 for none.
     """
 
@@ -72,6 +74,7 @@ class FeederConfig(BaseModel):
     train_crop: tuple[float, float] = (0.5, 1.0)
     eval_crop: float = Field(default=0.95, gt=0, le=1)
     rotation: float = Field(default=0.3, ge=0, le=3.15)
+    yaw: float | None = Field(default=None, ge=0, le=3.15)
     limbs: float = Field(default=0.0, ge=0, le=0.9)
 
     @field_validator("train_crop")
@@ -103,7 +106,7 @@ class Feeder:
     """
 
     def __init__(self, config: FeederConfig, layout: Layout, *, keeps_gaps: bool = False) -> None:
-        for name in ("rotation", "limbs"):
+        for name in ("rotation", "yaw", "limbs"):
             if getattr(config, name) and layout.axes != ("x", "y", "z"):
                 raise DataError(
                     f"{name} needs coordinates x, y, z; layout {layout.name} has"
@@ -117,7 +120,7 @@ class Feeder:
         if config.fill is not Fill.RESIZE:
             self._train_crop = PickFrames(config.window, config.train_crop, config.fill)
             self._eval_crop = PickFrames(config.window, (config.eval_crop,), config.fill)
-        self._rotation = RandomRotation(config.rotation)
+        self._rotation = RandomRotation(config.rotation, config.yaw)
         self._limbs = RandomLimbs(config.limbs, layout)
         self._chance = EpochChance()
 
@@ -128,7 +131,8 @@ class Feeder:
             self._train_crop.sample(valid, rng)
             for valid, rng in zip(self._lengths(clips), draws, strict=True)
         ]
-        angles = [self._rotation.sample(rng) for rng in draws] if self.config.rotation else None
+        turns = self.config.rotation or self.config.yaw
+        angles = [self._rotation.sample(rng) for rng in draws] if turns else None
         factors = [self._limbs.sample(rng) for rng in draws] if self.config.limbs else None
         return self._shape(clips, crops, angles, factors)
 

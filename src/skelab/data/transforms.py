@@ -160,16 +160,20 @@ class RandomRotation:
 
     Attributes:
         limit: Each of the three angles is uniform between minus and plus this, in radians.
+        yaw: The same for the angle about y, the vertical axis; None for ``limit``.
 
-    Source: as :class:`CropResize`; 0.3 radians there.
+    Source: as :class:`CropResize`; 0.3 radians there about each axis. ``yaw`` is ours: cameras
+    stand around people rather than above them.
     """
 
     limit: float
+    yaw: float | None = None
 
     def sample(self, rng: np.random.Generator | ClipChance) -> tuple[float, float, float]:
         """Draw the angles about x, y and z."""
-        x, y, z = rng.uniform(-self.limit, self.limit, size=3)
-        return float(x), float(y), float(z)
+        limits = (self.limit, self.limit if self.yaw is None else self.yaw, self.limit)
+        x, y, z = (float(rng.uniform(-limit, limit, size=1)[0]) for limit in limits)
+        return x, y, z
 
     def apply(
         self,

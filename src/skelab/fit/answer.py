@@ -195,6 +195,8 @@ def _speeds(question: _Question) -> dict[str, Span]:
     if not isinstance(question.backend, MeasuredDevice):
         return {}
     try:
+        if question.backend.device == "cpu":
+            question.backend.idle()  # now, since a quick measurement may have no time left later
         return question.backend.speeds()
     except NotTriedError:
         return {}
@@ -205,12 +207,18 @@ def _predicted_here(question: _Question, speeds: dict[str, Span]) -> Backend | N
     device = question.backend
     if not isinstance(device, MeasuredDevice) or device.device != "cpu":
         return None
+    context = 0
+    with suppress(NotTriedError):
+        context, _ = device.idle()
     return PredictedDevice.processor(
         device.machine.processor,
         flops=speeds["gflops"].high * 1e9,
         half_flops=speeds["gflops_bf16"].high * 1e9,
+        half_convolution_flops=speeds["gflops_bf16_convolution"].high * 1e9,
+        half_gradient_flops=speeds["gflops_bf16_gradient"].high * 1e9,
         bandwidth=speeds["gigabytes"].high * 1e9,
         memory_limit=device.memory_limit,
+        context=context,
     )
 
 

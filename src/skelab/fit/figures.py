@@ -46,7 +46,8 @@ class MemoryParts:
         optimiser: What the optimiser keeps from step to step.
         activations: Inputs, what is kept for the backward pass, and what is in the making.
         workspace: What operators need beside their results, and what the allocator holds unused.
-        context: What the driver takes before anything is computed.
+        context: What is taken before anything is computed: on a GPU by driver and libraries, on a
+            processor by the process itself with its libraries.
     """
 
     weights: int = 0

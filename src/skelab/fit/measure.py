@@ -29,6 +29,11 @@ WORKSPACE: Final = 0.15
 """What operators and the allocator are taken to need for each further clip beside its activations,
 a share of them; with the copies of one convolution counted it is 1 to 12 % in docs/results.md."""
 
+FRAGMENTS: Final = 0.25
+"""What a training on a processor is taken to need beyond the steps that are run, a share of its
+activations: memory comes back in pieces that later steps cannot use, the more so where batches
+differ in the bodies that are there. Measured: 18 and 8 % (docs/results.md)."""
+
 ENOUGH_ROWS: Final = 16
 """Bodies at once from which on PyTorch computes as it does with many."""
 
@@ -57,7 +62,7 @@ class MeasuredDevice:
         seconds: Time for one configuration, after which no further round begins.
         timeout: A configuration that takes longer is given up.
         threads: Threads of the processor; None for those that are idle.
-        memory_limit: Bytes that a process may take; None for what is free.
+        memory_limit: Bytes that a process may take in all; None for what is free.
         machine: This machine; None looks.
         until: Moment of the monotonic clock after which nothing more is tried.
     """
@@ -88,6 +93,7 @@ class MeasuredDevice:
         self._limit = memory_limit if memory_limit is not None else self._free_memory()
         self._process = AskedProcess("skelab.fit.worker", _PATIENT_THREADS)
         self._known: dict[str, Cost | Exception] = {}
+        self._idle: tuple[int, int] | None = None
 
     def __enter__(self) -> "MeasuredDevice":
         self._process.__enter__()
@@ -181,10 +187,26 @@ class MeasuredDevice:
         answer = self._ask("speeds", None, rounds=7)
         return {name: _span(values) for name, values in answer.items()}
 
+    def idle(self) -> tuple[int, int]:
+        """What a process that trains takes before its first step: memory, and address space; bytes.
+
+        Raises:
+            NotTriedError: It could not be measured.
+        """
+        if self._idle is None:
+            answer = self._ask("idle", None)
+            self._idle = answer["memory"], answer["address_space"]
+        return self._idle
+
     def describe(self) -> dict[str, Any]:
         """The device, for the report."""
+        own: dict[str, Any] = {}
         if self.device == "cpu":
             name, total = self.machine.processor, self.machine.memory_total
+            with suppress(NotTriedError):
+                own = dict(
+                    zip(("process_memory", "process_address_space"), self.idle(), strict=True)
+                )
         else:
             gpu = self._gpu()
             name, total = gpu.name, gpu.memory_total
@@ -195,6 +217,7 @@ class MeasuredDevice:
             "memory_total": total,
             "memory_limit": self.memory_limit,
             "threads": self._threads,
+            **own,
         }
 
     def _free_memory(self) -> int:
@@ -243,7 +266,11 @@ class MeasuredDevice:
         )
         rounds = len(answer["seconds"])
         note = "one round only" if rounds == 1 else ""
-        return Cost(MemoryParts(**answer["memory"]), _span(answer["seconds"]), note)
+        memory = MemoryParts(**answer["memory"])
+        if task == "training" and self.device == "cpu":
+            kept = int(FRAGMENTS * memory.activations)
+            memory = replace(memory, workspace=memory.workspace + kept)
+        return Cost(memory, _span(answer["seconds"]), note)
 
     def _ask(self, task: str, configuration: Configuration | None, **more: Any) -> dict[str, Any]:
         timeout = self._timeout

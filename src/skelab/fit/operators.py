@@ -13,15 +13,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
+_CONVOLUTION_GRADIENT: Final = "aten::convolution_backward"
+
 _PASSES: Final[Mapping[str, int]] = {
     "aten::native_batch_norm": 2,  # statistics, then the numbers themselves
     "aten::native_batch_norm_backward": 2,
-    "aten::convolution_backward": 2,  # once for the input's gradient, once for the weight's
+    _CONVOLUTION_GRADIENT: 2,  # once for the input's gradient, once for the weight's
 }
 """How often an operator reads what it takes, if not once."""
 
 _KERNELS: Final[Mapping[str, int]] = {
-    "aten::convolution_backward": 3,  # input, weight and bias
+    _CONVOLUTION_GRADIENT: 3,  # input, weight and bias
     "aten::native_batch_norm": 2,
     "aten::native_batch_norm_backward": 2,
     "aten::index_add": 2,
@@ -63,6 +65,11 @@ class Operators:
     def is_convolution(self) -> Bool[ndarray, " P"]:
         """Whether it is a convolution, or the gradient of one."""
         return np.array(["convolution" in name for name in self.names], dtype=np.bool_)
+
+    @property
+    def is_convolution_gradient(self) -> Bool[ndarray, " P"]:
+        """Whether it is the gradient of a convolution."""
+        return np.array([name == _CONVOLUTION_GRADIENT for name in self.names], dtype=np.bool_)
 
     def scaled(self, clips: int, traced: int) -> "Operators":
         """The same on other clips, if it was traced with a prime number of them.

@@ -296,6 +296,17 @@ class FitReport:
                 return model.recommended_recipe
         return None
 
+    def address_space(self, model: ModelFit) -> int | None:
+        """Bytes that a process maps at most to train a network with its settings.
+
+        That is what a limit of the address space (``ulimit -v``) has to allow; libraries map more
+        than they touch. None unless it was measured on a processor.
+        """
+        own, option = self.device.get("process_address_space"), model.chosen
+        if own is None or option is None or option.memory is None:
+            return None
+        return int(own) + option.memory.total - option.memory.context
+
     def to_dict(self) -> dict[str, Any]:
         """The report as a JSON object; the keys stand in the reference."""
         recipe = self.recommended_recipe
@@ -308,7 +319,10 @@ class FitReport:
             "device": self.device,
             "machine": self.machine,
             "answer": self.answer,
-            "models": [model.to_dict() for model in self.models],
+            "models": [
+                {**model.to_dict(), "address_space": self.address_space(model)}
+                for model in self.models
+            ],
             "recommended": self.recommended or None,
             "recipe": recipe and recipe.model_dump(mode="json"),
         }

@@ -127,6 +127,9 @@ class PredictedDevice:
         half_flops: float,
         bandwidth: float,
         memory_limit: int,
+        half_convolution_flops: float | None = None,
+        half_gradient_flops: float | None = None,
+        context: int = 0,
     ) -> "PredictedDevice":
         """A CPU whose peaks were measured.
 
@@ -136,6 +139,10 @@ class PredictedDevice:
             half_flops: Operations a second in bfloat16.
             bandwidth: Bytes a second from memory.
             memory_limit: Bytes that the process may use.
+            half_convolution_flops: Operations a second of convolutions in bfloat16, which a
+                processor without instructions for it computes in another way than products.
+            half_gradient_flops: The same of their gradients.
+            context: Bytes that it takes before anything is computed.
         """
         roofline = Roofline(
             flops=flops,
@@ -146,8 +153,10 @@ class PredictedDevice:
             launch=_CPU_LAUNCH,
             slower=_CPU_SLOWER,
             launch_slower=_CPU_LAUNCH_SLOWER,
+            half_convolution_flops=half_convolution_flops,
+            half_gradient_flops=half_gradient_flops,
         )
-        return cls(name, memory_limit, roofline, False, 0, _cpu_lacks)
+        return cls(name, memory_limit, roofline, False, context, _cpu_lacks)
 
     @property
     def measured(self) -> bool:
@@ -241,7 +250,8 @@ class PredictedDevice:
     ) -> MemoryParts:
         clips = configuration.micro_batch
         if not self.is_gpu:
-            return trace.cpu_memory(clips, accumulates=accumulates)
+            memory = trace.cpu_memory(clips, accumulates=accumulates)
+            return replace(memory, context=self.context)
         memory = trace.gpu_memory(clips, accumulates=accumulates)
         if configuration.recipe.precision is Precision.APEX_O2:
             memory = replace(

@@ -18,6 +18,8 @@ class Roofline:
         flops: Operations a second in float32.
         half_flops: Operations a second in 16 bits, sums in 32 bits.
         convolution_flops: Operations a second of float32 convolutions.
+        half_convolution_flops: Operations a second of 16-bit convolutions; None for ``half_flops``.
+        half_gradient_flops: The same of their gradients.
         bandwidth: Bytes a second.
         half_bandwidth: Bytes a second of operators in 16 bits, which a processor has to convert.
         launch: Seconds between two kernels that follow one another, at least.
@@ -33,6 +35,8 @@ class Roofline:
     launch: float
     slower: Span
     launch_slower: Span = field(default_factory=lambda: Span(1.0, 1.0, 1.0))
+    half_convolution_flops: float | None = None
+    half_gradient_flops: float | None = None
 
     def seconds(self, operators: Operators) -> Span:
         """How long some operators take, one after the other.
@@ -49,8 +53,11 @@ class Roofline:
 
     def best(self, operators: Operators) -> Float64[ndarray, " P"]:
         """Seconds of each operator at best: it computes or it moves, whichever takes longer."""
-        full = np.where(operators.is_convolution, self.convolution_flops, self.flops)
-        peak = np.where(operators.is_half, self.half_flops, full)
+        convolves, derives = operators.is_convolution, operators.is_convolution_gradient
+        full = np.where(convolves, self.convolution_flops, self.flops)
+        half = np.where(convolves, self.half_convolution_flops or self.half_flops, self.half_flops)
+        half = np.where(derives, self.half_gradient_flops or half, half)
+        peak = np.where(operators.is_half, half, full)
         bandwidth = np.where(operators.is_half, self.half_bandwidth, self.bandwidth)
         return np.maximum(operators.flops / peak, operators.bytes / bandwidth)
 

@@ -71,11 +71,16 @@ class Lives:
             bytes_of[self.parts[number]] += int(self.sizes[number])
         return MemoryParts(**{part.value: size for part, size in bytes_of.items()})
 
-    def peak_with_loads(self) -> int:
-        """Bytes at the highest moment, with what operators need beside their results."""
+    def peak_with_loads(self, at_once: Callable[[Iterable[int]], int] = sum) -> int:
+        """Bytes at the highest moment, with what operators need beside their results.
+
+        Args:
+            at_once: How much of an operator's loads is there at the same time: ``sum`` for all of
+                them, ``max`` for one after the other.
+        """
         live = self.live()
         return max(
-            [int(live.max()), *(int(live[event]) + sum(sizes) for event, sizes in self.loads)]
+            [int(live.max()), *(int(live[event]) + at_once(sizes) for event, sizes in self.loads)]
         )
 
     def rounded(self, granule: int) -> "Lives":

@@ -103,6 +103,12 @@ def remarks(report: FitReport) -> list[str]:
             said.append(f"the container may use {gib(limit)} of memory")
         if machine["container"]["cpus"] is not None:
             said.append(f"the container gets the time of {machine['container']['cpus']:g} cores")
+        for model in report.models:
+            mapped = report.address_space(model)
+            if machine["address_space"] is not None and mapped is not None:
+                said.append(
+                    f"{model.model}: of the address space (ulimit -v) it takes {gib(mapped)}"
+                )
     for model in report.models:
         loading = model.loading
         if loading is not None and loading.enough_shared is False:

@@ -60,10 +60,13 @@ class Trace:
         return self.lives_of(clips, accumulates=accumulates).at_peak()
 
     def cpu_memory(self, clips: int, *, accumulates: bool = False) -> MemoryParts:
-        """The same with copies of what a convolution works on, in the order of oneDNN's kernels."""
+        """The same with a copy of what a convolution works on, in the order of oneDNN's kernels.
+
+        It copies what it takes and what it gives one after the other, so the largest counts.
+        """
         lives = self.lives_of(clips, accumulates=accumulates)
         parts = lives.at_peak()
-        return replace(parts, workspace=lives.peak_with_loads() - parts.total)
+        return replace(parts, workspace=lives.peak_with_loads(max) - parts.total)
 
     def gpu_memory(self, clips: int, *, accumulates: bool = False) -> MemoryParts:
         """The same in blocks of the caching allocator; the workspace is what it needs beside.

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
@@ -41,6 +42,11 @@ Answer = dict[str, Any]
 _DIE_WITH_PARENT: Final = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
 _MATRIX: Final = 1024
 _STREAM: Final = 1 << 24  # numbers of a vector that no cache holds
+_THREADS: Final = 3 * (72 << 20)  # address space of threads that read and write: stacks, arenas
+
+_libraries: dict[str, int] = {}
+"""What this process took before its first task. A child shares the libraries with it, and the
+system counts them as its own only where it has touched them."""
 
 
 def training(task: Answer) -> Answer:
@@ -54,15 +60,22 @@ def inference(task: Answer) -> Answer:
 
 
 def speeds(task: Answer) -> Answer:
-    """What the processor reaches: GFLOP/s of a matrix product, GB/s of copying; a value a round."""
+    """What the processor reaches: GFLOP/s of a matrix product, GB/s of copying; a value a round.
+
+    In bfloat16 also of a convolution and its gradients: without instructions for it, each of the
+    three is computed in another way.
+    """
     a, b = torch.randn(_MATRIX, _MATRIX), torch.randn(_MATRIX, _MATRIX)
     source = torch.randn(_STREAM)
     target = torch.empty_like(source)
     half_a, half_b = a.bfloat16(), b.bfloat16()
     flops, moved = 2 * _MATRIX**3 / 1e9, 2 * source.nbytes / 1e9
+    convolve, derive, convolved = half_convolution()
     ways: dict[str, tuple[Callable[[], object], float]] = {
         "gflops": (lambda: a @ b, flops),
         "gflops_bf16": (lambda: half_a @ half_b, flops),
+        "gflops_bf16_convolution": (convolve, convolved),
+        "gflops_bf16_gradient": (derive, 2 * convolved),
         "gigabytes": (lambda: target.copy_(source), moved),
     }
     found: Answer = {}
@@ -71,6 +84,27 @@ def speeds(task: Answer) -> Answer:
         rounds = task["rounds"] if once < 1.0 else 1
         found[name] = [amount / _seconds(way, "cpu") for _ in range(rounds)]
     return found
+
+
+def half_convolution() -> tuple[Callable[[], object], Callable[[], object], float]:
+    """A convolution as networks have it, its gradients, and the GFLOP of the first, in bfloat16."""
+    x = torch.randn(4, 64, 64, 25).bfloat16().requires_grad_()
+    weight = torch.randn(64, 64, 1, 1).bfloat16().requires_grad_()
+    result = nn.functional.conv2d(x, weight)
+    slope = torch.ones_like(result)
+
+    def derive() -> object:
+        return torch.autograd.grad(result, (x, weight), slope, retain_graph=True)
+
+    return lambda: nn.functional.conv2d(x, weight), derive, 2 * x.numel() * 64 / 1e9
+
+
+def idle(task: Answer) -> Answer:
+    """What a process that trains takes before its first step: bytes of memory, and mapped ones."""
+    return {
+        "memory": _with_libraries(_settle("cpu")),
+        "address_space": (own_memory("VmSize") or 0) + _THREADS,
+    }
 
 
 def loading(task: Answer) -> Answer:
@@ -97,6 +131,7 @@ TASKS: Final[dict[str, Callable[[Answer], Answer]]] = {
     "training": training,
     "inference": inference,
     "speeds": speeds,
+    "idle": idle,
     "loading": loading,
 }
 
@@ -110,7 +145,7 @@ def _measure(kind: type[TrainingStep] | type[InferenceStep], task: Answer) -> An
     on_gpu = device != "cpu"
     free = torch.cuda.mem_get_info(device)[0] if on_gpu else 0
     before = _settle(device)
-    _limit(task["limit"], device)
+    _limit(task["limit"], device, _with_libraries(before))
     step = kind(configuration, device)
     step.run()  # finds kernels, and makes the optimiser's state
     run = partial(_go_on, step)
@@ -122,7 +157,7 @@ def _measure(kind: type[TrainingStep] | type[InferenceStep], task: Answer) -> An
         _name_parts(watch, step)
         with watch:
             counted_in = _seconds(run, device)
-        memory = _of_storages(watch, step, memory_growth(before))
+        memory = _of_storages(watch, step, before)
         enough = counted_in > task["seconds"] / 2
         seconds = [counted_in] if enough else []  # following storages takes a few per cent
     while not enough and len(seconds) < task["rounds"]:
@@ -152,13 +187,14 @@ def _settle(device: str) -> int | None:
     return start_to_watch_memory()
 
 
-def _limit(limit: int | None, device: str) -> None:
-    """Take ``limit`` bytes beyond what is held now, and no more."""
+def _limit(limit: int | None, device: str, held: int) -> None:
+    """Take no more than ``limit`` bytes; of the processor's memory ``held`` are taken already."""
     if limit is None:
         return
     if device == "cpu":
         size = own_memory("VmSize")
         if size is not None:
+            limit = max(limit - held, 0)
             _, hard = resource.getrlimit(resource.RLIMIT_AS)
             bound = size + limit if hard == resource.RLIM_INFINITY else min(size + limit, hard)
             resource.setrlimit(resource.RLIMIT_AS, (bound, hard))
@@ -178,14 +214,23 @@ def _name_parts(watch: StorageWatch, step: TrainingStep | InferenceStep) -> None
 
 
 def _of_storages(
-    watch: StorageWatch, step: TrainingStep | InferenceStep, growth: int | None
+    watch: StorageWatch, step: TrainingStep | InferenceStep, before: int | None
 ) -> MemoryParts:
-    """Counted bytes at the peak; what the process grew beyond them is workspace."""
+    """Counted bytes at the peak; what the process grew beyond them is workspace.
+
+    What it took ``before`` is its context.
+    """
     if isinstance(step, TrainingStep):
         watch.hold(step.gradients(), Part.GRADIENTS)
-    counted = watch.lives().at_peak()
+    counted, growth = watch.lives().at_peak(), memory_growth(before)
     rest = 0 if growth is None else max(growth - counted.total, 0)
-    return MemoryParts(**{**asdict(counted), "workspace": rest})
+    context = _with_libraries(before)
+    return MemoryParts(**{**asdict(counted), "workspace": rest, "context": context})
+
+
+def _with_libraries(taken: int | None) -> int:
+    """Bytes of a process that has touched its libraries itself."""
+    return max(taken or 0, _libraries.get("VmRSS", 0))
 
 
 def _of_allocator(
@@ -287,12 +332,15 @@ def die_with_parent() -> None:
 
 
 def warm_up() -> None:
-    """Let PyTorch import what it needs to follow storages, once and not in every child.
+    """Load what is loaded late, once and not in every child, and note what all that takes.
 
-    Nothing here is large enough to start a thread, which a child would not inherit.
+    That is what PyTorch needs to follow storages, and Arrow's memory for clips. Nothing here is
+    large enough to start a thread, which a child would not inherit.
     """
     with torch.inference_mode(), StorageWatch():
         torch.ones(2).add(1.0)
+    pa.allocate_buffer(1)
+    _libraries["VmRSS"] = own_memory("VmRSS") or 0
 
 
 def serve(commands: Iterator[str], write: Callable[[str], object]) -> None:

@@ -46,6 +46,20 @@ def test_a_training_batch_equals_its_steps_one_clip_after_the_other(stream: Stre
     assert batch.rows == (4, 0, 2)
 
 
+def test_clips_turn_about_the_vertical_axis_alone_where_only_that_is_asked_for() -> None:
+    still = FeederConfig(window=16, train_crop=(1.0, 1.0), rotation=0)
+    clips = padded(4, 0, 2)
+
+    before = Feeder(still, SBU15).training_batch(clips, seed=5, epoch=7).joints
+    turning = still.model_copy(update={"yaw": 1.0})
+    turned = Feeder(turning, SBU15).training_batch(clips, seed=5, epoch=7).joints
+
+    torch.testing.assert_close(turned[:, 1], before[:, 1])  # heights
+    for axis in (0, 2):
+        assert not torch.allclose(turned[:, axis], before[:, axis])
+    torch.testing.assert_close(turned.norm(dim=1), before.norm(dim=1))
+
+
 @pytest.mark.parametrize("stream", list(Stream))
 def test_compiled_code_and_torch_give_the_same_batches(
     stream: Stream, monkeypatch: pytest.MonkeyPatch

@@ -158,6 +158,18 @@ def test_angles_are_drawn_between_the_limits() -> None:
     assert (angles.max(axis=0) > 0.28).all()
 
 
+def test_the_angle_about_the_vertical_axis_has_a_limit_of_its_own() -> None:
+    rng = np.random.default_rng(0)
+
+    angles = np.abs([RandomRotation(0.1, yaw=1.5).sample(rng) for _ in range(500)])
+
+    assert (angles[:, [0, 2]] <= 0.1).all()
+    assert 1.4 < angles[:, 1].max() <= 1.5
+    assert [RandomRotation(0.2, yaw=0.2).sample(np.random.default_rng(1))] == [
+        RandomRotation(0.2).sample(np.random.default_rng(1))
+    ]
+
+
 @pytest.mark.parametrize("transform", [CropResize(16, (0.5, 1.0)), RandomRotation(0.3)])
 def test_the_type_of_the_joints_is_kept(transform: CropResize | RandomRotation) -> None:
     for dtype in (torch.float32, torch.float64):

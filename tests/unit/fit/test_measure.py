@@ -12,12 +12,21 @@ from typing import Any
 import pytest
 from fit_kit import GIB, small_recipe
 
+from skelab.experiment.synthetic import synthetic_store
+from skelab.fit import fit
 from skelab.fit.figures import Configuration, DoesNotFitError, NotTriedError
-from skelab.fit.measure import WORKSPACE, MeasuredDevice
+from skelab.fit.measure import FRAGMENTS, WORKSPACE, MeasuredDevice
 from skelab.fit.probe import probe
 
 MACHINE = replace(probe(), load=0.0)
-PARTS = {"weights": 10, "gradients": 1, "optimiser": 10, "activations": 100, "workspace": 7}
+PARTS = {
+    "weights": 10,
+    "gradients": 1,
+    "optimiser": 10,
+    "activations": 100,
+    "workspace": 7,
+    "context": 20,
+}
 
 
 def configuration(**changes: Any) -> Configuration:
@@ -51,10 +60,11 @@ def test_quick_reckons_many_clips_from_one() -> None:
     assert cost.memory is not None
     assert cost.memory.weights == 10
     assert cost.memory.activations == 400
-    assert cost.memory.workspace == 7 + int(WORKSPACE * 300)
+    assert cost.memory.workspace == 7 + int(FRAGMENTS * 100) + int(WORKSPACE * 300)
+    assert cost.memory.context == 20
     assert (cost.seconds.low, cost.seconds.typical, cost.seconds.high) == (6.0, 8.0, 10.0)
     assert cost.note == "reckoned from a step of one clip"
-    assert made.largest_micro_batch(configuration(), 600) == 5
+    assert made.largest_micro_batch(configuration(), 640) == 5
 
 
 def test_quick_reckons_from_more_clips_where_time_allows() -> None:
@@ -68,7 +78,9 @@ def test_quick_reckons_from_more_clips_where_time_allows() -> None:
 
     assert cost.memory is not None
     assert cost.memory.activations == 100 + 14 * 300 // 7
-    assert cost.memory.workspace == 7 + 14 * 6 // 7
+    one, several_clips = 7 + int(FRAGMENTS * 100), 13 + int(FRAGMENTS * 400)
+    assert cost.memory.workspace == one + 14 * (several_clips - one) // 7
+    assert cost.memory.context == 20
     assert cost.seconds.typical == 7.5
     assert cost.note == "reckoned from steps of one clip and of 8"
 
@@ -128,7 +140,7 @@ def test_a_step_runs_in_a_process_of_its_own_and_the_search_by_running_it() -> N
 def test_a_limit_that_is_too_tight_is_a_result_and_no_crash() -> None:
     wide = configuration(data={"window": 256}, model={"name": "ctrgcn"})
 
-    with MeasuredDevice(machine=MACHINE, seconds=0.1, threads=1, memory_limit=GIB // 4) as made:
+    with MeasuredDevice(machine=MACHINE, seconds=0.1, threads=1, memory_limit=GIB) as made:
         with pytest.raises(DoesNotFitError):
             made.training(wide.with_micro_batch(8))
         fits = made.training(configuration().with_micro_batch(1))
@@ -137,52 +149,34 @@ def test_a_limit_that_is_too_tight_is_a_result_and_no_crash() -> None:
 
 
 @pytest.mark.slow
-def test_a_promise_of_memory_is_kept_under_a_limit_of_the_address_space(tmp_path: Path) -> None:
-    """The recipe trains in the address space of an idle trainer and the memory that was promised.
-
-    The base is what the same command maps for a network and clips next to nothing.
-    """
-    recipe = small_recipe(
+def test_a_recommended_recipe_trains_in_the_address_space_that_was_promised(tmp_path: Path) -> None:
+    wanted = small_recipe(
         model={"name": "ctrgcn", "width": 32},
         data={"window": 64, "split": "xsub"},
         training={"epochs": 1, "batch_size": 16, "warmup_epochs": 0},
-        memory={"micro_batch": 8},
     )
-    with MeasuredDevice(machine=MACHINE, seconds=0.1, threads=1) as made:
-        promised = made.training(Configuration(recipe)).memory
+    asked, file = tmp_path / "asked.yaml", tmp_path / "recommended.yaml"
+    asked.write_text(wanted.to_yaml())
+    report = fit([str(asked)], device="cpu", clips=32)
+    recipe, promised = report.recommended_recipe, report.address_space(report.models[0])
+    assert recipe is not None
     assert promised is not None
-    file, store = tmp_path / "fits.yaml", tmp_path / "clips"
     file.write_text(recipe.to_yaml())
-    script = (
-        "import resource, sys; from pathlib import Path\n"
-        "from skelab.bench.memory import own_memory\n"
-        "from skelab.config import load_recipe\n"
-        "from skelab.experiment.synthetic import synthetic_store\n"
-        "from skelab.experiment.train import train_recipe\n"
-        "import torch; torch.set_num_threads(1)\n"
-        "whole = load_recipe(sys.argv[1]); folder = Path(sys.argv[2])\n"
-        "store = synthetic_store(folder, clips=32)\n"
-        "idle = whole.model_copy(update={'data': whole.data.model_copy(update={'window': 4}),\n"
-        "  'memory': whole.memory.model_copy(update={'micro_batch': 1})})\n"
-        "train_recipe(idle, store, folder / 'idle')\n"
-        "base = own_memory('VmSize')\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (base + int(sys.argv[3]),) * 2)\n"
-        "from skelab.training.watch import Watcher\n"
-        "watcher = Watcher(); watcher.on_message = print\n"
-        "train_recipe(whole, store, folder / 'run', watcher=watcher)\n"
-    )
+    store = synthetic_store(tmp_path, clips=32)
+    command = "import torch; torch.set_num_threads(1); from skelab.cli.main import main; main()"
 
     done = subprocess.run(
-        [sys.executable, "-c", script, str(file), str(store), str(promised.total)],
+        [sys.executable, "-c", command, "train", file, "--data", store.path, "--out", "run"],
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (promised, promised)),
     )
 
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "out of memory" not in done.stdout  # nor did it have to halve its clips
-    assert (store / "run" / "checkpoints" / "best.safetensors").is_file()
+    assert "out of memory" not in done.stderr  # nor did it have to halve its clips
+    assert (tmp_path / "run" / "checkpoints" / "best.safetensors").is_file()
 
 
 @pytest.mark.gpu

@@ -132,13 +132,18 @@ def test_memory_alone_gets_the_times_of_a_typical_card_and_says_so() -> None:
 
 def test_a_processor_is_predicted_from_its_measured_peaks() -> None:
     processor = PredictedDevice.processor(
-        "two cores", flops=2e11, half_flops=4e11, bandwidth=2e10, memory_limit=4 * GIB
+        "two cores",
+        flops=2e11,
+        half_flops=4e11,
+        bandwidth=2e10,
+        memory_limit=4 * GIB,
+        context=GIB // 2,
     )
 
     cost = processor.training(short("stgcn"))
 
     assert cost.memory is not None
-    assert cost.memory.context == 0
+    assert cost.memory.context == GIB // 2
     assert processor.describe()["predicted"] is True
     with pytest.raises(NotTriedError, match=r"^precision fp16 needs a GPU$"):
         processor.training(short("stgcn", "precision=fp16"))

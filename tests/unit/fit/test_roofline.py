@@ -1,5 +1,7 @@
 """Times at best, and the range around them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,17 @@ def test_an_operator_computes_or_moves_whichever_takes_longer(
     row: tuple[str, float, float, bool], seconds: float
 ) -> None:
     assert ROOFLINE.best(operators(row))[0] == pytest.approx(seconds)
+
+
+def test_a_processor_has_rates_of_its_own_for_convolutions_in_16_bits_and_their_gradients() -> None:
+    roofline = replace(ROOFLINE, half_convolution_flops=5e12, half_gradient_flops=20e12)
+    names = ("aten::convolution", "aten::convolution_backward", "aten::mm")
+
+    halves = roofline.best(operators(*[(name, 10e12, 1.0, True) for name in names]))
+    whole = roofline.best(operators(*[(name, 10e12, 1.0, False) for name in names]))
+
+    assert list(halves) == pytest.approx([2.0, 0.5, 0.25])
+    assert list(whole) == pytest.approx([0.5, 0.5, 1.0])
 
 
 def test_operators_follow_one_another_and_a_range_is_given() -> None:

@@ -119,6 +119,7 @@ def test_what_an_operator_may_need_beside_its_results_is_added_where_it_runs() -
 
     assert found.at_peak().total == 3 * BYTES
     assert found.peak_with_loads() == 4 * BYTES
+    assert found.peak_with_loads(max) == 3 * BYTES
     assert len(b) == len(c)
 
 

@@ -69,8 +69,20 @@ def test_inference_keeps_neither_gradients_nor_state() -> None:
 def test_peaks_are_rates_of_several_rounds() -> None:
     answer = worker.answer_task(task("speeds"))
 
-    assert set(answer) == {"gflops", "gflops_bf16", "gigabytes"}
+    assert set(answer) == {
+        "gflops",
+        "gflops_bf16",
+        "gflops_bf16_convolution",
+        "gflops_bf16_gradient",
+        "gigabytes",
+    }
     assert all(value > 0 for values in answer.values() for value in values)
+
+
+def test_an_idle_process_touches_less_than_it_maps() -> None:
+    answer = worker.answer_task(task("idle"))
+
+    assert 0 < answer["memory"] < answer["address_space"]
 
 
 def test_what_cannot_be_made_is_an_error_in_one_line() -> None:
