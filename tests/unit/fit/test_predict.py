@@ -155,7 +155,9 @@ def test_an_unknown_card_is_an_error_of_the_user() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "said"), [("msg3d", "about 11 GB"), ("ctrgcn", "353 clips")])
+@pytest.mark.parametrize(
+    ("name", "said"), [("msg3d", "about 11 GB"), ("ctrgcn", "353 clips"), ("stgcnpp", "3458 MiB")]
+)
 def test_what_was_published_and_missed_is_said(name: str, said: str) -> None:
     assert said in CARD.training(short(name)).note
     assert said not in CARD.inference(short(name)).note

@@ -391,6 +391,18 @@ def test_half_takes_what_the_machine_has_and_says_why(
     assert why.startswith(f"{expected}, since ")
 
 
+@NO_GPU
+@pytest.mark.parametrize(("processor", "is_slow"), [("AVX2", True), ("AVX512", False)])
+def test_half_precision_says_where_a_processor_is_slow_at_it(
+    processor: str, is_slow: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: processor)
+
+    _, why = half_precision()
+
+    assert ("fp32 is many times as fast" in why) == is_slow
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(bool(missing_for_apex()), reason="needs NVIDIA Apex with amp, and a GPU")
 @pytest.mark.parametrize("level", [Precision.APEX_O1, Precision.APEX_O2])
