@@ -19,7 +19,7 @@ from skelab.training.average import WeightAverage
 from skelab.training.checkpoint import Checkpoint, build_model, restore_optimizer
 from skelab.training.config import BatchNormPolicy, TrainingConfig
 from skelab.training.job import TrainingJob
-from skelab.training.memory import BufferGuard, free_memory, is_out_of_memory
+from skelab.training.memory import BufferGuard, Reserve, free_memory, is_out_of_memory
 from skelab.training.precision import make_engine, optimizer_class
 from skelab.training.processes import Processes
 from skelab.training.schedule import learning_rate
@@ -111,6 +111,7 @@ class Learner:
         self.micro_batch: int | None = None if micro_batch == "auto" else micro_batch
         """Clips that pass through the network at once; None for all that a process has."""
         self._allocator_said = "in another process"
+        self._reserve = Reserve()
         state = checkpoint.trainer if checkpoint is not None else None
         if state is not None:
             restore_optimizer(self.optimizer, state.optimizer)
@@ -183,6 +184,7 @@ class Learner:
             self._allocator_said = " ".join(str(error).split())[:120] or "MemoryError"
         if counts[2]:
             clear_gradients(self.model, self.optimizer)
+            self._reserve.release()
             free_memory()
         if self.processes.count > 1:
             counts = counts.to(self.engine.device, torch.float32)

@@ -1,7 +1,9 @@
 """Running out of memory: how it is recognised, and what must be undone before a second try."""
 
 import gc
+import mmap
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 import torch
@@ -32,6 +34,28 @@ def free_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+class Reserve:
+    """Addresses set aside, of which no memory is used, until memory runs out.
+
+    Where the address space is limited, what is freed after a failed step stays mapped for tensors
+    to come, and kernels for fewer clips could not be made any more: they need pages of their own.
+    """
+
+    SIZE: Final = 64 << 20
+    """Bytes; the kernels of a network take a few MiB for each number of clips."""
+
+    def __init__(self) -> None:
+        self._pages: mmap.mmap | None = None
+        with suppress(OSError):  # then there is nothing to set aside
+            self._pages = mmap.mmap(-1, self.SIZE)
+
+    def release(self) -> None:
+        """Let others have them; a second time does nothing."""
+        if self._pages is not None:
+            self._pages.close()
+            self._pages = None
 
 
 class BufferGuard:

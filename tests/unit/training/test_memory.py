@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from skelab.training.memory import BufferGuard, free_memory, is_out_of_memory
+from skelab.bench.memory import own_memory
+from skelab.training.memory import BufferGuard, Reserve, free_memory, is_out_of_memory
 
 
 @pytest.mark.parametrize(
@@ -54,3 +55,20 @@ def test_a_guard_puts_back_what_a_forward_pass_has_moved() -> None:
     assert torch.equal(model.running_mean, torch.zeros(3))  # type: ignore[arg-type]
     assert torch.equal(model.running_var, torch.ones(3))  # type: ignore[arg-type]
     assert int(model.num_batches_tracked) == 0  # type: ignore[arg-type]
+
+
+def test_a_reserve_takes_addresses_and_no_memory_until_it_is_released() -> None:
+    mapped, used = own_memory("VmSize"), own_memory("VmRSS")
+    assert mapped is not None
+    assert used is not None
+
+    reserve = Reserve()
+    held, touched = own_memory("VmSize"), own_memory("VmRSS")
+    reserve.release()
+    reserve.release()
+
+    assert held is not None
+    assert touched is not None
+    assert held - mapped >= Reserve.SIZE
+    assert touched - used < Reserve.SIZE // 4
+    assert (own_memory("VmSize") or 0) <= held - Reserve.SIZE
