@@ -17,10 +17,15 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from skelab.evaluation import AUTHORS_WEIGHTS, Evaluation, Scores, evaluate_scores, fuse, percent
+import numpy as np
+
+from skelab.evaluation import AUTHORS_WEIGHTS, Scores, fuse, percent
+from skelab.evaluation.metrics import Proportion, proportion, topk_accuracy
 from skelab.training.history import read_history
 
 STREAMS = ("joint", "bone", "joint-motion", "bone-motion")
+SUBJECTS = ("1", "3", "5", "7")
+UTD = {"utd-ctrgcn": "ctrgcn-utd", "utd-authors": "ctrgcn-utd-authors"}
 FOLDERS = {"utd": "utd-mhad", "ucla": "nw-ucla", "sbu": "sbu-interaction"}
 
 
@@ -49,21 +54,21 @@ class Row:
 
     name: str
     trained_on: str
-    figures: Evaluation
+    top1: Proportion
     minutes: float | None = None
 
 
 def experiments() -> list[Experiment]:
     """All of them, the most telling ones first."""
-    subjects = ("1", "3", "5", "7")
-    found = []
-    for subject in reversed(subjects):
-        others = ",".join(other for other in subjects if other != subject)
-        name = f"utd-ctrgcn-joint-{subject}"
-        found.append(Experiment(name, "utd", "ctrgcn-utd", f"subject:{others}/{subject}"))
     split = "subject:1,3,5/7"
-    for stream in STREAMS[1:]:
-        found.append(Experiment(f"utd-ctrgcn-{stream}-7", "utd", "ctrgcn-utd", split, stream))
+    found = []
+    for first, recipe in UTD.items():
+        for subject in reversed(SUBJECTS):
+            others = ",".join(other for other in SUBJECTS if other != subject)
+            name = f"{first}-joint-{subject}"
+            found.append(Experiment(name, "utd", recipe, f"subject:{others}/{subject}"))
+        for stream in STREAMS[1:]:
+            found.append(Experiment(f"{first}-{stream}-7", "utd", recipe, split, stream))
     found.append(Experiment("utd-msg3d-joint-7", "utd", "msg3d-utd", split))
     for views in ("1/2", "2/1"):
         name = f"ucla-ctrgcn-joint-view{views[-1]}"
@@ -102,20 +107,27 @@ def skelab(*words: object) -> None:
 
 
 def rows(out: Path) -> list[Row]:
-    """What has been measured so far: single runs, means over subjects and folds, ensembles."""
+    """What has been measured so far: single runs, all subjects together, ensembles."""
     done = [each for each in experiments() if (out / each.name / "scores-test.npz").is_file()]
     scores = {each.name: Scores.load(out / each.name / "scores-test.npz") for each in done}
     found = []
     for each in done:
         history = read_history(out / each.name)
         minutes = sum(record["seconds"] for record in history) / 60
-        found.append(Row(each.name, each.split, evaluate_scores(scores[each.name]), minutes))
-    for first, last in (("utd-ctrgcn", "7"), ("ucla-ctrgcn", "view2")):
-        names = [f"{first}-{stream}-{last}" for stream in STREAMS]
+        found.append(Row(each.name, each.split, topk_accuracy(scores[each.name], 1), minutes))
+    for first in UTD:
+        names = [f"{first}-joint-{subject}" for subject in SUBJECTS]
         if all(name in scores for name in names):
-            fused = fuse([scores[name] for name in names], AUTHORS_WEIGHTS[len(names)])
-            trained_on = next(each.split for each in done if each.name == names[0])
-            found.append(Row(f"{first}, four streams", trained_on, evaluate_scores(fused)))
+            hits = [scores[name].predictions == scores[name].labels for name in names]
+            found.append(Row(f"{first}, joint", "each left out", proportion(np.concatenate(hits))))
+    for first, last in (*((name, "7") for name in UTD), ("ucla-ctrgcn", "view2")):
+        for streams in (STREAMS[:2], STREAMS):
+            names = [f"{first}-{stream}-{last}" for stream in streams]
+            if all(name in scores for name in names):
+                fused = fuse([scores[name] for name in names], AUTHORS_WEIGHTS[len(names)])
+                trained_on = next(each.split for each in done if each.name == names[0])
+                title = f"{first}, {len(names)} streams"
+                found.append(Row(title, trained_on, topk_accuracy(fused, 1)))
     return found
 
 
@@ -126,11 +138,11 @@ def table(measured: list[Row]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for row in measured:
-        top1 = row.figures.top1
+        top1 = row.top1
         minutes = "" if row.minutes is None else f"{row.minutes:.0f}"
         interval = f"{100 * top1.low:.1f} to {100 * top1.high:.1f}"
         cells = (row.name, f"`{row.trained_on}`", percent(top1.value), interval)
-        lines.append(f"| {' | '.join((*cells, str(row.figures.samples), minutes))} |")
+        lines.append(f"| {' | '.join((*cells, str(top1.total), minutes))} |")
     return "\n".join(lines)
 
 
