@@ -36,7 +36,8 @@ from skelab.fit.worker import half_convolution
 from skelab.models import list_models
 
 FAMILIES = [card.name for card in list_models()]
-SECTIONS = ("memory", "scaling", "rss", "time", "published")
+SECTIONS = ("memory", "scaling", "rss", "allocator", "time", "published")
+STEPS = 6
 BATCHES = (1, 2, 4)
 WAYS = tuple((precision, kept) for precision in ("fp32", "bf16") for kept in ("keep", "recompute"))
 GROWTH_CLIPS: Mapping[str, int] = {"msg3d": 2}
@@ -153,6 +154,57 @@ def grow(name: str, precision: str, kept: str) -> None:
     print(json.dumps(_memory("VmHWM") - before))
 
 
+def bench_allocator(models: list[str]) -> None:
+    """What glibc holds beyond what is needed, as it is and where it is told to give memory back."""
+    table(
+        f"Growth of a process over {STEPS} steps and time of a clip, glibc as it is and thrifty",
+        "case",
+        "counted, MB",
+        "two steps, MB",
+        f"{STEPS} steps, MB",
+        "thrifty, MB",
+        "a clip, ms",
+        "thrifty, ms",
+    )
+    for name in models:
+        for kept in ("keep", "recompute"):
+            case = growth_case(name, "fp32", kept)
+            counted_bytes = trace_training(case, for_gpu=False).counted_memory(case.micro_batch)
+            usual, seconds = _steps(name, kept, {})
+            thrifty, thrifty_seconds = _steps(name, kept, MALLOC)
+            row(
+                f"{name}, {kept}, {case.micro_batch} clips",
+                *(
+                    f"{size / 1e6:.0f}"
+                    for size in (counted_bytes.total, usual[1], usual[-1], thrifty[-1])
+                ),
+                *(f"{1e3 * time_ / case.micro_batch:.0f}" for time_ in (seconds, thrifty_seconds)),
+            )
+
+
+def _steps(name: str, kept: str, environment: Mapping[str, str]) -> tuple[list[int], float]:
+    """What a process that takes some steps says of itself, see ``take_steps``."""
+    command = [sys.executable, __file__, "--steps", name, kept]
+    done = subprocess.run(
+        command, env=os.environ | environment, capture_output=True, text=True, check=True
+    )
+    growth, seconds = json.loads(done.stdout)
+    return growth, seconds
+
+
+def take_steps(name: str, kept: str) -> None:
+    """In a process of its own: its growth after each step, bytes, and the fastest, seconds."""
+    torch.set_num_threads(1)
+    before, growth, seconds = _memory("VmRSS"), [], []
+    step = TrainingStep(growth_case(name, "fp32", kept))
+    for _ in range(STEPS):
+        started = time.process_time()
+        step.run()
+        seconds.append(time.process_time() - started)
+        growth.append(_memory("VmHWM") - before)
+    print(json.dumps([growth, min(seconds)]))
+
+
 def _memory(what: str) -> int:
     found = re.search(rf"^{what}:\s+(\d+) kB", _STATUS.read_text(), flags=re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
@@ -217,7 +269,7 @@ def _fastest(call: Callable[[], object], rounds: int = 9) -> float:
 def bench_time(models: list[str], rounds: int, most: int | None) -> None:
     """Times of a step by the roofline of this processor."""
     peaks = measured_peaks()
-    device = PredictedDevice.processor("this processor", memory_limit=2**50, **peaks)
+    device = PredictedDevice.processor("this processor", memory_limit=2**50, context=0, **peaks)
     print(f"\nPeaks: {', '.join(f'{key} {value / 1e9:.0f} G/s' for key, value in peaks.items())}")
     table(
         f"Time of a step, T=64, {torch.get_num_threads()} threads",
@@ -326,9 +378,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="of PyTorch; by default its own choice")
     parser.add_argument("--clips", type=int, help="of a step that is timed")
     parser.add_argument("--grow", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--steps", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.grow:
         grow(*options.grow)
+        return
+    if options.steps:
+        take_steps(*options.steps)
         return
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -336,6 +392,7 @@ def main() -> None:
         "memory": lambda: bench_memory(options.models),
         "scaling": lambda: bench_scaling(options.models),
         "rss": lambda: bench_growth(options.models),
+        "allocator": lambda: bench_allocator(options.models),
         "time": lambda: bench_time(options.models, options.rounds, options.clips),
         "published": bench_published,
     }

@@ -31,8 +31,8 @@ a share of them; with the copies of one convolution counted it is 1 to 12 % in d
 
 FRAGMENTS: Final = 0.25
 """What a training on a processor is taken to need beyond the steps that are run, a share of its
-activations: memory comes back in pieces that later steps cannot use, the more so where batches
-differ in the bodies that are there. Measured: 18 and 8 % (docs/results.md)."""
+activations and workspace: memory comes back in pieces that later steps cannot use, the more so
+where batches differ in the bodies that are there. Measured: up to 21 % (docs/results.md)."""
 
 ENOUGH_ROWS: Final = 16
 """Bodies at once from which on PyTorch computes as it does with many."""
@@ -268,7 +268,7 @@ class MeasuredDevice:
         note = "one round only" if rounds == 1 else ""
         memory = MemoryParts(**answer["memory"])
         if task == "training" and self.device == "cpu":
-            kept = int(FRAGMENTS * memory.activations)
+            kept = int(FRAGMENTS * (memory.activations + memory.workspace))
             memory = replace(memory, workspace=memory.workspace + kept)
         return Cost(memory, _span(answer["seconds"]), note)
 

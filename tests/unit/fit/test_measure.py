@@ -60,7 +60,7 @@ def test_quick_reckons_many_clips_from_one() -> None:
     assert cost.memory is not None
     assert cost.memory.weights == 10
     assert cost.memory.activations == 400
-    assert cost.memory.workspace == 7 + int(FRAGMENTS * 100) + int(WORKSPACE * 300)
+    assert cost.memory.workspace == 7 + int(FRAGMENTS * 107) + int(WORKSPACE * 300)
     assert cost.memory.context == 20
     assert (cost.seconds.low, cost.seconds.typical, cost.seconds.high) == (6.0, 8.0, 10.0)
     assert cost.note == "reckoned from a step of one clip"
@@ -78,7 +78,7 @@ def test_quick_reckons_from_more_clips_where_time_allows() -> None:
 
     assert cost.memory is not None
     assert cost.memory.activations == 100 + 14 * 300 // 7
-    one, several_clips = 7 + int(FRAGMENTS * 100), 13 + int(FRAGMENTS * 400)
+    one, several_clips = 7 + int(FRAGMENTS * 107), 13 + int(FRAGMENTS * 413)
     assert cost.memory.workspace == one + 14 * (several_clips - one) // 7
     assert cost.memory.context == 20
     assert cost.seconds.typical == 7.5
