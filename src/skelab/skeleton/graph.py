@@ -58,8 +58,9 @@ def k_adjacency(linked: Bool[ndarray, "V V"], num_scales: int) -> Float[ndarray,
     distance = hop_distance(linked)
     itself = distance == 0
     scales = np.stack([(distance == k) | itself for k in range(num_scales)]).astype(np.float32)
-    degree = scales.sum(axis=2) ** np.float32(-0.5)  # S V
-    normalised: ndarray = degree[:, :, None] * scales * degree[:, None, :]
+    # A power of -1/2 would be rounded otherwise on every kind of processor.
+    factor = 1 / np.sqrt(scales.sum(axis=2))  # S V
+    normalised: ndarray = factor[:, :, None] * scales * factor[:, None, :]
     return normalised
 
 
