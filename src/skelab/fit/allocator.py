@@ -19,10 +19,11 @@ _MIDDLE_SEGMENT: Final = 20 * MIB
 _ROUNDING: Final = 2 * MIB  # beyond, segments are made to measure
 
 
-@dataclass
+@dataclass(slots=True, eq=False)
 class _Block:
     """A stretch of a segment, between its neighbours in it."""
 
+    address: int
     size: int
     is_small: bool
     is_used: bool = False
@@ -34,10 +35,11 @@ class CachingAllocator:
     """Replays requests as the allocator serves them with its default settings, on one stream.
 
     Requests are rounded to 512 bytes. Those up to 1 MiB and those above have pools of their own.
-    Each takes the smallest free block that is large enough; what is left of it stays free, in the
-    large pool only if it is more than 1 MiB. Neighbours that are both free become one. Where no
-    block fits, a segment is taken from the driver. Segments that are wholly free are given back to
-    it only when the limit would be passed.
+    Each takes the smallest free block that is large enough, of equal ones that of the lowest
+    address; what is left of it stays free, in the large pool only if it is more than 1 MiB.
+    Neighbours that are both free become one. Where no block fits, a segment is taken from the
+    driver, at an address above all before. Segments that are wholly free are given back to it only
+    when the limit would be passed.
 
     Args:
         limit: Bytes that the driver has; None for as many as are asked for.
@@ -54,11 +56,12 @@ class CachingAllocator:
         self.limit = limit
         self.reserved = 0
         self.used = 0
-        self._blocks: dict[int, _Block] = {}
+        self._blocks: dict[int, _Block] = {}  # by address
         self._free: dict[bool, list[tuple[int, int]]] = {True: [], False: []}
+        self._next = 0
 
     def take(self, size: int) -> int:
-        """Hand out a block; gives its key.
+        """Hand out a block; gives its address.
 
         Raises:
             MemoryError: The limit would be passed.
@@ -67,35 +70,27 @@ class CachingAllocator:
         is_small = size <= _SMALL
         free = self._free[is_small]
         place = bisect_left(free, (size, 0))
-        if place < len(free):
-            block = self._blocks.pop(free.pop(place)[1])
-        else:
-            block = self._ask(size, is_small)
+        found = place < len(free)
+        block = self._blocks[free.pop(place)[1]] if found else self._ask(size, is_small)
         self._cut(block, size)
         block.is_used = True
         self.used += block.size
-        self._blocks[id(block)] = block
-        return id(block)
+        return block.address
 
-    def give_back(self, key: int) -> None:
-        """Free the block with this key."""
-        block = self._blocks.pop(key)
+    def give_back(self, address: int) -> None:
+        """Free the block at this address."""
+        block = self._blocks[address]
         block.is_used = False
         self.used -= block.size
         before, after = block.before, block.after
-        if before is not None and not before.is_used:
-            self._forget(before)
-            block.size += before.size
-            block.before = before.before
-            if block.before is not None:
-                block.before.after = block
         if after is not None and not after.is_used:
-            self._forget(after)
-            block.size += after.size
-            block.after = after.after
-            if block.after is not None:
-                block.after.before = block
-        self._remember(block)
+            self._not_free(after)
+            self._join(block, after)
+        if before is not None and not before.is_used:
+            self._not_free(before)
+            self._join(before, block)
+            block = before
+        insort(self._free[block.is_small], (block.size, block.address))
 
     def _ask(self, size: int, is_small: bool) -> _Block:
         """A new segment of the driver's."""
@@ -105,13 +100,16 @@ class CachingAllocator:
             if self.reserved + wanted > self.limit:
                 raise MemoryError(f"{self.reserved} bytes are taken, {wanted} more are wanted")
         self.reserved += wanted
-        return _Block(wanted, is_small)
+        block = self._blocks[self._next] = _Block(self._next, wanted, is_small)
+        self._next += wanted
+        return block
 
     def _give_back_segments(self) -> None:
         """Return to the driver every segment that is wholly free."""
         for block in list(self._blocks.values()):
             if not block.is_used and block.before is None and block.after is None:
-                self._forget(block)
+                self._not_free(block)
+                del self._blocks[block.address]
                 self.reserved -= block.size
 
     def _cut(self, block: _Block, size: int) -> None:
@@ -119,20 +117,25 @@ class CachingAllocator:
         left = block.size - size
         if left < GRANULE or (not block.is_small and left <= _SMALL):
             return
-        rest = _Block(left, block.is_small, before=block, after=block.after)
+        address = block.address + size
+        rest = _Block(address, left, block.is_small, before=block, after=block.after)
         if block.after is not None:
             block.after.before = rest
         block.size, block.after = size, rest
-        self._remember(rest)
+        self._blocks[address] = rest
+        insort(self._free[block.is_small], (left, address))
 
-    def _remember(self, block: _Block) -> None:
-        self._blocks[id(block)] = block
-        insort(self._free[block.is_small], (block.size, id(block)))
+    def _join(self, block: _Block, after: _Block) -> None:
+        """Make one of two neighbours."""
+        block.size += after.size
+        block.after = after.after
+        if block.after is not None:
+            block.after.before = block
+        del self._blocks[after.address]
 
-    def _forget(self, block: _Block) -> None:
-        del self._blocks[id(block)]
+    def _not_free(self, block: _Block) -> None:
         free = self._free[block.is_small]
-        del free[bisect_left(free, (block.size, id(block)))]
+        del free[bisect_left(free, (block.size, block.address))]
 
 
 def reserved_bytes(changes: Iterable[tuple[int, int]], limit: int | None = None) -> int:
@@ -146,12 +149,12 @@ def reserved_bytes(changes: Iterable[tuple[int, int]], limit: int | None = None)
         MemoryError: The computation does not fit into the limit.
     """
     allocator = CachingAllocator(limit)
-    keys: dict[int, int] = {}
+    addresses: dict[int, int] = {}
     for number, size in changes:
         if size:
-            keys[number] = allocator.take(size)
-        elif number in keys:
-            allocator.give_back(keys.pop(number))
+            addresses[number] = allocator.take(size)
+        elif number in addresses:
+            allocator.give_back(addresses.pop(number))
     return allocator.reserved
 
 

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -325,7 +325,7 @@ def _option(
         largest_micro_batch=largest,
         micro_batch=at_once,
         memory=cost.memory,
-        points=_points(question, configuration, {1, at_once, largest}),
+        points=_points(backend, configuration, {1, at_once, largest}, {at_once: cost}),
         step=cost.seconds,
         epoch=epoch,
         recipe=epoch.times(recipe.training.epochs * recipe.seeds),
@@ -381,14 +381,14 @@ def _of_span(span: Span) -> tuple[float, float, float]:
 
 
 def _points(
-    question: _Question, configuration: Configuration, clips: set[int]
+    backend: Backend, configuration: Configuration, clips: set[int], known: Mapping[int, Cost]
 ) -> tuple[tuple[int, int], ...]:
-    """Clips at once and bytes in all, as far as they are known."""
+    """Clips at once and bytes in all, as far as they are known or can be found out."""
     found = []
     for count in sorted(clips):
         with suppress(DoesNotFitError, NotTriedError):
-            memory = question.backend.training(configuration.with_micro_batch(count)).memory
-            found += [] if memory is None else [(count, memory.total)]
+            cost = known.get(count) or backend.training(configuration.with_micro_batch(count))
+            found += [] if cost.memory is None else [(count, cost.memory.total)]
     return tuple(found)
 
 

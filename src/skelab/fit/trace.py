@@ -76,7 +76,7 @@ class Trace:
         """
         lives = self.lives_of(clips, accumulates=accumulates)
         parts = lives.rounded(GRANULE).at_peak()
-        needed = needed_bytes(list(lives.changes()), at_least=parts.total)
+        needed = needed_bytes(list(lives.changes()), at_least=lives.peak_with_loads())
         return replace(parts, workspace=max(0, needed - parts.total))
 
     def fits_gpu(self, clips: int, limit: int, *, accumulates: bool = False) -> bool:
@@ -174,7 +174,6 @@ def _training(key: _Key, for_gpu: bool) -> Trace:
                 group["foreach"] = True  # as it chooses by itself for parameters on a GPU
         watch, log = StorageWatch(convolution_copies), OperatorLog(clips)
         with fake, watch:
-            step.prime()
             step.begin()
             watch.hold(step.weights(), Part.WEIGHTS)
             watch.hold(step.optimiser_state(), Part.OPTIMISER)

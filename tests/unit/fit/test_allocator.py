@@ -70,6 +70,16 @@ def test_a_hole_between_used_blocks_serves_only_what_fits() -> None:
     assert first != last
 
 
+def test_of_equal_holes_the_one_with_the_lowest_address_is_taken() -> None:
+    allocator = CachingAllocator()
+    addresses = [allocator.take(12 * MIB) for _ in range(4)]
+
+    for address in (addresses[2], addresses[0]):
+        allocator.give_back(address)
+
+    assert [allocator.take(12 * MIB) for _ in range(2)] == [0, 24 * MIB]
+
+
 def test_the_limit_makes_it_return_what_is_wholly_free() -> None:
     allocator = CachingAllocator(limit=50 * MIB)
     allocator.give_back(allocator.take(30 * MIB))
