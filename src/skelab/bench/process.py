@@ -1,5 +1,6 @@
 """A process beside this one that is asked in JSON, a line a message."""
 
+import ctypes
 import json
 import os
 import selectors
@@ -11,7 +12,9 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, Final
+
+_DIE_WITH_PARENT: Final = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
 
 
 class ProcessError(Exception):
@@ -70,12 +73,15 @@ class AskedProcess:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        process = self._running()
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        self.kill()
         with suppress(BrokenPipeError):
-            process.communicate()
+            self._running().communicate()
         self._files.close()
+
+    def kill(self) -> None:
+        """End it and all that it has started; another thread that waits for it goes on."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._running().pid, signal.SIGKILL)
 
     def ask(self, content: Mapping[str, Any], seconds: float | None = None) -> dict[str, Any]:
         """What it answers.
@@ -139,3 +145,9 @@ class AskedProcess:
         if self._process is None:
             raise RuntimeError("used outside of its block")
         return self._process
+
+
+def die_with_parent() -> None:
+    """Let this process be killed when the one that started it ends, where Linux can."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from skelab.config import Recipe
 from skelab.errors import GpuError
 from skelab.experiment.synthetic import synthetic_store
+from skelab.fit.ahead import TracesAhead, Wanted, helpers_for
 from skelab.fit.demand import data_needs, read_recipe
 from skelab.fit.figures import (
     Backend,
@@ -54,6 +55,7 @@ _LOADED_CLIPS: Final = 64
 _LOADER_WORKERS: Final = 4
 _PREFETCHED: Final = 2  # batches that a loader worker reads ahead
 _THROUGHPUT: Final = 16
+_LIKELY: Final = 2  # options after which a quick look has what it needs, as a rule
 
 
 class FitStopped(KeyboardInterrupt):
@@ -128,6 +130,7 @@ def fit(
         try:
             if any(need.layout == "ntu25" for need in needs.values()):
                 question = _with_store(question, stack)
+            question = _with_helpers(question, recipes, needs, stack)
             _prepare(question, recipes, needs, told)
             for number, (name, recipe) in enumerate(recipes.items()):
                 told(name, number, len(recipes))
@@ -230,6 +233,36 @@ def _with_store(question: _Question, stack: ExitStack) -> _Question:
     return replace(question, store=synthetic_store(Path(folder), clips=_LOADED_CLIPS).path)
 
 
+def _with_helpers(
+    question: _Question, recipes: dict[str, Recipe], needs: dict[str, DataNeeds], stack: ExitStack
+) -> _Question:
+    """With processes that trace ahead, where there are several networks and cores."""
+    device = question.backend
+    if not isinstance(device, PredictedDevice):
+        return question
+    helpers = helpers_for(len(recipes), probe())
+    if not helpers:
+        return question
+    wanted = [
+        Wanted(configuration, training, device.is_gpu)
+        for name, recipe in recipes.items()
+        for configuration, training in _to_be_asked(question, recipe, needs[name])
+    ]
+    ahead = stack.enter_context(TracesAhead(wanted, helpers))
+    return replace(question, backend=replace(device, ahead=ahead))
+
+
+def _to_be_asked(
+    question: _Question, recipe: Recipe, needs: DataNeeds
+) -> Iterator[tuple[Configuration, bool]]:
+    """Configurations of a network, and whether in training; a quick look rarely takes more."""
+    options = _options(question, recipe)
+    for precision, activations in options if question.thorough else options[:_LIKELY]:
+        yield _of(_changed(recipe, precision, activations), needs), True
+    for bodies in (2, 1):
+        yield _of(recipe, needs, bodies), False
+
+
 def _prepare(
     question: _Question, recipes: dict[str, Recipe], needs: dict[str, DataNeeds], told: Told
 ) -> None:
@@ -306,9 +339,7 @@ def _option(
 ) -> OptionFit:
     """A network in one precision, its activations kept or recomputed."""
     backend = question.backend
-    memory = recipe.memory.model_copy(update={"activations": activations})
-    changed = recipe.model_copy(update={"precision": precision, "memory": memory})
-    configuration = _of(changed, needs)
+    configuration = _of(_changed(recipe, precision, activations), needs)
     found = OptionFit(precision.value, activations)
     try:
         largest = backend.largest_micro_batch(configuration, backend.memory_limit)
@@ -438,6 +469,12 @@ def _load(question: _Question, recipe: Recipe, needs: DataNeeds) -> Loading | No
     shared = workers * _PREFETCHED * batch
     enough = None if not workers else (machine.shared_free or 0) >= shared
     return Loading(speed, batch, workers, shared, enough)
+
+
+def _changed(recipe: Recipe, precision: Precision, activations: str) -> Recipe:
+    """A recipe in another precision, its activations kept or recomputed."""
+    memory = recipe.memory.model_copy(update={"activations": activations})
+    return recipe.model_copy(update={"precision": precision, "memory": memory})
 
 
 def _of(recipe: Recipe, needs: DataNeeds, bodies: int | None = None) -> Configuration:

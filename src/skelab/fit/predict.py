@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from skelab.fit.ahead import TracesAhead, Wanted
 from skelab.fit.figures import (
     Configuration,
     Cost,
@@ -14,7 +15,7 @@ from skelab.fit.figures import (
 )
 from skelab.fit.gpus import GIB, MIB, Gpu, find_gpu, typical_gpu
 from skelab.fit.roofline import Roofline
-from skelab.fit.trace import Trace, trace_inference, trace_training
+from skelab.fit.trace import Trace
 from skelab.training.config import Precision
 
 CONTEXT: Final = 700 * MIB
@@ -67,6 +68,7 @@ class PredictedDevice:
         lacks: Why it cannot compute in a precision; empty if it can.
         remark: What must be known of every time.
         facts: The rest of the description, for reports.
+        ahead: Processes that trace for it; without them all is traced in this one.
     """
 
     name: str
@@ -77,6 +79,7 @@ class PredictedDevice:
     lacks: Callable[[Precision], str] = field(repr=False)
     remark: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    ahead: TracesAhead | None = field(default=None, repr=False)
 
     @classmethod
     def of_gpu(cls, gpu: Gpu, remark: str = "") -> "PredictedDevice":
@@ -175,7 +178,7 @@ class PredictedDevice:
             DoesNotFitError: It takes more memory than the device has.
             NotTriedError: The network cannot be traced, or the device lacks the precision.
         """
-        trace = self._trace(configuration, trace_training)
+        trace = self._trace(configuration, training=True)
         cost = self._cost(configuration, trace, accumulates=_accumulates(configuration))
         missed = _MISSES.get(configuration.recipe.model.name, "") if self.is_gpu else ""
         return replace(cost, note=" ".join(filter(None, [cost.note, missed])))
@@ -187,7 +190,7 @@ class PredictedDevice:
             DoesNotFitError: It takes more memory than the device has.
             NotTriedError: The network cannot be traced, or the device lacks the precision.
         """
-        return self._cost(configuration, self._trace(configuration, trace_inference))
+        return self._cost(configuration, self._trace(configuration, training=False))
 
     def largest_micro_batch(self, configuration: Configuration, limit: int) -> int:
         """Clips at once of a training step that fit, at most the recipe's batch size; 0 for none.
@@ -199,7 +202,7 @@ class PredictedDevice:
         Raises:
             NotTriedError: The network cannot be traced, or the device lacks the precision.
         """
-        trace = self._trace(configuration, trace_training)
+        trace = self._trace(configuration, training=True)
         fits, too_many = 0, configuration.recipe.training.batch_size + 1
         while too_many - fits > 1:
             clips = (fits + too_many) // 2
@@ -222,11 +225,12 @@ class PredictedDevice:
             **self.facts,
         }
 
-    def _trace(self, configuration: Configuration, trace: Callable[..., Trace]) -> Trace:
+    def _trace(self, configuration: Configuration, *, training: bool) -> Trace:
         lacks = self.lacks(configuration.recipe.precision)
         if lacks:
             raise NotTriedError(lacks)
-        return trace(configuration, for_gpu=self.is_gpu)
+        wanted = Wanted(configuration, training, self.is_gpu)
+        return wanted.make() if self.ahead is None else self.ahead.get(wanted)
 
     def _cost(
         self, configuration: Configuration, trace: Trace, *, accumulates: bool = False

@@ -109,12 +109,12 @@ def trace_training(configuration: Configuration, *, for_gpu: bool) -> Trace:
     Raises:
         NotTriedError: The network cannot be made or traced.
     """
-    return _training(_essence(configuration, training=True), for_gpu)
+    return _training(_key(configuration, training=True), for_gpu)
 
 
 def trace_inference(configuration: Configuration, *, for_gpu: bool) -> Trace:
     """Trace a forward pass without gradients; otherwise as :func:`trace_training`."""
-    return _inference(_essence(configuration, training=False), for_gpu)
+    return _inference(_key(configuration, training=False), for_gpu)
 
 
 @dataclass(frozen=True)
@@ -131,20 +131,25 @@ class _Key:
         return isinstance(other, _Key) and self.essence == other.essence
 
 
-def _essence(configuration: Configuration, *, training: bool) -> _Key:
-    """What a trace depends on; 16-bit types are alike, and names do not matter."""
+def _key(configuration: Configuration, *, training: bool) -> _Key:
+    """What is looked up, the micro-batch that is traced in it; 16-bit types are alike."""
     recipe = configuration.recipe
     precision = Precision.BF16 if recipe.precision in HALF else Precision.FP32
-    configuration = replace(
-        configuration, recipe=recipe.model_copy(update={"precision": precision})
-    ).with_micro_batch(_prime(configuration))
-    what: list[object] = [recipe.model.model_dump(), recipe.data.window, precision.value]
+    traced = replace(configuration, recipe=recipe.model_copy(update={"precision": precision}))
+    essence = what_is_traced(configuration, training=training)
+    return _Key(essence, traced.with_micro_batch(_prime(configuration)))
+
+
+def what_is_traced(configuration: Configuration, *, training: bool) -> str:
+    """What a trace depends on, equal for equal traces; names do not matter."""
+    recipe = configuration.recipe
+    what: list[object] = [recipe.model.model_dump(), recipe.data.window, recipe.precision in HALF]
     what += [configuration.layout, configuration.num_classes, configuration.bodies]
     if training:
         optimiser = recipe.training
         what += [recipe.memory.activations, optimiser.nesterov, optimiser.label_smoothing > 0]
         what += [value > 0 for value in (optimiser.momentum, optimiser.weight_decay, optimiser.ema)]
-    return _Key(repr(what), configuration)
+    return repr(what)
 
 
 def _prime(configuration: Configuration) -> int:

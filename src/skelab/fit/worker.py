@@ -4,7 +4,6 @@ Speaks JSON, a line a message. It loads PyTorch once and computes nothing itself
 splits off a child, which may run out of memory or be killed; how that ended is the answer then.
 """
 
-import ctypes
 import json
 import os
 import resource
@@ -27,6 +26,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from skelab.bench.memory import memory_growth, own_memory, start_to_watch_memory
+from skelab.bench.process import die_with_parent
 from skelab.bench.worker import own_answers
 from skelab.config import parse_recipe
 from skelab.data.dataset import ClipDataset, pad_clips
@@ -39,7 +39,6 @@ from skelab.training.memory import is_out_of_memory
 
 Answer = dict[str, Any]
 
-_DIE_WITH_PARENT: Final = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
 _MATRIX: Final = 1024
 _STREAM: Final = 1 << 24  # numbers of a vector that no cache holds
 _THREADS: Final = 3 * (72 << 20)  # address space of threads that read and write: stacks, arenas
@@ -323,12 +322,6 @@ def _read_all(reading: int, timeout: float, child: int) -> tuple[bytes, bool]:
                 if not piece:
                     return said, late
                 said += piece
-
-
-def die_with_parent() -> None:
-    """Let this process be killed when the one that started it ends, where Linux can."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
 
 
 def warm_up() -> None:
