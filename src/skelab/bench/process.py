@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from types import TracebackType
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TextIO
 
 _DIE_WITH_PARENT: Final = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
 
@@ -145,6 +145,13 @@ class AskedProcess:
         if self._process is None:
             raise RuntimeError("used outside of its block")
         return self._process
+
+
+def own_answers() -> TextIO:
+    """Where answers go; what libraries print goes to where errors go."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)
+    return answers
 
 
 def die_with_parent() -> None:

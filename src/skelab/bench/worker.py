@@ -5,12 +5,11 @@ once; then it is told, as often as wanted, how many times in a row to run.
 """
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float32
@@ -18,6 +17,7 @@ from numpy import ndarray
 
 from skelab.bench.cases import BenchCase, Runtime
 from skelab.bench.memory import memory_growth, start_to_watch_memory
+from skelab.bench.process import own_answers
 from skelab.export.extras import need, need_openvino
 from skelab.training.config import Precision
 
@@ -136,13 +136,6 @@ def _growth(before: int | None) -> float | None:
     """By how much the process has grown at most, MB."""
     growth = memory_growth(before)
     return None if growth is None else growth / 2**20
-
-
-def own_answers() -> TextIO:
-    """Where answers go; what libraries print goes to where errors go."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(2, 1)
-    return answers
 
 
 def main() -> None:

@@ -14,9 +14,9 @@ from typing import Final
 
 from skelab.bench.process import AskedProcess, ProcessError
 from skelab.fit.figures import Configuration
+from skelab.fit.messages import from_message, question
 from skelab.fit.probe import Probe
 from skelab.fit.trace import Trace, trace_inference, trace_training, what_is_traced
-from skelab.fit.tracer import from_message, question
 
 _MEMORY: Final = 1 << 30
 """Bytes that a helper may take; it is measured to take less than half as much."""

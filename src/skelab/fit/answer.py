@@ -158,12 +158,11 @@ def _ask(
     machine = probe()
     chosen = choose_device(device, machine)
     on_cpu = (Precision.FP32, Precision.BF16)
-    native = "AVX512-BF16" in machine.instructions or "AMX" in machine.instructions
-    precisions = on_cpu if native or thorough else on_cpu[:1]
+    precisions = on_cpu if machine.has_native_bf16 or thorough else on_cpu[:1]
     with MeasuredDevice(
         chosen,
         quick=not thorough,
-        seconds=20.0 if thorough else 1.5,
+        seconds=20.0 if thorough else min(1.5, QUICK_SECONDS / (6 * networks)),
         spare=QUICK_SECONDS / (4 * networks),
         timeout=900.0 if thorough else 30.0,
         machine=machine,
@@ -268,16 +267,18 @@ def _prepare(
 ) -> None:
     """Try first what counts most, for every network; a measured device remembers it.
 
-    A quick measurement may run out of time; what is left out then are refinements.
+    A quick measurement may run out of time; what is left out then are answers of the heaviest
+    networks, and refinements.
     """
     if question.thorough or not isinstance(question.backend, MeasuredDevice):
         return
     light_first = sorted(recipes.items(), key=lambda entry: entry[1].data.window)
-    for number, (name, recipe) in enumerate(light_first):
-        told(f"{name}: a training step", number, len(recipes))
+    for name, recipe in light_first:
+        told(f"{name}: a training step", 0, len(recipes))
         with suppress(DoesNotFitError, NotTriedError):
             question.backend.training(_of(recipe, needs[name]).with_micro_batch(1))
-        told(f"{name}: an answer", number, len(recipes))
+    for name, recipe in light_first:
+        told(f"{name}: an answer", 0, len(recipes))
         _in_use(question, recipe, needs[name])
 
 

@@ -37,9 +37,7 @@ where batches differ in the bodies that are there. Measured: up to 21 % (docs/re
 ENOUGH_ROWS: Final = 16
 """Bodies at once from which on PyTorch computes as it does with many."""
 
-_PATIENT_THREADS: Final = {"OMP_WAIT_POLICY": "passive"}
-"""Threads that wait sleep: on a busy machine those that spin make a step ten times as long."""
-
+_NO_TIME: Final = "there was no time left; --thorough takes as long as it needs"
 _KILLED: Final = -9
 _PATIENCE: Final = 30.0  # seconds beyond its own limit that a child may take to be ended
 
@@ -91,7 +89,7 @@ class MeasuredDevice:
         self._timeout = timeout
         self._threads = threads or self.machine.idle_cores
         self._limit = memory_limit if memory_limit is not None else self._free_memory()
-        self._process = AskedProcess("skelab.fit.worker", _PATIENT_THREADS)
+        self._process = AskedProcess("skelab.fit.worker")
         self._known: dict[str, Cost | Exception] = {}
         self._idle: tuple[int, int] | None = None
 
@@ -181,10 +179,13 @@ class MeasuredDevice:
     def speeds(self) -> dict[str, Span]:
         """GFLOP/s of a matrix product in float32 and bfloat16, and GB/s of copying, here and now.
 
+        A ``quick`` look leaves bfloat16 out where the processor has no instructions for it.
+
         Raises:
             NotTriedError: It could not be measured.
         """
-        answer = self._ask("speeds", None, rounds=7)
+        half = not self.quick or self.machine.has_native_bf16
+        answer = self._ask("speeds", None, rounds=7, half=half)
         return {name: _span(values) for name, values in answer.items()}
 
     def idle(self) -> tuple[int, int]:
@@ -277,7 +278,7 @@ class MeasuredDevice:
         if self._until is not None:
             timeout = min(timeout, self._until - time.monotonic())
         if timeout <= 0:
-            raise NotTriedError("there was no time left; --thorough takes as long as it needs")
+            raise NotTriedError(_NO_TIME)
         question = {
             "task": task,
             "device": self.device,
@@ -290,6 +291,8 @@ class MeasuredDevice:
             answer = self._process.ask(question, timeout + _PATIENCE)
         except ProcessError as error:
             raise NotTriedError(str(error)) from None
+        if "late" in answer and timeout < self._timeout:
+            raise NotTriedError(_NO_TIME)
         return _checked(answer, timeout)
 
 

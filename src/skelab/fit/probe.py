@@ -9,6 +9,7 @@ import re
 import resource
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +29,9 @@ _INSTRUCTIONS: Final = {
     "AMX": "amx_tile",
 }
 """Instruction sets that decide how fast a network runs, and how the system calls them."""
+
+_TIMES: Final = Path("/proc/stat")
+_WATCHED: Final = 0.2  # seconds
 
 _ENDLESS: Final = 1 << 60  # version 1 of cgroups writes a number like this for no limit
 _ASK_GPUS: Final = "name,memory.total,memory.free,compute_cap,driver_version"
@@ -94,6 +98,7 @@ class Probe:
             where there is none.
         shared_free: Bytes of it that are free.
         load: Processes that ran or waited in the last minute; None where the system does not say.
+        busy_cores: How many of the cores were computing just now; None where it does not say.
         gpus: Those that the driver shows.
     """
 
@@ -108,7 +113,13 @@ class Probe:
     shared_total: int | None
     shared_free: int | None
     load: float | None
+    busy_cores: float | None
     gpus: tuple[Gpu, ...]
+
+    @property
+    def has_native_bf16(self) -> bool:
+        """Whether the processor has instructions for bfloat16; without, float32 is faster."""
+        return "AVX512-BF16" in self.instructions or "AMX" in self.instructions
 
     @property
     def usable_memory(self) -> int:
@@ -133,8 +144,8 @@ class Probe:
 
         On a busy machine two threads that wait for each other take longer than one alone.
         """
-        busy = 0 if self.load is None else round(self.load)
-        return max(1, self.usable_cores - busy)
+        idle = self.cores - round(self.busy_cores or 0)
+        return max(1, min(self.usable_cores, idle))
 
     def to_dict(self) -> dict[str, Any]:
         """The machine as a JSON object."""
@@ -144,7 +155,7 @@ class Probe:
 
 
 def probe(folder: Path = Path()) -> Probe:
-    """This machine, as the system describes it; takes no time.
+    """This machine, as the system describes it; takes as long as it is watched for other programs.
 
     Args:
         folder: Its disk is the one that counts.
@@ -164,8 +175,44 @@ def probe(folder: Path = Path()) -> Probe:
         shared_total=shared and shared[0],
         shared_free=shared and shared[1],
         load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        busy_cores=watch_cores(),
         gpus=list_gpus(),
     )
+
+
+def watch_cores(seconds: float = _WATCHED, file: Path = _TIMES) -> float | None:
+    """How many of the cores that this process may use are computing, for it or for others.
+
+    The mean over the last minute, which systems tell, would count what has just ended.
+
+    Args:
+        seconds: How long they are watched.
+        file: Where the system says what each core has done.
+    """
+    before = _core_times(file)
+    time.sleep(seconds if before else 0.0)
+    after = _core_times(file)
+    shares = []
+    for core, (idle, spent) in after.items():
+        idle_before, spent_before = before.get(core, (idle, spent))
+        if spent > spent_before:
+            shares.append(1 - (idle - idle_before) / (spent - spent_before))
+    return sum(shares) if shares else None
+
+
+def _core_times(file: Path) -> dict[int, tuple[int, int]]:
+    """Of each core of this process: time that it was idle, and all time; in the system's unit."""
+    if not file.is_file():
+        return {}
+    ours = os.sched_getaffinity(0)
+    times = {}
+    for name, fields in re.findall(r"^cpu(\d+) ([\d ]+)$", file.read_text(), re.MULTILINE):
+        # user, nice, system, idle, waiting for a disk, interrupts (2), kept by the host; the rest
+        # is counted among the first two as well
+        spent = [int(field) for field in fields.split()][:8]
+        if int(name) in ours:
+            times[int(name)] = (sum(spent[3:5]), sum(spent))
+    return times
 
 
 def read_container(root: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> Container:

@@ -92,11 +92,11 @@ def remarks(report: FitReport) -> list[str]:
     said = [report.device["remark"]] if report.device.get("remark") else []
     machine = report.machine
     if machine:
-        load, cores = machine["load"], machine["usable_cores"]
-        if load is not None and load > 0.6 * cores:
+        threads, cores = report.device["threads"], machine["usable_cores"]
+        if threads < cores and machine["busy_cores"] is not None:
             said.append(
-                f"other programs kept the machine busy (load {load:.1f} on {cores} cores), so"
-                f" it used {_threads(report.device['threads'])}: times are longer than they need be"
+                f"other programs kept {machine['busy_cores']:.1f} of {machine['cores']} cores busy,"
+                f" so it used {_threads(threads)}: times are longer than they need be"
             )
         limit = machine["container"]["memory_limit"]
         if limit is not None:

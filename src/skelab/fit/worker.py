@@ -26,8 +26,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from skelab.bench.memory import memory_growth, own_memory, start_to_watch_memory
-from skelab.bench.process import die_with_parent
-from skelab.bench.worker import own_answers
+from skelab.bench.process import die_with_parent, own_answers
 from skelab.config import parse_recipe
 from skelab.data.dataset import ClipDataset, pad_clips
 from skelab.data.feeder import Feeder
@@ -61,22 +60,23 @@ def inference(task: Answer) -> Answer:
 def speeds(task: Answer) -> Answer:
     """What the processor reaches: GFLOP/s of a matrix product, GB/s of copying; a value a round.
 
-    In bfloat16 also of a convolution and its gradients: without instructions for it, each of the
-    three is computed in another way.
+    Where ``half`` is asked for also in bfloat16, and there of a convolution and its gradients:
+    without instructions for it, each of the three is computed in another way.
     """
     a, b = torch.randn(_MATRIX, _MATRIX), torch.randn(_MATRIX, _MATRIX)
     source = torch.randn(_STREAM)
     target = torch.empty_like(source)
-    half_a, half_b = a.bfloat16(), b.bfloat16()
     flops, moved = 2 * _MATRIX**3 / 1e9, 2 * source.nbytes / 1e9
-    convolve, derive, convolved = half_convolution()
     ways: dict[str, tuple[Callable[[], object], float]] = {
         "gflops": (lambda: a @ b, flops),
-        "gflops_bf16": (lambda: half_a @ half_b, flops),
-        "gflops_bf16_convolution": (convolve, convolved),
-        "gflops_bf16_gradient": (derive, 2 * convolved),
         "gigabytes": (lambda: target.copy_(source), moved),
     }
+    if task["half"]:
+        half_a, half_b = a.bfloat16(), b.bfloat16()
+        convolve, derive, convolved = half_convolution()
+        ways["gflops_bf16"] = (lambda: half_a @ half_b, flops)
+        ways["gflops_bf16_convolution"] = (convolve, convolved)
+        ways["gflops_bf16_gradient"] = (derive, 2 * convolved)
     found: Answer = {}
     for name, (way, amount) in ways.items():
         once = _seconds(way, "cpu")  # the first time is not counted

@@ -12,10 +12,11 @@ from trace_kit import short
 from skelab.fit import fit
 from skelab.fit.ahead import TracesAhead, Wanted, helpers_for
 from skelab.fit.figures import Configuration, Cost, NotTriedError
+from skelab.fit.messages import from_message, question, to_message
 from skelab.fit.predict import PredictedDevice
 from skelab.fit.probe import Container, probe
 from skelab.fit.trace import Trace
-from skelab.fit.tracer import answer, from_message, question, to_message
+from skelab.fit.tracer import answer
 
 GIB = 2**30
 MACHINE = replace(

@@ -18,7 +18,7 @@ from skelab.fit.figures import Configuration, DoesNotFitError, NotTriedError
 from skelab.fit.measure import FRAGMENTS, WORKSPACE, MeasuredDevice
 from skelab.fit.probe import probe
 
-MACHINE = replace(probe(), load=0.0)
+MACHINE = replace(probe(), busy_cores=0.0)
 PARTS = {
     "weights": 10,
     "gradients": 1,
@@ -121,6 +121,13 @@ def test_nothing_more_is_tried_when_the_time_is_up() -> None:
     made = device({}, until=time.monotonic() - 1)
 
     with pytest.raises(NotTriedError, match="no time left; --thorough takes as long as it needs"):
+        made.training(configuration())
+
+
+def test_a_child_that_is_ended_since_the_time_is_up_was_not_given_up_for_itself() -> None:
+    made = device({"late": 5.0}, until=time.monotonic() + 5)
+
+    with pytest.raises(NotTriedError, match="no time left"):
         made.training(configuration())
 
 

@@ -7,13 +7,15 @@ import re
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from skelab.fit.probe import Container, Gpu, list_gpus, probe, read_container
+from skelab.fit.probe import Container, Gpu, list_gpus, probe, read_container, watch_cores
 
 GIB = 2**30
 MACHINE = probe()
@@ -93,13 +95,45 @@ def test_memory_to_use_is_what_is_free_within_every_limit() -> None:
 
 
 def test_threads_stay_within_the_share_of_the_container_and_leave_busy_cores_alone() -> None:
-    alone = replace(MACHINE, cores=8, container=Container(), load=0.2)
-    shared = replace(alone, container=Container(cpus=2.5))
-    busy = replace(alone, load=5.8)
-    crowded = replace(alone, load=30.0)
+    alone = replace(MACHINE, cores=8, container=Container(), busy_cores=0.2)
+    shared = replace(alone, container=Container(cpus=2.5), busy_cores=4.0)
+    busy = replace(alone, busy_cores=5.8)
+    crowded = replace(alone, busy_cores=8.0)
+    unknown = replace(alone, busy_cores=None)
 
     assert [m.usable_cores for m in (alone, shared)] == [8, 2]
-    assert [m.idle_cores for m in (alone, busy, crowded)] == [8, 2, 1]
+    assert [m.idle_cores for m in (alone, shared, busy, crowded, unknown)] == [8, 2, 2, 1, 8]
+
+
+def test_cores_are_busy_by_what_they_did_while_they_were_watched(tmp_path: Path) -> None:
+    times = tmp_path / "stat"
+    ours = sorted(os.sched_getaffinity(0))
+    foreign = max(ours) + 1
+
+    def write(busy: int, idle: int) -> None:
+        lines = [f"cpu{core} {busy} 0 0 {idle} 10 0 0 0 0 0" for core in ours]
+        times.write_text(
+            "\n".join(["cpu 1 2 3", *lines, f"cpu{foreign} {idle} 0 0 0 0 0 0 0 0 0\n"])
+        )
+
+    write(busy=1000, idle=500)
+    later = threading.Timer(0.1, write, [1030, 510])
+    later.start()
+    found = watch_cores(0.5, times)
+    later.join()
+
+    assert found == pytest.approx(0.75 * len(ours))
+    assert watch_cores(0.0, times) is None
+    assert watch_cores(0.0, tmp_path / "none") is None
+
+
+def test_a_program_that_computes_is_seen() -> None:
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        time.sleep(0.5)
+        found = watch_cores(0.5)
+        busy.kill()
+
+    assert found is None or found > 0.5
 
 
 def test_gpus_are_what_the_drivers_program_says(tmp_path: Path) -> None:
