@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 from module_kit import SMALL
 
 from skelab.data.feeder import FeederConfig
@@ -10,8 +11,10 @@ from skelab.training.checkpoint import Checkpoint, InputSpec
 
 
 def small_checkpoint(path: Path, window: int = 8) -> Path:
-    """A small untrained CTR-GCN for two bodies of 25 joints."""
-    model = create_model("ctrgcn", num_classes=3, **SMALL["ctrgcn"])
+    """A small untrained CTR-GCN for two bodies of 25 joints, the same every time."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = create_model("ctrgcn", num_classes=3, **SMALL["ctrgcn"])
     feeder = FeederConfig(window=window)
     inputs = InputSpec("ctrgcn", "metres", "made-up", ("a", "b", "c"), feeder, synthetic=True)
     weights = model.state_dict()

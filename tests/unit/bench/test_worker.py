@@ -50,7 +50,8 @@ def test_bfloat16_gives_nearly_the_same_logits(tmp_path: Path) -> None:
     (full,), (half,) = answers(eager(path)), answers(eager(path, Precision.BF16))
 
     assert full["logits"] != half["logits"]
-    np.testing.assert_allclose(full["logits"], half["logits"], rtol=0.1, atol=0.05)
+    largest = np.abs(full["logits"]).max()  # the small ones are differences of such numbers
+    np.testing.assert_allclose(full["logits"], half["logits"], rtol=0, atol=0.02 * largest)
 
 
 def test_each_command_is_answered_with_the_seconds_of_a_call_and_the_memory(
