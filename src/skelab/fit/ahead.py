@@ -14,7 +14,7 @@ from typing import Final
 
 from skelab.bench.process import AskedProcess, ProcessError
 from skelab.fit.figures import Configuration
-from skelab.fit.messages import from_message, question
+from skelab.fit.messages import read_trace, written
 from skelab.fit.probe import Probe
 from skelab.fit.trace import Trace, trace_inference, trace_training, what_is_traced
 
@@ -112,9 +112,10 @@ class TracesAhead:
         return wanted.make()
 
     def _ask(self, wanted: Wanted) -> Trace:
-        asked = question(wanted.configuration, training=wanted.training, for_gpu=wanted.for_gpu)
+        how = {"training": wanted.training, "for_gpu": wanted.for_gpu}
+        asked = {**written(wanted.configuration), **how}
         helper = self._idle.get()
         try:
-            return from_message(helper.ask(asked))
+            return read_trace(helper.ask(asked))
         finally:
             self._idle.put(helper)

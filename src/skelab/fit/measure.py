@@ -20,6 +20,7 @@ from skelab.fit.figures import (
     NotTriedError,
     Span,
 )
+from skelab.fit.messages import written
 from skelab.fit.probe import Gpu, Probe, probe
 from skelab.fit.search import largest_that_fits
 
@@ -284,7 +285,7 @@ class MeasuredDevice:
             "device": self.device,
             "threads": self._threads,
             "timeout": timeout,
-            **({} if configuration is None else _described(configuration)),
+            **({} if configuration is None else written(configuration)),
             **more,
         }
         try:
@@ -308,15 +309,6 @@ def _checked(answer: dict[str, Any], timeout: float) -> dict[str, Any]:
         said = answer["said"] or "it did not say why"
         raise NotTriedError(f"the process ended with status {answer['ended']}: {said}")
     return answer
-
-
-def _described(configuration: Configuration) -> dict[str, Any]:
-    return {
-        "recipe": configuration.recipe.to_yaml(),
-        "layout": configuration.layout,
-        "classes": configuration.num_classes,
-        "bodies": configuration.bodies,
-    }
 
 
 def _of_more_clips(one: Cost, clips: int) -> Cost:

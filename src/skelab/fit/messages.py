@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from skelab.config import parse_recipe
 from skelab.fit.figures import Configuration
 from skelab.fit.operators import Operators
 from skelab.fit.storage import Lives, Part
@@ -12,19 +13,23 @@ from skelab.fit.trace import Trace
 Message = dict[str, Any]
 
 
-def question(configuration: Configuration, *, training: bool, for_gpu: bool) -> Message:
-    """What this process is asked."""
+def written(configuration: Configuration) -> Message:
+    """A configuration as JSON can hold it."""
     return {
         "recipe": configuration.recipe.to_yaml(),
         "layout": configuration.layout,
         "classes": configuration.num_classes,
         "bodies": configuration.bodies,
-        "training": training,
-        "for_gpu": for_gpu,
     }
 
 
-def to_message(trace: Trace) -> Message:
+def read_configuration(message: Message) -> Configuration:
+    """The configuration that :func:`written` was given; other keys are of no account."""
+    recipe = parse_recipe(message["recipe"])
+    return Configuration(recipe, message["layout"], message["classes"], message["bodies"])
+
+
+def written_trace(trace: Trace) -> Message:
     """A trace as JSON can hold it."""
     lives, operators = trace.lives, trace.operators
     return {
@@ -48,8 +53,8 @@ def to_message(trace: Trace) -> Message:
     }
 
 
-def from_message(message: Message) -> Trace:
-    """The trace that :func:`to_message` was given."""
+def read_trace(message: Message) -> Trace:
+    """The trace that :func:`written_trace` was given."""
     lives, operators = message["lives"], message["operators"]
     return Trace(
         Lives(

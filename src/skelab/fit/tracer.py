@@ -8,21 +8,18 @@ import sys
 from collections.abc import Callable, Iterable
 
 from skelab.bench.process import die_with_parent, own_answers
-from skelab.config import parse_recipe
-from skelab.fit.figures import Configuration, NotTriedError
-from skelab.fit.messages import Message, to_message
+from skelab.errors import SkelabError
+from skelab.fit.figures import NotTriedError
+from skelab.fit.messages import Message, read_configuration, written_trace
 from skelab.fit.trace import trace_inference, trace_training
 
 
 def answer(asked: Message) -> Message:
     """The trace, or why there is none."""
     try:
-        recipe = parse_recipe(asked["recipe"])
-        bodies, classes = asked["bodies"], asked["classes"]
-        configuration = Configuration(recipe, asked["layout"], classes, bodies)
         trace = trace_training if asked["training"] else trace_inference
-        return to_message(trace(configuration, for_gpu=asked["for_gpu"]))
-    except NotTriedError as error:
+        return written_trace(trace(read_configuration(asked), for_gpu=asked["for_gpu"]))
+    except (NotTriedError, SkelabError) as error:
         return {"error": str(error)}
 
 

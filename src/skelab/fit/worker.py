@@ -31,7 +31,8 @@ from skelab.config import parse_recipe
 from skelab.data.dataset import ClipDataset, pad_clips
 from skelab.data.feeder import Feeder
 from skelab.data.store import open_store
-from skelab.fit.figures import Configuration, MemoryParts, NotTriedError
+from skelab.fit.figures import MemoryParts, NotTriedError
+from skelab.fit.messages import read_configuration
 from skelab.fit.step import InferenceStep, TrainingStep
 from skelab.fit.storage import Part, StorageWatch
 from skelab.training.memory import is_out_of_memory
@@ -137,9 +138,7 @@ TASKS: Final[dict[str, Callable[[Answer], Answer]]] = {
 
 def _measure(kind: type[TrainingStep] | type[InferenceStep], task: Answer) -> Answer:
     """Warm up, count what is held, and time the rest of the time that there is."""
-    configuration = Configuration(
-        parse_recipe(task["recipe"]), task["layout"], task["classes"], task["bodies"]
-    )
+    configuration = read_configuration(task)
     device, started = task["device"], time.perf_counter()
     on_gpu = device != "cpu"
     free = torch.cuda.mem_get_info(device)[0] if on_gpu else 0
