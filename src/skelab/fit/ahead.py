@@ -14,7 +14,7 @@ from typing import Final
 
 from skelab.bench.process import AskedProcess, ProcessError
 from skelab.fit.figures import Configuration
-from skelab.fit.messages import read_trace, written
+from skelab.fit.messages import read_trace, written_configuration
 from skelab.fit.probe import Probe
 from skelab.fit.trace import Trace, trace_inference, trace_training, what_is_traced
 
@@ -113,7 +113,7 @@ class TracesAhead:
 
     def _ask(self, wanted: Wanted) -> Trace:
         how = {"training": wanted.training, "for_gpu": wanted.for_gpu}
-        asked = {**written(wanted.configuration), **how}
+        asked = {**written_configuration(wanted.configuration), **how}
         helper = self._idle.get()
         try:
             return read_trace(helper.ask(asked))

@@ -20,7 +20,7 @@ from skelab.fit.figures import (
     NotTriedError,
     Span,
 )
-from skelab.fit.messages import written
+from skelab.fit.messages import written_configuration
 from skelab.fit.probe import Gpu, Probe, probe
 from skelab.fit.search import largest_that_fits
 
@@ -285,7 +285,7 @@ class MeasuredDevice:
             "device": self.device,
             "threads": self._threads,
             "timeout": timeout,
-            **({} if configuration is None else written(configuration)),
+            **({} if configuration is None else written_configuration(configuration)),
             **more,
         }
         try:

@@ -13,7 +13,7 @@ from skelab.fit.trace import Trace
 Message = dict[str, Any]
 
 
-def written(configuration: Configuration) -> Message:
+def written_configuration(configuration: Configuration) -> Message:
     """A configuration as JSON can hold it."""
     return {
         "recipe": configuration.recipe.to_yaml(),
@@ -24,7 +24,7 @@ def written(configuration: Configuration) -> Message:
 
 
 def read_configuration(message: Message) -> Configuration:
-    """The configuration that :func:`written` was given; other keys are of no account."""
+    """The configuration that was written; other keys are of no account."""
     recipe = parse_recipe(message["recipe"])
     return Configuration(recipe, message["layout"], message["classes"], message["bodies"])
 

@@ -206,7 +206,8 @@ def _core_times(file: Path) -> dict[int, tuple[int, int]]:
         return {}
     ours = os.sched_getaffinity(0)
     times = {}
-    for name, fields in re.findall(r"^cpu(\d+) ([\d ]+)$", file.read_text(), re.MULTILINE):
+    text = file.read_text(encoding="utf-8")
+    for name, fields in re.findall(r"^cpu(\d+) ([\d ]+)$", text, re.MULTILINE):
         # user, nice, system, idle, waiting for a disk, interrupts (2), kept by the host; the rest
         # is counted among the first two as well
         spent = [int(field) for field in fields.split()][:8]

@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterable
 
 from skelab.bench.process import die_with_parent, own_answers
 from skelab.errors import SkelabError
+from skelab.fit.ahead import Wanted
 from skelab.fit.figures import NotTriedError
 from skelab.fit.messages import Message, read_configuration, written_trace
-from skelab.fit.trace import trace_inference, trace_training
 
 
 def answer(asked: Message) -> Message:
     """The trace, or why there is none."""
     try:
-        trace = trace_training if asked["training"] else trace_inference
-        return written_trace(trace(read_configuration(asked), for_gpu=asked["for_gpu"]))
+        wanted = Wanted(read_configuration(asked), asked["training"], asked["for_gpu"])
+        return written_trace(wanted.make())
     except (NotTriedError, SkelabError) as error:
         return {"error": str(error)}
 

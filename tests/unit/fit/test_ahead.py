@@ -12,7 +12,7 @@ from trace_kit import short
 from skelab.fit import fit
 from skelab.fit.ahead import TracesAhead, Wanted, helpers_for
 from skelab.fit.figures import Configuration, Cost, NotTriedError
-from skelab.fit.messages import read_trace, written, written_trace
+from skelab.fit.messages import read_trace, written_configuration, written_trace
 from skelab.fit.predict import PredictedDevice
 from skelab.fit.probe import Container, probe
 from skelab.fit.trace import Trace
@@ -85,7 +85,7 @@ def test_no_process_is_left_even_if_its_trace_was_not_waited_for() -> None:
 
 def test_a_network_that_cannot_be_made_says_so_wherever_it_is_traced() -> None:
     broken = Wanted(short("stgcn", "model.widht=8"), training=False, for_gpu=True)
-    asked = {**written(broken.configuration), "training": False, "for_gpu": True}
+    asked = {**written_configuration(broken.configuration), "training": False, "for_gpu": True}
 
     assert "widht" in answer(asked)["error"]
     assert "found a fault" in answer({**asked, "recipe": "model: {nam"})["error"]
