@@ -273,12 +273,12 @@ def _prepare(
     if question.thorough or not isinstance(question.backend, MeasuredDevice):
         return
     light_first = sorted(recipes.items(), key=lambda entry: entry[1].data.window)
-    for name, recipe in light_first:
-        told(f"{name}: a training step", 0, len(recipes))
+    for number, (name, recipe) in enumerate(light_first):
+        told(f"{name}: a training step", number // 2, len(recipes))
         with suppress(DoesNotFitError, NotTriedError):
             question.backend.training(_of(recipe, needs[name]).with_micro_batch(1))
-    for name, recipe in light_first:
-        told(f"{name}: an answer", 0, len(recipes))
+    for number, (name, recipe) in enumerate(light_first, len(recipes)):
+        told(f"{name}: an answer", number // 2, len(recipes))
         _in_use(question, recipe, needs[name])
 
 
