@@ -28,16 +28,16 @@ import plain_reader
 from numpy import ndarray
 from timing import Result, compare, in_turn, report
 
-from skelab.data.clip import Clip, SampleInfo
+from skelab.data.clips.clip import Clip, SampleInfo
+from skelab.data.clips.store import ClipStore, StoreInfo, open_store, write_store
 from skelab.data.ingest import ingest
-from skelab.data.pipelines import get_pipeline
-from skelab.data.skeleton_file import read_skeleton_file
-from skelab.data.sources import open_source
-from skelab.data.store import ClipStore, StoreInfo, open_store, write_store
-from skelab.data.synthetic import write_synthetic
+from skelab.data.preprocessing import get_pipeline
+from skelab.data.recordings import open_source
+from skelab.data.recordings.skeleton_file import read_skeleton_file
 from skelab.errors import DataError
 from skelab.native import available
 from skelab.skeleton import get_layout
+from skelab.synthetic import write_synthetic
 
 NTU60_CLIPS = 56_880
 NPZ_CLIPS = 40_091  # of the training part by subjects
@@ -180,8 +180,8 @@ def bench_feeding(path: Path, rounds: int) -> list[Result]:
     import torch  # not above: the workers of an ingest import this file and need no torch
     from plain_feeder import feed
 
-    from skelab.data.dataset import ClipDataset, pad_clips
-    from skelab.data.feeder import Feeder, FeederConfig
+    from skelab.data.feeding.dataset import ClipDataset, pad_clips
+    from skelab.data.feeding.feeder import Feeder, FeederConfig
 
     torch.set_num_threads(1)
     store = open_store(path)
@@ -228,8 +228,8 @@ def bench_feeding(path: Path, rounds: int) -> list[Result]:
 _OPEN = """
 import sys, time
 from pathlib import Path
-from skelab.data.prepared import open_npz
-from skelab.data.store import open_store
+from skelab.data.foreign import open_npz
+from skelab.data.clips.store import open_store
 path = Path(sys.argv[1])
 open_clips = open_npz if path.suffix == ".npz" else open_store
 def resident():

@@ -18,13 +18,13 @@ import numpy as np
 from jaxtyping import Float32, Int64
 from numpy import ndarray
 
-from skelab.config import load_recipe, parse_recipe
 from skelab.data.opened import OpenedClips, open_clips
-from skelab.experiment.evaluate import find_checkpoint
-from skelab.experiment.synthetic import synthetic_store
-from skelab.experiment.train import choose_parts, train_recipe
 from skelab.export import Predictor, export_checkpoint, load_exported, open_predictor
-from skelab.training.checkpoint import read_checkpoint
+from skelab.inference.checkpoint import read_checkpoint
+from skelab.recipes import load_recipe, parse_recipe
+from skelab.runs.evaluate import find_checkpoint
+from skelab.runs.synthetic import synthetic_store
+from skelab.runs.train import choose_parts, train_recipe
 
 FORMS = (
     ("onnx", "fp32", ".onnx"),

@@ -24,8 +24,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from skelab.bench import clocked, in_turn
-from skelab.config import load_recipe
 from skelab.fit.figures import Configuration
 from skelab.fit.gpus import MIB
 from skelab.fit.predict import PredictedDevice
@@ -33,7 +31,9 @@ from skelab.fit.step import TrainingStep
 from skelab.fit.storage import Lives, Part, StorageWatch
 from skelab.fit.trace import Trace, trace_training
 from skelab.fit.worker import half_convolution
+from skelab.host.timing import clocked, in_turn
 from skelab.models import list_models
+from skelab.recipes import load_recipe
 
 FAMILIES = [card.name for card in list_models()]
 SECTIONS = ("memory", "scaling", "rss", "allocator", "time", "published")

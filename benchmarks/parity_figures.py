@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from golden_kit import GOLDEN, golden_input, golden_model, read_arrays, relative_error
 from parity.test_feeder import arrays, authors_rows, padded
 
-from skelab.data.feeder import Feeder, FeederConfig
-from skelab.data.streams import Stream
+from skelab.data.feeding.feeder import Feeder, FeederConfig
+from skelab.data.feeding.streams import Stream
 from skelab.models import list_models
 from skelab.skeleton import get_layout
 

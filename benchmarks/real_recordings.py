@@ -19,8 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from skelab.evaluation import AUTHORS_WEIGHTS, Scores, fuse, percent
+from skelab.evaluation import AUTHORS_WEIGHTS, Scores, fuse
 from skelab.evaluation.metrics import Proportion, proportion, topk_accuracy
+from skelab.report import percent
 from skelab.training.history import read_history
 
 STREAMS = ("joint", "bone", "joint-motion", "bone-motion")

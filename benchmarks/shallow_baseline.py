@@ -14,10 +14,10 @@ import numpy as np
 from numpy import ndarray
 from sklearn.ensemble import ExtraTreesClassifier
 
-from skelab.data.dataset import pad_clips
-from skelab.data.feeder import Feeder, FeederConfig
-from skelab.data.splits import parse_split
-from skelab.data.store import ClipStore, open_store
+from skelab.data.clips.splits import parse_split
+from skelab.data.clips.store import ClipStore, open_store
+from skelab.data.feeding.dataset import pad_clips
+from skelab.data.feeding.feeder import Feeder, FeederConfig
 from skelab.evaluation import wilson_interval
 
 

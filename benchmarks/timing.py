@@ -9,8 +9,8 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from skelab.bench import Seconds, clocked
-from skelab.bench import in_turn as turns
+from skelab.host.timing import Seconds, clocked
+from skelab.host.timing import in_turn as turns
 
 
 @dataclass(frozen=True)

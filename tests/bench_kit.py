@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 from module_kit import SMALL
 
-from skelab.data.feeder import FeederConfig
+from skelab.data.feeding.feeder import FeederConfig
+from skelab.inference.checkpoint import Checkpoint, InputSpec
 from skelab.models import create_model, model_spec
-from skelab.training.checkpoint import Checkpoint, InputSpec
 
 
 def small_checkpoint(path: Path, window: int = 8) -> Path:

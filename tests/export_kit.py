@@ -11,11 +11,11 @@ from module_kit import SMALL, STICK
 from numpy import ndarray
 from torch import nn
 
-from skelab.data.feeder import FeederConfig
+from skelab.data.feeding.feeder import FeederConfig
 from skelab.export.trace import OLDEST_TORCH
+from skelab.inference.checkpoint import Checkpoint, InputSpec, read_checkpoint
 from skelab.models import create_model, model_spec
 from skelab.skeleton import Layout
-from skelab.training.checkpoint import Checkpoint, InputSpec, read_checkpoint
 
 TORCH = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
 TOO_OLD = f"exporting needs PyTorch {'.'.join(map(str, OLDEST_TORCH))} or newer"

@@ -6,7 +6,6 @@ from typing import Any
 
 from module_kit import SMALL
 
-from skelab.config import Recipe
 from skelab.fit.demand import data_needs
 from skelab.fit.figures import (
     Configuration,
@@ -18,6 +17,7 @@ from skelab.fit.figures import (
 )
 from skelab.fit.outcome import FitReport, InferenceFit, ModelFit, Verdict
 from skelab.fit.search import largest_that_fits
+from skelab.recipes import Recipe
 
 GIB = 2**30
 

@@ -17,9 +17,9 @@ from functools import partial
 
 import numpy as np
 
-from skelab.data import skeleton_file
-from skelab.data.clip import BodyTrack, RawClip
-from skelab.data.skeleton_file import parse_skeleton
+from skelab.data.clips.clip import BodyTrack, RawClip
+from skelab.data.recordings import skeleton_file
+from skelab.data.recordings.skeleton_file import parse_skeleton
 from skelab.errors import SkeletonFileError
 from skelab.native import available, read_plain_poses
 

@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
-from skelab.data.clip import RawClip
-from skelab.data.skeleton_file import parse_skeleton
+from skelab.data.clips.clip import RawClip
+from skelab.data.recordings.skeleton_file import parse_skeleton
 
 PREPROCESS = Path(__file__).parent / "golden" / "preprocess"
 

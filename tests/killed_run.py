@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tiny_run import CONFIG, enter_tiny_family, tiny_job
 
-from skelab.data.store import open_store
+from skelab.data.clips.store import open_store
 from skelab.training.job import TrainingJob
 from skelab.training.loop import train
 from skelab.training.watch import Watcher

@@ -12,8 +12,8 @@ from zlib import crc32
 
 import numpy as np
 
-from skelab.data.clip import BodyTrack, RawClip, SampleInfo
-from skelab.data.sources import SourceItem
+from skelab.data.clips.clip import BodyTrack, RawClip, SampleInfo
+from skelab.data.recordings import SourceItem
 from skelab.errors import DataError
 from skelab.skeleton import Layout, get_layout
 

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_clips import CLASSES, SBU15
+from tiny_clips import CLASSES, SBU15, tiny_store
 from torch import Tensor, nn
 
-import skelab.atomic
-from skelab.config import Recipe
-from skelab.data.feeder import Feeder, FeederConfig
-from skelab.data.store import ClipStore, open_store
+import skelab.files.atomic
+from skelab.data.clips.store import ClipStore, open_store
+from skelab.data.feeding.feeder import Feeder, FeederConfig
+from skelab.inference.checkpoint import InputSpec
 from skelab.models import ModelCard, ModelOption, ModelSpec, register_model, registry
+from skelab.recipes import Recipe
 from skelab.skeleton import Layout
-from skelab.training.checkpoint import InputSpec
 from skelab.training.config import TrainingConfig
 from skelab.training.history import read_history
 from skelab.training.job import TrainingJob
@@ -66,6 +66,12 @@ def tiny_family() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         enter_tiny_family(patch)
         yield
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
+    """Twenty-four clips of four subjects, for the folders whose conftest takes this in."""
+    return tiny_store(tmp_path_factory.mktemp("clips") / "clips.arrow")
 
 
 def tiny_recipe(**changes: Any) -> Recipe:
@@ -117,13 +123,13 @@ class _Killer(Watcher):
 
     def __init__(self, what: str, number: int) -> None:
         self._left = {what: number}
-        flush = skelab.atomic._flush
+        flush = skelab.files.atomic._flush
 
         def count_and_flush(path: Path) -> None:
             flush(path)
             self._count("write")
 
-        vars(skelab.atomic)["_flush"] = count_and_flush
+        vars(skelab.files.atomic)["_flush"] = count_and_flush
 
     def on_step(self, *, epoch: int, step: int, clips: int, loss: float) -> None:
         self._count("step")

@@ -11,9 +11,9 @@ import pytest
 from tiny_run import enter_tiny_family, tiny_job
 
 from skelab.cli.main import leave
-from skelab.data.store import open_store
+from skelab.data.clips.store import open_store
 from skelab.errors import SkelabError
-from skelab.training.inference import predict_logits
+from skelab.inference.scoring import predict_logits
 from skelab.training.loop import train
 from skelab.training.processes import Processes
 from skelab.training.watch import Watcher

@@ -1,7 +1,7 @@
 """Configurations that are traced and run in a moment."""
 
-from skelab.config import load_recipe
 from skelab.fit.figures import Configuration
+from skelab.recipes import load_recipe
 
 FAMILIES = ("aagcn", "ctrgcn", "msg3d", "shiftgcn", "stgcn", "stgcn_official", "stgcnpp")
 

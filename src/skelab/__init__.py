@@ -10,19 +10,16 @@ from typing import TYPE_CHECKING, Any
 from skelab._version import __version__
 
 if TYPE_CHECKING:
-    from skelab.config import Recipe, list_recipes, load_recipe
-    from skelab.data.clip import BodyTrack, Clip, RawClip, SampleInfo
-    from skelab.data.dataset import ClipDataset
+    from skelab.data.clips.clip import BodyTrack, Clip, RawClip, SampleInfo
+    from skelab.data.clips.splits import list_splits, parse_split
+    from skelab.data.clips.store import ClipStore, open_store, write_store
+    from skelab.data.feeding.dataset import ClipDataset
     from skelab.data.ingest import ingest
     from skelab.data.opened import OpenedClips, open_clips
-    from skelab.data.skeleton_file import read_skeleton_file
-    from skelab.data.sources import open_source
-    from skelab.data.splits import list_splits, parse_split
-    from skelab.data.store import ClipStore, open_store, write_store
+    from skelab.data.recordings import open_source
+    from skelab.data.recordings.skeleton_file import read_skeleton_file
     from skelab.errors import SkelabError
     from skelab.evaluation import Scores, evaluate_scores
-    from skelab.experiment.evaluate import evaluate_run
-    from skelab.experiment.train import train_recipe
     from skelab.export import (
         ExportedModel,
         Prediction,
@@ -30,9 +27,12 @@ if TYPE_CHECKING:
         load_exported,
         predict,
     )
+    from skelab.inference.checkpoint import load_checkpoint, read_checkpoint
     from skelab.models import create_model, export_weights, import_weights, list_models
+    from skelab.recipes import Recipe, list_recipes, load_recipe
+    from skelab.runs.evaluate import evaluate_run
+    from skelab.runs.train import train_recipe
     from skelab.skeleton import Layout, get_layout, list_layouts
-    from skelab.training.checkpoint import load_checkpoint, read_checkpoint
 
 __all__ = [
     "BodyTrack",
@@ -76,19 +76,19 @@ __all__ = [
 ]
 
 _MODULES = {
-    "skelab.config": ("Recipe", "list_recipes", "load_recipe"),
-    "skelab.data.clip": ("BodyTrack", "Clip", "RawClip", "SampleInfo"),
-    "skelab.data.dataset": ("ClipDataset",),
+    "skelab.recipes": ("Recipe", "list_recipes", "load_recipe"),
+    "skelab.data.clips.clip": ("BodyTrack", "Clip", "RawClip", "SampleInfo"),
+    "skelab.data.feeding.dataset": ("ClipDataset",),
     "skelab.data.ingest": ("ingest",),
     "skelab.data.opened": ("OpenedClips", "open_clips"),
-    "skelab.data.skeleton_file": ("read_skeleton_file",),
-    "skelab.data.sources": ("open_source",),
-    "skelab.data.splits": ("list_splits", "parse_split"),
-    "skelab.data.store": ("ClipStore", "open_store", "write_store"),
+    "skelab.data.recordings.skeleton_file": ("read_skeleton_file",),
+    "skelab.data.recordings": ("open_source",),
+    "skelab.data.clips.splits": ("list_splits", "parse_split"),
+    "skelab.data.clips.store": ("ClipStore", "open_store", "write_store"),
     "skelab.errors": ("SkelabError",),
     "skelab.evaluation": ("Scores", "evaluate_scores"),
-    "skelab.experiment.evaluate": ("evaluate_run",),
-    "skelab.experiment.train": ("train_recipe",),
+    "skelab.runs.evaluate": ("evaluate_run",),
+    "skelab.runs.train": ("train_recipe",),
     "skelab.export": (
         "ExportedModel",
         "Prediction",
@@ -98,7 +98,7 @@ _MODULES = {
     ),
     "skelab.models": ("create_model", "export_weights", "import_weights", "list_models"),
     "skelab.skeleton": ("Layout", "get_layout", "list_layouts"),
-    "skelab.training.checkpoint": ("load_checkpoint", "read_checkpoint"),
+    "skelab.inference.checkpoint": ("load_checkpoint", "read_checkpoint"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

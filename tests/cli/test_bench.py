@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from cli_outcome import Outcome
 
-from skelab.bench import Quartiles, inference
+from skelab.bench import inference
 from skelab.bench.cases import Runtime
 from skelab.bench.inference import BenchPlan, BenchRow
+from skelab.host.timing import Quartiles
 from skelab.training.config import Precision
 
 Skelab = Callable[..., Outcome]

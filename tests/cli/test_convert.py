@@ -13,8 +13,8 @@ from jaxtyping import Float32
 from numpy import ndarray
 from shared_data import shared_data
 
-from skelab.data.scrambles import scramble
-from skelab.data.store import open_store
+from skelab.data.audit.scrambles import scramble
+from skelab.data.clips.store import open_store
 
 Skelab = Callable[..., Outcome]
 

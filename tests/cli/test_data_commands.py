@@ -8,7 +8,7 @@ import pytest
 from cli_outcome import Outcome, SmallSet
 from shared_data import shared_data
 
-from skelab.data.store import open_store
+from skelab.data.clips.store import open_store
 
 Skelab = Callable[..., Outcome]
 

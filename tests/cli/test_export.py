@@ -10,8 +10,8 @@ from export_kit import family_checkpoint, skip_without_export
 from tiny_run import enter_tiny_family
 
 from skelab.cli.main import run
-from skelab.data.synthetic import write_synthetic
 from skelab.skeleton import get_layout
+from skelab.synthetic import write_synthetic
 
 Skelab = Callable[..., Outcome]
 

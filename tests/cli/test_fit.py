@@ -13,9 +13,9 @@ import pytest
 from cli_outcome import Outcome
 from fit_kit import MadeUpDevice
 
-from skelab.config import load_recipe
 from skelab.fit import answer
 from skelab.fit.figures import Configuration, Cost
+from skelab.recipes import load_recipe
 from skelab.training.config import Precision
 
 Skelab = Callable[..., Outcome]

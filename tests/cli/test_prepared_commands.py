@@ -8,9 +8,9 @@ import pytest
 from cli_outcome import SMALL, Outcome, SmallSet
 from prepared_files import Attack, annotation, padded_rows, write_npz, write_pyskl
 
+from skelab.data.clips.store import open_store
 from skelab.data.convert import convert
 from skelab.data.opened import open_clips
-from skelab.data.store import open_store
 
 Skelab = Callable[..., Outcome]
 ONE_EPOCH = [*SMALL, "--set=training.epochs=1"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cli_outcome import SMALL, Outcome, SmallSet
 
-from skelab.evaluation import percent
+from skelab.report import percent
 
 Skelab = Callable[..., Outcome]
 
@@ -93,7 +93,7 @@ def test_a_run_without_a_folder_goes_to_one_that_is_called_as_its_recipe(
 def test_train_without_data_says_that_its_clips_are_synthetic(
     skelab: Skelab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("skelab.experiment.synthetic.DEFAULT_CLIPS", 24)
+    monkeypatch.setattr("skelab.runs.synthetic.DEFAULT_CLIPS", 24)
 
     done = skelab("train", "ctrgcn", "--out", tmp_path / "run", *SMALL)
 

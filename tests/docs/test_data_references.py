@@ -3,7 +3,7 @@
 from docs.pages import REPOSITORY, read_page
 
 from skelab.data.convert import list_targets
-from skelab.data.pipelines import list_pipelines
+from skelab.data.preprocessing import list_pipelines
 
 PAGE = read_page(REPOSITORY / "docs/reference/pipelines.md")
 

@@ -15,9 +15,9 @@ from pydantic import BaseModel
 
 from skelab import errors
 from skelab.cli.main import app
-from skelab.config import Recipe
-from skelab.data.splits import list_splits
+from skelab.data.clips.splits import list_splits
 from skelab.models import list_models, models_page
+from skelab.recipes import Recipe
 from skelab.skeleton import list_layouts
 
 PAGES = read_pages()

@@ -5,7 +5,7 @@ import json
 from docs.pages import REPOSITORY, read_page
 from pydantic import BaseModel
 
-from skelab.data.sources import custom
+from skelab.data.recordings import custom
 
 PAGE = read_page(REPOSITORY / "docs/reference/sources.md")
 

@@ -14,12 +14,12 @@ from golden_files import PREPROCESS, unpack
 from numpy import ndarray
 
 from skelab.data.convert import convert
-from skelab.data.ignore_list import read_ignore_list
 from skelab.data.ingest import ingest
 from skelab.data.opened import open_clips
-from skelab.data.sources import open_source
+from skelab.data.recordings import open_source
+from skelab.data.recordings.ignore_list import read_ignore_list
 from skelab.errors import DataError
-from skelab.plain_pickle import load_plain_pickle
+from skelab.files.plain_pickle import load_plain_pickle
 
 ORDER = json.loads((PREPROCESS / "ctrgcn" / "order.json").read_text())
 LABELS = json.loads((PREPROCESS / "msg3d" / "labels.json").read_text())["xsub"]

@@ -15,13 +15,13 @@ import pytest
 import torch
 from numpy import ndarray
 
-from skelab.data.clip import Clip, SampleInfo
-from skelab.data.dataset import PaddedClips, pad_clips
-from skelab.data.feeder import Feeder, FeederConfig
-from skelab.data.pipelines import get_pipeline, pad_loop
-from skelab.data.skeleton_file import parse_skeleton
-from skelab.data.streams import Stream, derive_stream
-from skelab.data.transforms import Crop, CropResize, Fill, RandomRotation, rotation_matrices
+from skelab.data.clips.clip import Clip, SampleInfo
+from skelab.data.feeding.dataset import PaddedClips, pad_clips
+from skelab.data.feeding.feeder import Feeder, FeederConfig
+from skelab.data.feeding.streams import Stream, derive_stream
+from skelab.data.feeding.transforms import Crop, CropResize, Fill, RandomRotation, rotation_matrices
+from skelab.data.preprocessing import get_pipeline, pad_loop
+from skelab.data.recordings.skeleton_file import parse_skeleton
 from skelab.skeleton import get_layout
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -13,11 +13,11 @@ from golden_kit import read_arrays, read_json
 from numpy import ndarray
 from prepared_files import CTRGCN, NAMES, golden_arrays, write_npy_pkl, write_npz
 
+from skelab.data.clips.splits import parse_split
+from skelab.data.clips.store import open_store
 from skelab.data.copying import copy_clips
 from skelab.data.opened import OpenedClips, open_clips
-from skelab.data.pipelines import pad_loop
-from skelab.data.splits import parse_split
-from skelab.data.store import open_store
+from skelab.data.preprocessing import pad_loop
 
 BENCHMARKS = {"CS": "xsub", "CV": "xview"}
 IGNORED = NAMES.with_name("ignored_samples.txt")

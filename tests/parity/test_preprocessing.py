@@ -18,11 +18,11 @@ from jaxtyping import Float32
 from numpy import ndarray
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skelab.data.clip import RawClip
-from skelab.data.orders import ctrgcn_row_order
-from skelab.data.pipelines import get_pipeline, pad_loop
-from skelab.data.pipelines.ctrgcn import choose_bodies
-from skelab.data.sample_name import parse_sample_name
+from skelab.data.clips.clip import RawClip
+from skelab.data.foreign.orders import ctrgcn_row_order
+from skelab.data.preprocessing import get_pipeline, pad_loop
+from skelab.data.preprocessing.ctrgcn import choose_bodies
+from skelab.data.recordings.sample_name import parse_sample_name
 from skelab.errors import NoBodyError
 from skelab.skeleton import get_layout
 

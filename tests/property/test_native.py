@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recordings import drawn_recording
 
-from skelab.data.pipelines import get_pipeline
-from skelab.data.skeleton_file import parse_skeleton
-from skelab.data.transforms import Crop, CropResize, RandomRotation, rotation_matrices
+from skelab.data.feeding.transforms import Crop, CropResize, RandomRotation, rotation_matrices
+from skelab.data.preprocessing import get_pipeline
+from skelab.data.recordings.skeleton_file import parse_skeleton
 from skelab.errors import DataError
 from skelab.native import (
     available,

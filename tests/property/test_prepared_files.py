@@ -15,11 +15,11 @@ from hypothesis.extra import numpy as npst
 from prepared_files import annotation, npz_arrays, write_npz
 from skeleton_text import a_pose, skeleton_text
 
-from skelab.data.npy import parse_npy
-from skelab.data.prepared import open_npy_pkl, open_npz
-from skelab.data.sources import NtuZipSource, PysklSource
-from skelab.data.sources.custom import CustomSource
+from skelab.data.foreign import open_npy_pkl, open_npz
+from skelab.data.recordings import NtuZipSource, PysklSource
+from skelab.data.recordings.custom import CustomSource
 from skelab.errors import DataError, SkelabError
+from skelab.files.npy import parse_npy
 
 FAST = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SKELETON = "S001C001P001R001A001"

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from skelab.config import DataConfig, ModelConfig, Protocol, Recipe, parse_recipe
-from skelab.data.streams import Stream
+from skelab.data.feeding.streams import Stream
 from skelab.errors import RecipeError
+from skelab.recipes import DataConfig, ModelConfig, Protocol, Recipe, parse_recipe
 from skelab.training.config import MemoryConfig, Precision, Schedule, TrainingConfig
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)

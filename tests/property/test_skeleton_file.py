@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from skeleton_text import Pose, skeleton_text
 
-from skelab.data.clip import RawClip
-from skelab.data.skeleton_file import _ExactParser, parse_skeleton
+from skelab.data.clips.clip import RawClip
+from skelab.data.recordings.skeleton_file import _ExactParser, parse_skeleton
 from skelab.errors import SkeletonFileError
 
 BODY_IDS = st.integers(0, 2**64 - 1).map(str)

@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skelab.data.clip import SampleInfo
-from skelab.data.index import ClipIndex
-from skelab.data.splits import hold_out_subjects, parse_split
+from skelab.data.clips.clip import SampleInfo
+from skelab.data.clips.index import ClipIndex
+from skelab.data.clips.splits import hold_out_subjects, parse_split
 from skelab.errors import SplitError
 
 NUMBERS = st.sets(st.integers(0, 40), min_size=1, max_size=6)

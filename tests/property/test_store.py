@@ -14,8 +14,8 @@ from jaxtyping import Float32
 from numpy import ndarray
 from tiny_clips import SBU15, tiny_clip, tiny_info
 
-from skelab.data.clip import Clip, SampleInfo
-from skelab.data.store import ClipStore, join_parts, open_store, write_part, write_store
+from skelab.data.clips.clip import Clip, SampleInfo
+from skelab.data.clips.store import ClipStore, join_parts, open_store, write_part, write_store
 from skelab.errors import StoreError
 
 ANY_FLOAT = st.floats(width=32, allow_nan=True, allow_infinity=True)

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from jaxtyping import Float64, Int64
 from numpy import ndarray
 
-from skelab.data.pipelines.ctrgcn import prepare
-from skelab.data.sample_name import parse_sample_name
-from skelab.data.skeleton_file import parse_skeleton
-from skelab.data.splits import parse_split
-from skelab.data.synthetic import clip_names, list_actions, synthetic_clip, synthetic_file
+from skelab.data.clips.splits import parse_split
+from skelab.data.preprocessing.ctrgcn import prepare
+from skelab.data.recordings.sample_name import parse_sample_name
+from skelab.data.recordings.skeleton_file import parse_skeleton
 from skelab.skeleton import get_layout
+from skelab.synthetic import clip_names, list_actions, synthetic_clip, synthetic_file
 
 LAYOUT = get_layout("ntu25")
 CHILD, PARENT = np.array(LAYOUT.bones).T

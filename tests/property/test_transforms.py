@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_clips import SBU15
 
-from skelab.data.clip import Clip, SampleInfo
-from skelab.data.dataset import pad_clips
-from skelab.data.feeder import Feeder, FeederConfig
-from skelab.data.streams import Stream, derive_stream
-from skelab.data.transforms import Crop, CropResize, RandomRotation
+from skelab.data.clips.clip import Clip, SampleInfo
+from skelab.data.feeding.dataset import pad_clips
+from skelab.data.feeding.feeder import Feeder, FeederConfig
+from skelab.data.feeding.streams import Stream, derive_stream
+from skelab.data.feeding.transforms import Crop, CropResize, RandomRotation
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -21,16 +21,16 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from skelab.bench.cases import WAYS, BenchCase, Runtime
-from skelab.bench.machine import describe_machine
-from skelab.bench.process import AskedProcess, ProcessError
-from skelab.bench.timing import Quartiles, in_turn, quartiles
-from skelab.config import Recipe, list_recipes, load_recipe
-from skelab.data.feeder import FeederConfig
+from skelab.data.feeding.feeder import FeederConfig
 from skelab.errors import SkelabError
-from skelab.experiment.evaluate import find_checkpoint
 from skelab.export import export_checkpoint, load_exported
+from skelab.host.machine import describe_machine
+from skelab.host.timing import Quartiles, in_turn, quartiles
+from skelab.host.worker_process import AskedProcess, ProcessError
+from skelab.inference.checkpoint import Checkpoint, InputSpec, read_checkpoint
 from skelab.models import create_model, get_card, model_spec
-from skelab.training.checkpoint import Checkpoint, InputSpec, read_checkpoint
+from skelab.recipes import Recipe, list_recipes, load_recipe
+from skelab.runs.evaluate import find_checkpoint
 from skelab.training.config import Precision
 
 CLASSES: Final = 60

@@ -16,9 +16,9 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from skelab.bench.cases import BenchCase, Runtime
-from skelab.bench.memory import memory_growth, start_to_watch_memory
-from skelab.bench.process import own_answers
 from skelab.export.extras import need, need_openvino
+from skelab.host.memory import memory_growth, start_to_watch_memory
+from skelab.host.worker_process import own_answers
 from skelab.training.config import Precision
 
 Clips = Float32[ndarray, "N C T V M"]
@@ -37,7 +37,7 @@ def load_eager(case: BenchCase) -> Callable[[], Run]:
     """PyTorch as it is, by autocast in bfloat16."""
     import torch
 
-    from skelab.training.checkpoint import load_checkpoint
+    from skelab.inference.checkpoint import load_checkpoint
 
     torch.set_num_threads(case.threads)
 

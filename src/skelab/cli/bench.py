@@ -10,8 +10,8 @@ import typer
 from skelab.cli.output import print_json, print_table, progress, result, say
 
 if TYPE_CHECKING:
-    from skelab.bench import Machine
     from skelab.bench.inference import BenchRow
+    from skelab.host.machine import Machine
 
 QUICK_ROUNDS, QUICK_SECONDS = 3, 10.0
 
@@ -44,8 +44,9 @@ def bench(
     precisions = _known("--precision", precision, ("fp32", "bf16"))
     runtimes = _known("--runtime", runtime, ("eager", "onnx", "openvino"))
 
-    from skelab.bench import describe_machine, inference
+    from skelab.bench import inference
     from skelab.bench.cases import Runtime
+    from skelab.host.machine import describe_machine
     from skelab.models import list_models
     from skelab.training.config import Precision
 

@@ -35,8 +35,8 @@ def open_data(
     path: Path, names: Path | None, ignore: Path | None, layout: str | None
 ) -> "OpenedClips":
     """Prepared clips by the options of a command; what is found out on the way goes to stderr."""
-    from skelab.data.ignore_list import read_ignore_list
     from skelab.data.opened import open_clips
+    from skelab.data.recordings.ignore_list import read_ignore_list
 
     ignored = read_ignore_list(ignore) if ignore else ()
     return open_clips(path, names=names, ignore=ignored, layout=layout, on_note=say)

@@ -28,13 +28,14 @@ def demo(
     It shows that everything works on this machine. The accuracy is that of a network on clips
     made by a program and says nothing about people.
     """
-    from skelab.config import load_recipe
-    from skelab.evaluation import evaluate_scores, summary_rows
-    from skelab.experiment.evaluate import evaluate_run
-    from skelab.experiment.synthetic import synthetic_store
-    from skelab.experiment.train import train_recipe
+    from skelab.evaluation import evaluate_scores
     from skelab.fit import fit
     from skelab.fit.section import fit_section
+    from skelab.recipes import load_recipe
+    from skelab.report import summary_rows
+    from skelab.runs.evaluate import evaluate_run
+    from skelab.runs.synthetic import synthetic_store
+    from skelab.runs.train import train_recipe
 
     started = time.perf_counter()
     run = out / "run"

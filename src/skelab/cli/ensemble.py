@@ -139,7 +139,7 @@ def _choose_weights(weights: str, files: Sequence["ScoreFile"]) -> tuple[float, 
 
 
 def _write(fused: "Scores", out: Path, weights: Sequence[float]) -> dict[str, str]:
-    from skelab.evaluation import Report, write_report
+    from skelab.report import Report, write_report
 
     files = {"scores": out / "scores-test.npz", "report": out / "report.html"}
     fused.save(files["scores"])

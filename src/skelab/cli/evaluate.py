@@ -12,7 +12,7 @@ from skelab.cli.data import Ignore, LayoutName, Names, open_data
 from skelab.cli.output import print_json, print_table, progress, result
 
 if TYPE_CHECKING:
-    from skelab.experiment.evaluate import EvaluationResult
+    from skelab.runs.evaluate import EvaluationResult
 
 
 class Part(StrEnum):
@@ -37,9 +37,10 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Score a network on one part of a split; write scores and report, print the figures."""
-    from skelab.evaluation import confused_rows, evaluate_scores, percent, summary_rows
-    from skelab.experiment.evaluate import evaluate_run
-    from skelab.experiment.seeds import find_seed_runs
+    from skelab.evaluation import evaluate_scores
+    from skelab.report import confused_rows, percent, summary_rows
+    from skelab.runs.evaluate import evaluate_run
+    from skelab.runs.seeds import find_seed_runs
 
     store = open_data(data, names, ignore, layout)
     seeds = find_seed_runs(run)
@@ -79,8 +80,9 @@ def evaluate(
 
 def _print_seeds(results: Mapping[str, "EvaluationResult"], as_json: bool) -> None:
     """The figures of each seed, and their mean."""
-    from skelab.evaluation import evaluate_scores, percent
-    from skelab.experiment.seeds import mean_over_seeds
+    from skelab.evaluation import evaluate_scores
+    from skelab.report import percent
+    from skelab.runs.seeds import mean_over_seeds
 
     found = {name: evaluate_scores(made.scores) for name, made in results.items()}
     figures = {

@@ -123,7 +123,7 @@ def _write_page(path: Path, report: "FitReport") -> None:
 
 
 def _write_recipe(path: Path, report: "FitReport") -> None:
-    from skelab.atomic import atomic_write
+    from skelab.files.atomic import atomic_write
     from skelab.fit.verdict import recipe_file
 
     text = recipe_file(report)

@@ -11,7 +11,7 @@ from skelab.cli.output import print_json, progress, result, say
 from skelab.errors import SourceError, SplitError
 
 if TYPE_CHECKING:
-    from skelab.data.splits import Split
+    from skelab.data.clips.splits import Split
 
 SHOWN_REASONS = 5
 
@@ -46,14 +46,14 @@ def ingest(
     One bad file never stops an ingest: it is left out and named. A run that was stopped goes on
     where it was when the same command is given again.
     """
+    from skelab.data.audit.leaks import leave_out_leaks
+    from skelab.data.clips.index import ClipIndex
+    from skelab.data.clips.splits import parse_split
     from skelab.data.copying import copy_clips
-    from skelab.data.ignore_list import read_ignore_list
-    from skelab.data.index import ClipIndex
     from skelab.data.ingest import ingest as ingest_source
-    from skelab.data.leaks import leave_out_leaks
     from skelab.data.opened import holds_clips
-    from skelab.data.sources import open_source
-    from skelab.data.splits import parse_split
+    from skelab.data.recordings import open_source
+    from skelab.data.recordings.ignore_list import read_ignore_list
     from skelab.native import available
 
     chosen = parse_split(split) if split else None
@@ -148,9 +148,9 @@ def ingest(
 
 def _look_again(path: Path, split: "Split | None") -> tuple[str | None, list[str]]:
     """What the finished store says of its counts, and the clips on both sides of a split."""
-    from skelab.data.leaks import find_leaks
-    from skelab.data.official_counts import check_counts
-    from skelab.data.store import open_store
+    from skelab.data.audit.leaks import find_leaks
+    from skelab.data.audit.official_counts import check_counts
+    from skelab.data.clips.store import open_store
 
     store = open_store(path)
     checked = check_counts(store.index, store.info.dataset)

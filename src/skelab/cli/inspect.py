@@ -21,9 +21,9 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Say what a path is and what it holds: layout, counts, frames, bodies, anatomy, digest."""
-    from skelab.data.ignore_list import read_ignore_list
-    from skelab.data.splits import parse_split
-    from skelab.experiment.inspect import inspect_path
+    from skelab.data.clips.splits import parse_split
+    from skelab.data.recordings.ignore_list import read_ignore_list
+    from skelab.runs.inspect import inspect_path
 
     ignored = read_ignore_list(ignore) if ignore else ()
     with progress("inspecting") as bar:

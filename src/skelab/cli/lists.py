@@ -36,7 +36,7 @@ def models(
 
 def recipes(as_json: AsJson = False) -> None:
     """List the recipes that come with the lab."""
-    from skelab.config import list_recipes
+    from skelab.recipes import list_recipes
 
     found = list_recipes()
     if as_json:

@@ -8,7 +8,7 @@ import typer
 from skelab.cli.output import print_json, print_table, result, say
 
 if TYPE_CHECKING:
-    from skelab.evaluation import RunComparison
+    from skelab.report import RunComparison
 
 
 def report(
@@ -19,8 +19,8 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Compare runs: figures, curves, classes, settings, significance; write one HTML page."""
-    from skelab.evaluation import write_comparison
-    from skelab.experiment.compare import compare_paths
+    from skelab.report import write_comparison
+    from skelab.runs.compare import compare_paths
 
     comparison = compare_paths(runs)
     write_comparison(out, comparison)
@@ -35,7 +35,7 @@ def report(
 
 
 def _print_comparison(comparison: "RunComparison") -> None:
-    from skelab.evaluation.comparison import (
+    from skelab.report.comparison import (
         cost_rows,
         letter,
         p_value,

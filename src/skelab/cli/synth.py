@@ -19,7 +19,7 @@ def synth(
     40 performers, 3 cameras, 17 setups, one and two bodies, noise and tracking faults. They show
     that a pipeline works; accuracies on them say nothing about people.
     """
-    from skelab.data.synthetic import write_synthetic
+    from skelab.synthetic import write_synthetic
 
     with progress("writing synthetic clips") as bar:
         made = write_synthetic(

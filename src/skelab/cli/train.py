@@ -42,16 +42,16 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train a network; checkpoints, metrics and the resolved recipe go to the run folder."""
-    from skelab.config import load_recipe
+    from skelab.recipes import load_recipe
 
     overrides = [*(overrides or ()), *(_half_precision(overrides or ()) if half else ())]
     loaded = load_recipe(recipe, overrides)
     out = out or Path("runs") / loaded.name
 
     from skelab.data.opened import OpenedClips
-    from skelab.experiment.seeds import train_seeds
-    from skelab.experiment.synthetic import synthetic_store
-    from skelab.experiment.train import train_recipe, use_given_split
+    from skelab.runs.seeds import train_seeds
+    from skelab.runs.synthetic import synthetic_store
+    from skelab.runs.train import train_recipe, use_given_split
     from skelab.training.history import read_history
     from skelab.training.processes import Processes
     from skelab.training.trackers import check_trackers

@@ -37,7 +37,7 @@ def import_weights(
 
     A file whose keys or shapes do not fit is refused; no code in it is run.
     """
-    from skelab.experiment.weights import import_weights_file, read_class_names
+    from skelab.runs.weights import import_weights_file, read_class_names
 
     made = import_weights_file(
         model,
@@ -77,7 +77,7 @@ def export_weights(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Write the weights of a checkpoint under the names that the authors' code gives them."""
-    from skelab.experiment.weights import export_weights_file
+    from skelab.runs.weights import export_weights_file
 
     tensors = export_weights_file(checkpoint, out)
     if as_json:

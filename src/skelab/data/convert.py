@@ -17,14 +17,14 @@ import numpy as np
 from jaxtyping import Float32, Int64
 from numpy import ndarray
 
-from skelab.atomic import atomic_write
-from skelab.data.clip import Clip
+from skelab.data.clips.clip import Clip
+from skelab.data.clips.splits import GivenSplit, parse_split
+from skelab.data.foreign.orders import ctrgcn_row_order
 from skelab.data.opened import OpenedClips
-from skelab.data.orders import ctrgcn_row_order
-from skelab.data.pipelines import pad_loop
-from skelab.data.sources import SYNTHETIC_MARKER
-from skelab.data.splits import GivenSplit, parse_split
+from skelab.data.preprocessing import pad_loop
+from skelab.data.recordings import SYNTHETIC_MARKER
 from skelab.errors import DataError, unknown_name
+from skelab.files.atomic import atomic_write
 
 _BODIES: Final = 2
 _SYNTHETIC: Final = '{"synthetic": true}\n'

@@ -8,13 +8,20 @@ import numpy as np
 import pyarrow as pa
 
 from skelab._version import __version__
-from skelab.atomic import folder_beside
-from skelab.data.anatomy import check_clips, refuse_if_scrambled
-from skelab.data.clip import Clip
+from skelab.data.audit.anatomy import check_clips, refuse_if_scrambled
+from skelab.data.clips.clip import Clip
+from skelab.data.clips.store import (
+    CLIPS_PER_PART,
+    Excluded,
+    LeaveOut,
+    join_parts,
+    open_store,
+    write_part,
+)
 from skelab.data.ingest import IngestReport
 from skelab.data.opened import OpenedClips
-from skelab.data.store import CLIPS_PER_PART, Excluded, LeaveOut, join_parts, open_store, write_part
 from skelab.errors import DataError, NoBodyError, SourceError
+from skelab.files.atomic import folder_beside
 
 
 def copy_clips(

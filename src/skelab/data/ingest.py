@@ -29,12 +29,9 @@ import numpy as np
 import pyarrow as pa
 
 from skelab._version import __version__
-from skelab.atomic import atomic_write, write_error
-from skelab.data.anatomy import AnatomyReport, check_source, refuse_if_scrambled
-from skelab.data.clip import Clip
-from skelab.data.pipelines import Pipeline, Prepared, choose_pipeline, get_pipeline
-from skelab.data.sources import HeldInMemory, Source, SourceItem
-from skelab.data.store import (
+from skelab.data.audit.anatomy import AnatomyReport, check_source, refuse_if_scrambled
+from skelab.data.clips.clip import Clip
+from skelab.data.clips.store import (
     CLIPS_PER_PART,
     Excluded,
     LeaveOut,
@@ -44,7 +41,10 @@ from skelab.data.store import (
     open_store,
     write_part,
 )
+from skelab.data.preprocessing import Pipeline, Prepared, choose_pipeline, get_pipeline
+from skelab.data.recordings import HeldInMemory, Source, SourceItem
 from skelab.errors import DataError, NoBodyError, OutputError, SourceError, StoreError
+from skelab.files.atomic import atomic_write, write_error
 from skelab.native import can_prepare
 
 _PLAN = "plan.json"
@@ -98,7 +98,7 @@ def ingest(
     A damaged sample never stops an ingest: it is left out and named, with its reason.
 
     Args:
-        source: What :func:`skelab.data.sources.open_source` found.
+        source: What :func:`skelab.data.recordings.open_source` found.
         path: The store to write; one that is there is replaced at the very end.
         pipeline: Preprocessing, by name; None takes ``ctrgcn`` for poses in space and ``as-given``
             for those in an image.

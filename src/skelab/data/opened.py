@@ -9,9 +9,10 @@ import numpy as np
 from jaxtyping import Int64
 from numpy import ndarray
 
-from skelab.data.clip import Clip
-from skelab.data.index import ClipIndex
-from skelab.data.prepared import (
+from skelab.data.clips.clip import Clip
+from skelab.data.clips.index import ClipIndex
+from skelab.data.clips.store import Excluded, StoreInfo, open_store
+from skelab.data.foreign import (
     NpzClips,
     PreparedClips,
     is_npy_pkl,
@@ -21,9 +22,8 @@ from skelab.data.prepared import (
     read_samples,
     rebuild_names,
 )
-from skelab.data.prepared.clips import digest_of
-from skelab.data.sources import holds_recordings
-from skelab.data.store import Excluded, StoreInfo, open_store
+from skelab.data.foreign.clips import digest_of
+from skelab.data.recordings import holds_recordings
 from skelab.errors import SourceError
 from skelab.skeleton import Layout, get_layout
 

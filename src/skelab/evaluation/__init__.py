@@ -1,13 +1,5 @@
-"""Scores joined by sample name, what they are worth, ensembles of them, and the report."""
+"""Scores joined by sample name, metrics, and ensembles; no HTML."""
 
-from skelab.evaluation.comparison import (
-    ComparedRun,
-    Figure,
-    RunComparison,
-    compare_runs,
-    render_comparison,
-    write_comparison,
-)
 from skelab.evaluation.ensemble import (
     AUTHORS_WEIGHTS,
     Calibration,
@@ -44,8 +36,6 @@ from skelab.evaluation.metrics import (
     topk_accuracy,
     wilson_interval,
 )
-from skelab.evaluation.plots import figure_svg, name_axes, new_figure
-from skelab.evaluation.report import Report, Section, Table, render_report, write_report
 from skelab.evaluation.score_files import (
     ScoreFile,
     find_label_file,
@@ -54,65 +44,44 @@ from skelab.evaluation.score_files import (
     read_score_file,
 )
 from skelab.evaluation.scores import GROUPS, Scores, ScoresInfo
-from skelab.evaluation.tables import class_rows, confused_rows, percent, summary_rows
-from skelab.plain_pickle import load_plain_pickle
 
 __all__ = [
     "AUTHORS_WEIGHTS",
     "GROUPS",
     "Calibration",
     "ClassResult",
-    "ComparedRun",
     "Comparison",
     "ConfusedPair",
     "Evaluation",
-    "Figure",
     "GroupResult",
     "Proportion",
     "ReliabilityBin",
-    "Report",
-    "RunComparison",
     "ScoreFile",
     "Scores",
     "ScoresInfo",
-    "Section",
-    "Table",
     "accuracy_by_group",
     "align",
     "apply_temperature",
     "calibrate",
     "calibration_error",
-    "class_rows",
-    "compare_runs",
     "confused_pairs",
-    "confused_rows",
     "confusion_matrix",
     "evaluate_scores",
-    "figure_svg",
     "find_label_file",
     "find_score_files",
     "fit_temperature",
     "fit_weights",
     "fuse",
-    "load_plain_pickle",
     "log_loss",
     "log_softmax",
-    "name_axes",
-    "new_figure",
     "paired_bootstrap",
-    "percent",
     "read_label_pickle",
     "read_labels",
     "read_score_file",
     "read_score_pickle",
     "reliability",
-    "render_comparison",
-    "render_report",
     "scores_from_pickle",
     "softmax",
-    "summary_rows",
     "topk_accuracy",
     "wilson_interval",
-    "write_comparison",
-    "write_report",
 ]

@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from skelab.errors import ScoresError
 from skelab.evaluation.scores import Scores, ScoresInfo
-from skelab.plain_pickle import load_plain_pickle
+from skelab.files.plain_pickle import load_plain_pickle
 
 
 def read_score_pickle(path: Path) -> dict[str, Float32[ndarray, " K"]]:

@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Float32, Int64
 from numpy import ndarray
 
-from skelab.atomic import atomic_write
 from skelab.errors import ScoresError, unknown_name
-from skelab.plain_pickle import is_text
+from skelab.files.atomic import atomic_write
+from skelab.files.plain_pickle import is_text
 
 PARTS = ("train", "validation", "test")
 """Parts of a split."""

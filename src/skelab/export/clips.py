@@ -8,14 +8,14 @@ import numpy as np
 from jaxtyping import Shaped
 from numpy import ndarray
 
-from skelab.data.clip import BodyTrack, Clip, RawClip, SampleInfo
-from skelab.data.npy import parse_npy
+from skelab.data.clips.clip import BodyTrack, Clip, RawClip, SampleInfo
 from skelab.data.opened import OpenedClips, holds_clips, open_clips
-from skelab.data.pipelines import get_pipeline
-from skelab.data.skeleton_file import read_skeleton_file
-from skelab.data.sources.base import read_bytes
+from skelab.data.preprocessing import get_pipeline
+from skelab.data.recordings.base import read_bytes
+from skelab.data.recordings.skeleton_file import read_skeleton_file
 from skelab.errors import DataError, LayoutError, NoBodyError, SourceError, unknown_name
 from skelab.export.metadata import ExportMetadata
+from skelab.files.npy import parse_npy
 from skelab.skeleton import get_layout
 
 MOST_CLIPS: Final = 100

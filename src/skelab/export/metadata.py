@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from skelab.data.feeder import FeederConfig
+from skelab.data.feeding.feeder import FeederConfig
 from skelab.errors import ExportError, LayoutError, ModelError
+from skelab.inference.checkpoint import Checkpoint, InputSpec
 from skelab.models import ModelSpec, get_card
 from skelab.skeleton import Layout
-from skelab.training.checkpoint import Checkpoint, InputSpec
 
 FORMAT: Final = 1
 METADATA_KEY: Final = "skelab"

@@ -10,19 +10,19 @@ from jaxtyping import Float32, Shaped
 from numpy import ndarray
 from torch import nn
 
-from skelab.data.clip import Clip, RawClip
-from skelab.data.dataset import pad_clips
-from skelab.data.feeder import Feeder
-from skelab.data.pipelines import get_pipeline
+from skelab.data.clips.clip import Clip, RawClip
+from skelab.data.feeding.dataset import pad_clips
+from skelab.data.feeding.feeder import Feeder
+from skelab.data.preprocessing import get_pipeline
 from skelab.errors import DataError, ExportError
 from skelab.evaluation import softmax
-from skelab.experiment.evaluate import find_checkpoint
 from skelab.export.check import Network
 from skelab.export.clips import prepare_clip, read_clips, recording
 from skelab.export.exported import ExportedModel, is_exported, load_exported
 from skelab.export.metadata import ExportMetadata, describe_checkpoint
 from skelab.export.write import eager_network
-from skelab.training.checkpoint import Checkpoint, read_checkpoint
+from skelab.inference.checkpoint import Checkpoint, read_checkpoint
+from skelab.runs.evaluate import find_checkpoint
 
 _BATCH: Final = 16
 

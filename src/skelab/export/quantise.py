@@ -9,17 +9,17 @@ import numpy as np
 from jaxtyping import Float32, Int64
 from numpy import ndarray
 
-from skelab.config import parse_recipe
-from skelab.data.dataset import pad_clips
-from skelab.data.feeder import Feeder
+from skelab.data.feeding.dataset import pad_clips
+from skelab.data.feeding.feeder import Feeder
 from skelab.data.opened import OpenedClips
-from skelab.data.pipelines import get_pipeline
+from skelab.data.preprocessing import get_pipeline
 from skelab.errors import ExportError, SplitError
-from skelab.experiment.evaluate import check_fit
-from skelab.experiment.train import choose_parts
 from skelab.export.extras import need, without_chatter
 from skelab.export.metadata import INPUT_NAME
-from skelab.training.checkpoint import Checkpoint
+from skelab.inference.checkpoint import Checkpoint
+from skelab.recipes import parse_recipe
+from skelab.runs.evaluate import check_fit
+from skelab.runs.train import choose_parts
 
 _BATCH: Final = 16
 _OPERATORS: Final = ("Conv", "MatMul")

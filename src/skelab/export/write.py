@@ -11,10 +11,8 @@ from jaxtyping import Float32
 from numpy import ndarray
 from torch import nn
 
-from skelab.atomic import atomic_write
 from skelab.data.opened import OpenedClips, open_clips
 from skelab.errors import ExportError, OutputError, unknown_name
-from skelab.experiment.evaluate import find_checkpoint
 from skelab.export.check import FEWEST_FRAMES, CheckReport, Network, check_export, check_quantised
 from skelab.export.formats import (
     SUFFIXES,
@@ -29,7 +27,9 @@ from skelab.export.formats import (
 from skelab.export.metadata import ExportMetadata, describe_checkpoint
 from skelab.export.quantise import calibration_batches, quantise
 from skelab.export.trace import trace_network
-from skelab.training.checkpoint import Checkpoint, read_checkpoint
+from skelab.files.atomic import atomic_write
+from skelab.inference.checkpoint import Checkpoint, read_checkpoint
+from skelab.runs.evaluate import find_checkpoint
 
 TARGETS: Final = tuple(SUFFIXES)
 PRECISIONS: Final = ("fp32", "int8")

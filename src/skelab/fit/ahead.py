@@ -12,11 +12,11 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Final
 
-from skelab.bench.process import AskedProcess, ProcessError
 from skelab.fit.figures import Configuration
 from skelab.fit.messages import read_trace, written_configuration
-from skelab.fit.probe import Probe
 from skelab.fit.trace import Trace, trace_inference, trace_training, what_is_traced
+from skelab.host.probe import Probe
+from skelab.host.worker_process import AskedProcess, ProcessError
 
 _MEMORY: Final = 1 << 30
 """Bytes that a helper may take; it is measured to take less than half as much."""

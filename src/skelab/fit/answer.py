@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from skelab.config import Recipe
 from skelab.errors import GpuError
-from skelab.experiment.synthetic import synthetic_store
 from skelab.fit.ahead import TracesAhead, Wanted, helpers_for
 from skelab.fit.demand import data_needs, read_recipe
 from skelab.fit.figures import (
@@ -32,7 +30,6 @@ from skelab.fit.outcome import (
     OptionFit,
 )
 from skelab.fit.predict import PredictedDevice
-from skelab.fit.probe import Probe, probe
 from skelab.fit.verdict import (
     FEWEST_CLIPS,
     SHARE,
@@ -42,7 +39,10 @@ from skelab.fit.verdict import (
     own_batch,
     recommend,
 )
+from skelab.host.probe import Probe, probe
 from skelab.models import get_card, list_models
+from skelab.recipes import Recipe
+from skelab.runs.synthetic import synthetic_store
 from skelab.training.config import Precision
 
 Told = Callable[[str, int, int], None]

@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from skelab.config import Recipe, list_recipes, load_recipe
-from skelab.data.official_counts import OFFICIAL_COUNTS
+from skelab.data.audit.official_counts import OFFICIAL_COUNTS
 from skelab.errors import ModelError, RecipeError, unknown_name
 from skelab.fit.outcome import DataNeeds
 from skelab.models import list_models
+from skelab.recipes import Recipe, list_recipes, load_recipe
 
 BYTES_PER_CLIP: Final = 30_800
 """Of a store of NTU-like clips: 1.75 GB for 56,880; the results page has the measurement."""

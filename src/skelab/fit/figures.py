@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Any, Protocol, runtime_checkable
 
-from skelab.config import Recipe
+from skelab.recipes import Recipe
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from skelab.bench.process import AskedProcess, ProcessError
-from skelab.bench.timing import quartiles
 from skelab.fit.figures import (
     Configuration,
     Cost,
@@ -21,8 +19,10 @@ from skelab.fit.figures import (
     Span,
 )
 from skelab.fit.messages import written_configuration
-from skelab.fit.probe import Gpu, Probe, probe
 from skelab.fit.search import largest_that_fits
+from skelab.host.probe import Gpu, Probe, probe
+from skelab.host.timing import quartiles
+from skelab.host.worker_process import AskedProcess, ProcessError
 
 Task = Mapping[str, Any]
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from skelab.config import parse_recipe
 from skelab.fit.figures import Configuration
 from skelab.fit.operators import Operators
 from skelab.fit.storage import Lives, Part
 from skelab.fit.trace import Trace
+from skelab.recipes import parse_recipe
 
 Message = dict[str, Any]
 

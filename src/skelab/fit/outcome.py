@@ -5,8 +5,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from skelab._version import __version__
-from skelab.config import Recipe
 from skelab.fit.figures import Cost, MemoryParts, Span
+from skelab.recipes import Recipe
 
 SCHEMA: Final = 1
 """Version of the JSON; a key that goes or changes its meaning raises it, a new one does not."""

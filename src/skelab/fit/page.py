@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from skelab.evaluation.page import render_page, write_page
 from skelab.fit.outcome import FitReport
 from skelab.fit.plots import COLOURS, epoch_figure, memory_figures, parts_figure
 from skelab.fit.tables import (
@@ -18,6 +17,7 @@ from skelab.fit.tables import (
     summary_rows,
 )
 from skelab.fit.verdict import gib, lasts, recipe_file
+from skelab.report.page import render_page, write_page
 
 
 def write_fit_page(path: Path, report: FitReport) -> None:

@@ -7,7 +7,10 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from skelab.evaluation.plots import (
+from skelab.fit.outcome import FitReport, ModelFit, OptionFit
+from skelab.fit.tables import PARTS, parts_of
+from skelab.fit.verdict import DAY, gib, lasts, own_batch
+from skelab.report.plots import (
     ACCENT,
     CONTRAST,
     FONT_SIZE,
@@ -20,9 +23,6 @@ from skelab.evaluation.plots import (
     new_figure,
     value_ticks,
 )
-from skelab.fit.outcome import FitReport, ModelFit, OptionFit
-from skelab.fit.tables import PARTS, parts_of
-from skelab.fit.verdict import DAY, gib, lasts, own_batch
 
 GIB: Final = 2**30
 COLOURS: Final = {"fp32": SERIES[0], "fp16": SERIES[1], "bf16": SERIES[2]}

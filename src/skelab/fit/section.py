@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from skelab.evaluation import Section, Table
 from skelab.fit.outcome import FitReport
 from skelab.fit.tables import SUMMARY, summary_rows
+from skelab.report import Section, Table
 
 
 def fit_section(reports: Sequence[FitReport]) -> Section:

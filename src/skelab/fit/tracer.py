@@ -7,11 +7,11 @@ import json
 import sys
 from collections.abc import Callable, Iterable
 
-from skelab.bench.process import die_with_parent, own_answers
 from skelab.errors import SkelabError
 from skelab.fit.ahead import Wanted
 from skelab.fit.figures import NotTriedError
 from skelab.fit.messages import Message, read_configuration, written_trace
+from skelab.host.worker_process import die_with_parent, own_answers
 
 
 def answer(asked: Message) -> Message:

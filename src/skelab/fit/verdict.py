@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from skelab.config import Recipe
 from skelab.fit.outcome import FitReport, ModelFit, OptionFit, Settings, Verdict
 from skelab.models import get_card
+from skelab.recipes import Recipe
 from skelab.training.config import BatchNormPolicy
 
 SHARE: Final = 0.8

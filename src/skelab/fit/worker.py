@@ -25,16 +25,16 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from skelab.bench.memory import memory_growth, own_memory, start_to_watch_memory
-from skelab.bench.process import die_with_parent, own_answers
-from skelab.config import parse_recipe
-from skelab.data.dataset import ClipDataset, pad_clips
-from skelab.data.feeder import Feeder
-from skelab.data.store import open_store
+from skelab.data.clips.store import open_store
+from skelab.data.feeding.dataset import ClipDataset, pad_clips
+from skelab.data.feeding.feeder import Feeder
 from skelab.fit.figures import MemoryParts, NotTriedError
 from skelab.fit.messages import read_configuration
 from skelab.fit.step import InferenceStep, TrainingStep
 from skelab.fit.storage import Part, StorageWatch
+from skelab.host.memory import memory_growth, own_memory, start_to_watch_memory
+from skelab.host.worker_process import die_with_parent, own_answers
+from skelab.recipes import parse_recipe
 from skelab.training.memory import is_out_of_memory
 
 Answer = dict[str, Any]

@@ -1,7 +1,7 @@
 """CTR-GCN's preprocessing of NTU RGB+D recordings, from file to clip, compiled if it was built.
 
-Its twin, which takes over whatever is not prepared here, is ``skelab.data.pipelines.ctrgcn`` with
-the reader of ``skelab.data.skeleton_file``.
+Its twin, which takes over whatever is not prepared here, is ``skelab.data.preprocessing.ctrgcn``
+with the reader of ``skelab.data.recordings.skeleton_file``.
 """
 
 import os
@@ -45,7 +45,7 @@ def prepare_recordings(
     Raises:
         ValueError: ``origin`` is not one of the 25 joints.
 
-    Source: as :func:`skelab.data.pipelines.ctrgcn.prepare`.
+    Source: as :func:`skelab.data.preprocessing.ctrgcn.prepare`.
     """
     if _compiled is None:
         return [None] * len(sources)

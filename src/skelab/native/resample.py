@@ -1,7 +1,7 @@
 """The compiled feeder's kernels, if they were built: count frames; crop, resize and turn a batch.
 
 The twins of the second are ``CropResize.apply`` and ``RandomRotation.apply`` of
-``skelab.data.transforms``.
+``skelab.data.feeding.transforms``.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """The compiled reader of ``.skeleton`` text, if it was built.
 
-Its twin, which takes over whatever it does not read, is ``skelab.data.skeleton_file``.
+Its twin, which takes over whatever it does not read, is ``skelab.data.recordings.skeleton_file``.
 """
 
 from typing import NamedTuple

@@ -10,8 +10,8 @@ from typing import Self
 
 from torch.utils.tensorboard import SummaryWriter
 
-from skelab.atomic import atomic_write, write_error
 from skelab.errors import TrainingError
+from skelab.files.atomic import atomic_write, write_error
 from skelab.training.trackers import Trackers, named
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from jaxtyping import Int64
 from numpy import ndarray
 
-from skelab.data.dataset import ClipSource
-from skelab.data.feeder import Feeder
+from skelab.data.feeding.dataset import ClipSource
+from skelab.data.feeding.feeder import Feeder
+from skelab.inference.checkpoint import InputSpec
 from skelab.models import ModelSpec
-from skelab.training.checkpoint import InputSpec
 from skelab.training.config import MemoryConfig, Precision, TrainingConfig
 
 CHECKPOINTS = "checkpoints"

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from skelab.data.feeder import Batch
+from skelab.data.feeding.feeder import Batch
 from skelab.errors import TrainingError
+from skelab.inference.checkpoint import Checkpoint, build_model, restore_optimizer
 from skelab.models import parameter_groups, set_activation_policy
 from skelab.training.average import WeightAverage
-from skelab.training.checkpoint import Checkpoint, build_model, restore_optimizer
 from skelab.training.config import BatchNormPolicy, TrainingConfig
 from skelab.training.job import TrainingJob
 from skelab.training.memory import BufferGuard, Reserve, free_memory, is_out_of_memory

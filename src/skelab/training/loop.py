@@ -15,11 +15,11 @@ from numpy import ndarray
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from skelab.data.dataset import ClipDataset, PaddedClips, pad_clips
+from skelab.data.feeding.dataset import ClipDataset, PaddedClips, pad_clips
 from skelab.errors import TrainingError
-from skelab.training.checkpoint import Checkpoint, EpochTotals, TrainerState, read_checkpoint
+from skelab.inference.checkpoint import Checkpoint, EpochTotals, TrainerState, read_checkpoint
+from skelab.inference.scoring import predict_logits
 from skelab.training.history import History
-from skelab.training.inference import predict_logits
 from skelab.training.job import TrainingJob
 from skelab.training.learner import Learner
 from skelab.training.processes import Processes

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from skelab.errors import CheckpointError, TrainingError
-from skelab.training.checkpoint import (
+from skelab.inference.checkpoint import (
     Checkpoint,
     TrainerState,
     optimizer_tensors,

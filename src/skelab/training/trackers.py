@@ -17,8 +17,8 @@ import yaml
 from accelerate import PartialState
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 
-from skelab.atomic import atomic_write
 from skelab.errors import TrainingError, unknown_name
+from skelab.files.atomic import atomic_write
 from skelab.training.job import TrainingJob
 from skelab.training.watch import Watcher
 

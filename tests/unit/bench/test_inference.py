@@ -14,9 +14,9 @@ from numpy import ndarray
 from skelab.bench import inference
 from skelab.bench.cases import BenchCase, Runtime
 from skelab.bench.inference import BenchPlan, BenchRow, bench
-from skelab.bench.process import ProcessError
-from skelab.bench.timing import Quartiles
 from skelab.errors import ExportError, ModelError
+from skelab.host.timing import Quartiles
+from skelab.host.worker_process import ProcessError
 from skelab.training.config import Precision
 
 EAGER = BenchPlan(batches=(2,), runtimes=(Runtime.EAGER,), precisions=(Precision.FP32,), rounds=3)

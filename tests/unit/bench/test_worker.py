@@ -10,11 +10,11 @@ import pytest
 import torch
 from bench_kit import small_checkpoint
 
-from skelab.bench import memory
 from skelab.bench import worker as worker_module
 from skelab.bench.cases import BenchCase, Runtime
 from skelab.bench.worker import made_up_clips, serve
-from skelab.training.checkpoint import load_checkpoint
+from skelab.host import memory
+from skelab.inference.checkpoint import load_checkpoint
 from skelab.training.config import Precision
 
 SHAPE = (2, 3, 8, 25, 2)

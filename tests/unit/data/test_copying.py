@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from prepared_files import npz_arrays, padded_rows, write_npz
 
+from skelab.data.clips.store import open_store
 from skelab.data.copying import copy_clips
 from skelab.data.opened import open_clips
-from skelab.data.store import open_store
 from skelab.errors import DataError, NoBodyError, SourceError, StoreError
 
 

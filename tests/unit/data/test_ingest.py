@@ -14,14 +14,14 @@ import pytest
 from listed_source import ListedSource
 
 from skelab.data import ingest as ingest_module
-from skelab.data.ignore_list import read_ignore_list
+from skelab.data.clips.store import Excluded, open_store, write_part
 from skelab.data.ingest import IngestReport, ingest
-from skelab.data.pipelines import get_pipeline
-from skelab.data.sources import open_source
-from skelab.data.store import Excluded, open_store, write_part
-from skelab.data.synthetic import synthetic_file
+from skelab.data.preprocessing import get_pipeline
+from skelab.data.recordings import open_source
+from skelab.data.recordings.ignore_list import read_ignore_list
 from skelab.errors import DataError, OutputError, SourceError
 from skelab.skeleton import get_layout
+from skelab.synthetic import synthetic_file
 
 TESTS = Path(__file__).parents[2]
 

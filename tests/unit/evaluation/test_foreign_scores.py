@@ -10,12 +10,7 @@ from made_scores import made_info
 from shared_data import shared_data
 
 from skelab.errors import ScoresError
-from skelab.evaluation import (
-    fuse,
-    read_label_pickle,
-    read_score_pickle,
-    scores_from_pickle,
-)
+from skelab.evaluation import fuse, read_label_pickle, read_score_pickle, scores_from_pickle
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from skelab.export import (
     check_quantised,
     describe_checkpoint,
 )
-from skelab.training.checkpoint import read_checkpoint
+from skelab.inference.checkpoint import read_checkpoint
 
 Network = Callable[[Float32[ndarray, "N C T V M"]], Float32[ndarray, "N K"]]
 

@@ -8,7 +8,7 @@ import pytest
 
 from skelab.errors import DataError, SourceError
 from skelab.export import ExportMetadata, describe_checkpoint, read_clips, recording
-from skelab.training.checkpoint import read_checkpoint
+from skelab.inference.checkpoint import read_checkpoint
 
 
 @pytest.fixture
@@ -51,8 +51,8 @@ def test_truth_values_are_no_coordinates(metadata: ExportMetadata) -> None:
 def test_units_must_be_those_that_the_network_knows(
     metadata: ExportMetadata, tmp_path: Path
 ) -> None:
-    from skelab.data.synthetic import write_synthetic
     from skelab.skeleton import get_layout
+    from skelab.synthetic import write_synthetic
 
     write_synthetic(tmp_path, clips=2, actions=2, seed=1)
     file = sorted(tmp_path.glob("*.skeleton"))[0]

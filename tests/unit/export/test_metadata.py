@@ -8,7 +8,7 @@ import pytest
 
 from skelab.errors import ExportError
 from skelab.export import ExportMetadata, ExportReport, describe_checkpoint
-from skelab.training.checkpoint import read_checkpoint
+from skelab.inference.checkpoint import read_checkpoint
 
 
 def test_the_description_is_read_back_as_it_was_written(checkpoint: Path) -> None:

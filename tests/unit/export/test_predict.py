@@ -10,14 +10,14 @@ from tiny_run import enter_tiny_family
 from torch import nn
 
 import skelab
-from skelab.data.clip import RawClip
-from skelab.data.store import write_store
-from skelab.data.synthetic import write_synthetic
+from skelab.data.clips.clip import RawClip
+from skelab.data.clips.store import write_store
 from skelab.errors import CheckpointError, DataError, ExportError, NoBodyError, SourceError
 from skelab.export import ExportReport, load_exported, open_predictor, predict
 from skelab.export.clips import MOST_CLIPS
+from skelab.inference.checkpoint import read_checkpoint
 from skelab.skeleton import get_layout
-from skelab.training.checkpoint import read_checkpoint
+from skelab.synthetic import write_synthetic
 
 
 @pytest.fixture(scope="module")

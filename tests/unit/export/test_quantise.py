@@ -13,13 +13,13 @@ from numpy import ndarray
 from tiny_clips import CLASSES, SBU15, tiny_store
 from torch import Tensor, nn
 
-from skelab.data.store import ClipStore
+from skelab.data.clips.store import ClipStore
 from skelab.errors import ExportError
 from skelab.export import describe_checkpoint
 from skelab.export.formats import open_network, to_onnx
 from skelab.export.quantise import calibration_batches, quantise
 from skelab.export.trace import trace_network
-from skelab.training.checkpoint import Checkpoint
+from skelab.inference.checkpoint import Checkpoint
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from skelab.errors import ExportError
 from skelab.export import ExportMetadata, describe_checkpoint
 from skelab.export.trace import trace_network
-from skelab.training.checkpoint import read_checkpoint
+from skelab.inference.checkpoint import read_checkpoint
 
 
 @pytest.fixture

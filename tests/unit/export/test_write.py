@@ -11,15 +11,15 @@ from export_kit import CLASSES, family_checkpoint, needs_export, some_clips
 from tiny_clips import SBU15, tiny_clip, tiny_info, tiny_store
 from torch import Tensor, nn
 
-from skelab.data.store import open_store, write_store
+from skelab.data.clips.store import open_store, write_store
 from skelab.errors import CheckpointError, ExportError, OutputError
 from skelab.export import TARGETS, ExportReport, eager_network, export_checkpoint, load_exported
 from skelab.export import write as write_module
 from skelab.export.trace import trace_network
 from skelab.export.write import write_files
+from skelab.inference.checkpoint import read_checkpoint
 from skelab.models import get_card, list_models
 from skelab.skeleton import get_layout
-from skelab.training.checkpoint import read_checkpoint
 
 FAMILIES = [card.name for card in list_models()]
 QUICKEST_FIRST = [
@@ -95,7 +95,7 @@ def test_a_network_of_one_length_is_exported_as_such_and_that_is_said(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = _OneLength(read_checkpoint(checkpoint).build()).eval()
-    monkeypatch.setattr("skelab.training.checkpoint.Checkpoint.build", lambda self: network)
+    monkeypatch.setattr("skelab.inference.checkpoint.Checkpoint.build", lambda self: network)
 
     made = export_checkpoint(checkpoint, tmp_path / "net.pt2", to="torch")
 

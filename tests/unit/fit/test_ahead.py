@@ -14,9 +14,9 @@ from skelab.fit.ahead import TracesAhead, Wanted, helpers_for
 from skelab.fit.figures import Configuration, Cost, NotTriedError
 from skelab.fit.messages import read_trace, written_configuration, written_trace
 from skelab.fit.predict import PredictedDevice
-from skelab.fit.probe import Container, probe
 from skelab.fit.trace import Trace
 from skelab.fit.tracer import answer
+from skelab.host.probe import Container, probe
 
 GIB = 2**30
 MACHINE = replace(

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from fit_kit import GIB, MadeUpDevice
 
-from skelab.config import load_recipe
 from skelab.errors import GpuError, ModelError
 from skelab.fit import FitStopped, answer, fit
 from skelab.fit.answer import choose_device
 from skelab.fit.figures import Configuration, Cost
 from skelab.fit.outcome import Settings, Verdict
-from skelab.fit.probe import Container, Gpu, probe
+from skelab.host.probe import Container, Gpu, probe
+from skelab.recipes import load_recipe
 from skelab.training.config import Precision
 
 MACHINE = replace(probe(), gpus=(), container=Container())

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from fit_kit import small_recipe
 
-from skelab.config import list_recipes, load_recipe
 from skelab.errors import ModelError, RecipeError
 from skelab.fit.demand import data_needs, read_recipe
 from skelab.models import list_models
+from skelab.recipes import list_recipes, load_recipe
 
 
 def test_every_family_and_every_recipe_can_be_asked_about() -> None:

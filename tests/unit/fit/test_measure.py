@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from fit_kit import GIB, small_recipe
 
-from skelab.experiment.synthetic import synthetic_store
 from skelab.fit import fit
 from skelab.fit.figures import Configuration, DoesNotFitError, NotTriedError
 from skelab.fit.measure import FRAGMENTS, WORKSPACE, MeasuredDevice
-from skelab.fit.probe import probe
+from skelab.host.probe import probe
+from skelab.runs.synthetic import synthetic_store
 
 MACHINE = replace(probe(), busy_cores=0.0)
 PARTS = {

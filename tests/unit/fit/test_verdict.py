@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from fit_kit import GIB, small_recipe
 
-from skelab.config import Recipe
 from skelab.fit.demand import data_needs
 from skelab.fit.figures import MemoryParts, Span
 from skelab.fit.outcome import (
@@ -26,6 +25,7 @@ from skelab.fit.verdict import (
     recommend,
     settings_in_words,
 )
+from skelab.recipes import Recipe
 
 LIMIT = 8 * GIB
 

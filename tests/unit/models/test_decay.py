@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from skelab.errors import ModelError
+from skelab.inference.checkpoint import optimizer_tensors, restore_optimizer
 from skelab.models import create_model, list_models, parameter_groups
 from skelab.models.registry import decay_factors
-from skelab.training.checkpoint import optimizer_tensors, restore_optimizer
 
 
 def small(name: str) -> nn.Module:

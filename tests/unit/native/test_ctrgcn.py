@@ -9,13 +9,13 @@ import pytest
 from shared_data import shared_data
 from skeleton_text import a_pose, skeleton_text
 
-from skelab.data.pipelines import get_pipeline
-from skelab.data.skeleton_file import parse_skeleton
-from skelab.data.synthetic import synthetic_file
+from skelab.data.preprocessing import get_pipeline
+from skelab.data.recordings.skeleton_file import parse_skeleton
 from skelab.errors import DataError
 from skelab.native import can_prepare, prepare_recordings
 from skelab.native import ctrgcn as module
 from skelab.skeleton import get_layout
+from skelab.synthetic import synthetic_file
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "preprocess" / "skeletons.tar.gz"
 NTU25 = get_layout("ntu25")

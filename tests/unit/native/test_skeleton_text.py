@@ -15,10 +15,10 @@ from fuzz_skeleton_file import by_twin, outcome, same, seed_files
 from shared_data import shared_data
 from skeleton_text import a_pose, skeleton_text
 
-from skelab.data.skeleton_file import parse_skeleton
-from skelab.data.synthetic import synthetic_file
+from skelab.data.recordings.skeleton_file import parse_skeleton
 from skelab.native import available, read_plain_poses
 from skelab.native import skeleton_text as module
+from skelab.synthetic import synthetic_file
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "preprocess" / "skeletons.tar.gz"
 compiled = pytest.mark.skipif(not available(), reason="the compiled reader was not built")

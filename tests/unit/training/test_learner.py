@@ -14,8 +14,8 @@ from tiny_run import CONFIG, same_tensors, tiny_job
 from torch import nn
 from torch.nn import functional as F
 
-from skelab.data.feeder import Batch
-from skelab.data.store import ClipStore
+from skelab.data.clips.store import ClipStore
+from skelab.data.feeding.feeder import Batch
 from skelab.errors import TrainingError
 from skelab.models import ModelCard, ModelSpec, register_model
 from skelab.skeleton import Layout
@@ -280,7 +280,7 @@ import resource, sys, torch
 from pathlib import Path
 from tiny_clips import tiny_store
 from tiny_run import CONFIG, tiny_job
-from skelab.data.feeder import Batch
+from skelab.data.feeding.feeder import Batch
 from skelab.models import ModelSpec
 from skelab.training.learner import Learner
 from skelab.training.processes import Processes

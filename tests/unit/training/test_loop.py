@@ -26,14 +26,14 @@ from tiny_run import (
 )
 from torch.nn import functional as F
 
-from skelab import atomic
-from skelab.data.dataset import pad_clips
-from skelab.data.feeder import Batch, Feeder
-from skelab.data.store import ClipStore
+from skelab.data.clips.store import ClipStore
+from skelab.data.feeding.dataset import pad_clips
+from skelab.data.feeding.feeder import Batch, Feeder
 from skelab.errors import OutputError, TrainingError
+from skelab.files import atomic
+from skelab.inference.checkpoint import Checkpoint, read_checkpoint
 from skelab.models import ModelSpec
 from skelab.training import loop as loop_module
-from skelab.training.checkpoint import Checkpoint, read_checkpoint
 from skelab.training.config import MemoryConfig, Precision
 from skelab.training.history import read_history
 from skelab.training.learner import Learner, StepResult

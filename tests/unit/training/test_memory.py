@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from skelab.bench.memory import own_memory
+from skelab.host.memory import own_memory
 from skelab.training.memory import BufferGuard, Reserve, free_memory, is_out_of_memory
 
 

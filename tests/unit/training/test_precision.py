@@ -19,8 +19,8 @@ from tiny_run import same_tensors, tiny_job
 from torch import nn
 
 from skelab.errors import TrainingError
+from skelab.inference.checkpoint import read_checkpoint
 from skelab.training import precision as precision_module
-from skelab.training.checkpoint import read_checkpoint
 from skelab.training.config import MemoryConfig, Precision
 from skelab.training.loop import train
 from skelab.training.precision import (

@@ -11,11 +11,11 @@ import pytest
 import torch
 from tiny_run import tiny_job
 
-from skelab.data.store import ClipStore
-from skelab.training.checkpoint import read_checkpoint
+from skelab.data.clips.store import ClipStore
+from skelab.inference.checkpoint import read_checkpoint
+from skelab.inference.scoring import predict_logits
 from skelab.training.config import MemoryConfig
 from skelab.training.history import read_history
-from skelab.training.inference import predict_logits
 from skelab.training.loop import train
 from skelab.training.processes import Processes
 

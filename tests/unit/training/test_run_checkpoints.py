@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from tiny_run import CONFIG, tiny_job
 
-from skelab.data.store import ClipStore
-from skelab.training.checkpoint import EpochTotals, TrainerState, read_checkpoint
+from skelab.data.clips.store import ClipStore
+from skelab.inference.checkpoint import EpochTotals, TrainerState, read_checkpoint
 from skelab.training.job import TrainingJob
 from skelab.training.learner import Learner
 from skelab.training.processes import Processes

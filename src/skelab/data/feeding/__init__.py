@@ -1,0 +1,1 @@
+"""Clips to batches: reading, random draws, transforms, streams."""

@@ -1,0 +1,183 @@
+"""From stored clips to tensors: a dataset that reads, and a collation that pads."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64
+from numpy import ndarray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from skelab.data.clips.clip import Clip
+from skelab.data.clips.index import UNKNOWN, ClipIndex
+from skelab.data.clips.store import PackedPoses
+from skelab.native import count_filled
+
+
+@runtime_checkable
+class ClipSource(Protocol):
+    """Anything that holds indexed clips; a clip store does."""
+
+    @property
+    def index(self) -> ClipIndex:
+        """Names, labels and so on, one row a clip."""
+        ...
+
+    def clip(self, row: int) -> Clip:
+        """The clip of a row."""
+        ...
+
+
+@runtime_checkable
+class PackingSource(ClipSource, Protocol):
+    """A source that gives the poses of many clips at once; a clip store does."""
+
+    def pack(self, rows: Sequence[int], max_bodies: int) -> PackedPoses:
+        """The poses of some rows, the first ``max_bodies`` bodies of each."""
+        ...
+
+
+@dataclass(frozen=True)
+class RowsOfSource:
+    """A batch that is still to be read: :func:`pad_clips` reads it in one go.
+
+    Attributes:
+        source: What holds the clips.
+        rows: Rows of the source.
+    """
+
+    source: PackingSource
+    rows: tuple[int, ...]
+
+
+class ClipDataset(Dataset[tuple[int, Clip]]):
+    """Some rows of a clip source, for a PyTorch loader; an item is its row and its clip."""
+
+    def __init__(self, source: ClipSource, rows: Sequence[int] | Int64[ndarray, " R"]) -> None:
+        self.source = source
+        self.rows = np.asarray(rows, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, position: int) -> tuple[int, Clip]:
+        row = int(self.rows[position])
+        return row, self.source.clip(row)
+
+    def __getitems__(self, positions: Sequence[int]) -> list[tuple[int, Clip]] | RowsOfSource:
+        """A whole batch, as PyTorch's loader asks for it and :func:`pad_clips` takes it."""
+        if isinstance(self.source, PackingSource):
+            return RowsOfSource(self.source, tuple(self.rows[list(positions)].tolist()))
+        return [self[position] for position in positions]
+
+
+@dataclass(frozen=True)
+class PaddedClips:
+    """Clips of different lengths side by side, zeros behind their ends; not yet shaped.
+
+    The zeros are not kept: poses lie packed as they are stored, since most batches have three
+    times as many zeros as values.
+
+    Attributes:
+        poses: Of each clip all frames of its first body, then of the next.
+        frames: Frames of each clip.
+        bodies: Bodies of each clip that were taken.
+        max_bodies: Places for bodies, M.
+        valid: Valid frames of each clip, from its first.
+        labels: Class indices; -1 unknown.
+        rows: Row of each clip in its source.
+    """
+
+    poses: Float32[Tensor, "poses V C"]
+    frames: tuple[int, ...]
+    bodies: tuple[int, ...]
+    max_bodies: int
+    valid: tuple[int, ...]
+    labels: Int64[Tensor, " N"]
+    rows: tuple[int, ...]
+
+    @cached_property
+    def joints(self) -> Float32[Tensor, "N T M V C"]:
+        """The coordinates with all their zeros, T being the frames of the longest clip."""
+        clips, longest = len(self.frames), max(self.frames)
+        places = np.full((clips, longest, self.max_bodies), len(self.poses))  # a pose of zeros
+        for place, first, frames, bodies in zip(
+            places, self.starts, self.frames, self.bodies, strict=True
+        ):
+            own = np.arange(first, first + frames * bodies)
+            place[:frames, :bodies] = own.reshape(bodies, frames).T
+        zeros = self.poses.new_zeros(1, *self.poses.shape[1:])
+        return torch.cat([self.poses, zeros])[torch.as_tensor(places, device=self.poses.device)]
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """Where the poses of each clip begin."""
+        sizes = (frames * bodies for frames, bodies in zip(self.frames, self.bodies, strict=True))
+        return tuple(accumulate(sizes, initial=0))[:-1]
+
+    def to(self, device: torch.device) -> "PaddedClips":
+        """The same on another device."""
+        return replace(
+            self,
+            poses=self.poses.to(device, non_blocking=True),
+            labels=self.labels.to(device, non_blocking=True),
+        )
+
+
+def pad_clips(items: Sequence[tuple[int, Clip]] | RowsOfSource, max_bodies: int) -> PaddedClips:
+    """Lay clips side by side, the first ``max_bodies`` bodies of each; absent ones are zeros."""
+    if isinstance(items, RowsOfSource):
+        rows = items.rows
+        packed = items.source.pack(rows, max_bodies)
+        labels = torch.from_numpy(items.source.index.labels[list(rows)])
+        clip_of: Callable[[int], Clip] = items.source.clip
+    else:
+        rows = tuple([row for row, _ in items])
+        clips = [clip for _, clip in items]
+        packed = _packed(clips, max_bodies)
+        known = [UNKNOWN if clip.info.label is None else clip.info.label for clip in clips]
+        labels = torch.tensor(known)
+        clip_of = dict(items).__getitem__
+    return PaddedClips(
+        poses=torch.from_numpy(packed.poses),
+        frames=packed.frames,
+        bodies=packed.bodies,
+        max_bodies=max_bodies,
+        valid=_valid_frames(packed, rows, clip_of),
+        labels=labels,
+        rows=rows,
+    )
+
+
+def _packed(clips: Sequence[Clip], max_bodies: int) -> PackedPoses:
+    pose = clips[0].joints.shape[2:]
+    shapes = [clip.joints.shape[:2] for clip in clips]
+    return PackedPoses(
+        np.concatenate([clip.joints[:max_bodies].reshape(-1, *pose) for clip in clips]),
+        tuple([frames for _, frames in shapes]),
+        tuple([min(bodies, max_bodies) for bodies, _ in shapes]),
+        tuple([bodies for bodies, _ in shapes]),
+    )
+
+
+def _valid_frames(
+    packed: PackedPoses, rows: Sequence[int], clip_of: Callable[[int], Clip]
+) -> tuple[int, ...]:
+    """The valid frames of each clip; all of them where none is valid.
+
+    All clips are counted together, which gives what each would say of itself, at a fraction of
+    the time. Bodies that were not taken count as well, so a clip that has such is asked.
+    """
+    sizes = np.array([packed.frames, packed.bodies], dtype=np.int64)
+    poses = sizes[0] * sizes[1]
+    table = np.stack([np.cumsum(poses) - poses, *sizes], axis=1)
+    counts = count_filled(packed.poses, table).tolist()
+    for number, row in enumerate(rows):
+        if packed.present[number] > packed.bodies[number]:
+            counts[number] = clip_of(row).valid_frames()
+    return tuple([count or all_ for count, all_ in zip(counts, packed.frames, strict=True)])

@@ -1,0 +1,52 @@
+"""No preprocessing: what the source's makers prepared is taken as it is."""
+
+import numpy as np
+
+from skelab.data.clips.clip import RawClip
+from skelab.data.preprocessing.base import Pipeline, Prepared, drop_absent_bodies
+from skelab.errors import DataError, NoBodyError
+from skelab.skeleton import Layout
+
+
+def prepare(raw: RawClip, layout: Layout) -> Prepared:
+    """Lay every body on the frames of the recording; choose, move and scale nothing.
+
+    Args:
+        raw: A recording with as many values a joint as the layout has axes, so that poses of an
+            image (x, y, score) are taken too.
+        layout: Its layout.
+
+    Returns:
+        Every body, in order of first appearance, in the units of the recording. Every frame of
+        the recording is there, those without a body as zeros.
+
+    Raises:
+        NoBodyError: Nobody stands in any frame.
+        DataError: The joints are not those of the layout, or a body stands several times in one
+            frame.
+    """
+    shape = (layout.num_joints, len(layout.axes))
+    joints = np.zeros((len(raw.bodies), raw.num_frames, *shape), dtype=np.float32)
+    for place, (body, track) in zip(joints, raw.bodies.items(), strict=True):
+        if track.joints.shape[1:] != shape:
+            raise DataError(
+                f"body {body}: expected {shape[0]} joints of {layout.name} with {shape[1]} values,"
+                f" found {track.joints.shape[1]} joints with {track.joints.shape[2]}"
+            )
+        if len(np.unique(track.frames)) != len(track.frames):
+            raise DataError(f"body {body}: expected one pose a frame, found several in one")
+        place[track.frames] = track.joints
+    if not joints.any():
+        raise NoBodyError(
+            f"expected a body in at least one frame, found none in {raw.num_frames} frames;"
+            " recordings without a body are left out"
+        )
+    return Prepared(drop_absent_bodies(joints), np.arange(raw.num_frames, dtype=np.int32))
+
+
+AS_GIVEN = Pipeline(
+    name="as-given",
+    title="nothing: poses are taken as the source's makers prepared them",
+    source="ours",
+    prepare=prepare,
+)

@@ -1,0 +1,83 @@
+"""Which reader fits what lies at a path."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from skelab.data.recordings.base import FolderSource, Source
+from skelab.data.recordings.custom import CustomSource
+from skelab.data.recordings.ntu import NtuSource
+from skelab.data.recordings.ntu_zip import NtuZipSource
+from skelab.data.recordings.nw_ucla import NwUclaSource
+from skelab.data.recordings.pyskl import PysklSource
+from skelab.data.recordings.sbu import SbuSource
+from skelab.data.recordings.utd_mhad import UtdMhadSource
+from skelab.errors import SourceError
+from skelab.files.archives import is_archive, list_members, open_archive
+from skelab.skeleton import Layout, get_layout
+
+_FOLDERS: Final[tuple[type[FolderSource], ...]] = (
+    NtuSource,
+    UtdMhadSource,
+    NwUclaSource,
+    SbuSource,
+)
+_FILES: Final = (NtuZipSource, PysklSource)
+
+
+def open_source(path: Path, *, layout: Layout | str | None = None) -> Source:
+    """The source at ``path``, found out by the files that it holds; reads no recording.
+
+    Args:
+        path: A folder, a folder of one such folder, the zip of NTU RGB+D, or a pickle of PYSKL.
+        layout: A layout, or its name, to use in place of the data set's own; it must have as many
+            joints.
+
+    Raises:
+        SourceError: There is nothing, no reader fits, several do, or the layout does not.
+        LayoutError: There is no layout of that name.
+    """
+    path = Path(path)
+    chosen = get_layout(layout) if isinstance(layout, str) else layout
+    if CustomSource.recognises(path):
+        return CustomSource(path, chosen)
+    for reader in _FILES:
+        if reader.recognises(path):
+            return reader(path, chosen)
+    fitting = [reader for reader in _FOLDERS if reader.recognises(path)]
+    if len(fitting) > 1:
+        titles = " and ".join(reader.title for reader in fitting)
+        raise SourceError(f"{path}: expected the files of one data set, found those of {titles}")
+    if not fitting:
+        wanted = ", ".join([*(reader.expects for reader in _FOLDERS), CustomSource.expects])
+        raise SourceError(
+            f"{path}: expected a folder with files such as {wanted}; a zip of .skeleton files; or"
+            f" {PysklSource.expects}; found {_found(path)}"
+        )
+    return fitting[0](path, chosen)
+
+
+def holds_recordings(path: Path) -> bool:
+    """Whether a reader fits what lies at ``path``."""
+    if CustomSource.recognises(path) or any(reader.recognises(path) for reader in _FILES):
+        return True
+    return any(reader.recognises(path) for reader in _FOLDERS)
+
+
+def _found(path: Path) -> str:
+    """What there is instead, in a few words."""
+    if not path.exists():
+        return "nothing of that name"
+    if is_archive(path):
+        with open_archive(path) as archive:
+            return f"an archive of {_listed(member.filename for member in list_members(archive))}"
+    if not path.is_dir():
+        return "a file"
+    return _listed(entry.name for entry in path.iterdir()) or "an empty folder"
+
+
+def _listed(names: Iterable[str]) -> str:
+    """The first of some names."""
+    shown = sorted(names)
+    more = f" and {len(shown) - 3} more" if len(shown) > 3 else ""
+    return f"{', '.join(shown[:3])}{more}"

@@ -1,0 +1,1 @@
+"""Files: written atomically, pickles read without running code, npy and zip in place."""

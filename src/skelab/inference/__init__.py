@@ -1,0 +1,1 @@
+"""Trained networks: the checkpoint file, and scoring clips with a network."""

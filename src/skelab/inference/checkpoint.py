@@ -1,0 +1,296 @@
+"""Checkpoints: weights, what they belong to, and what training needs to go on, in one file.
+
+A checkpoint is a safetensors file, so that opening one from a stranger never runs code. Tensors
+called ``model.…`` are the weights; ``optimizer.…`` and ``average.…`` are there if training can go
+on from it. The description stands in the file's metadata as JSON, with a digest of it and of every
+tensor.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from skelab.data.feeding.feeder import FeederConfig
+from skelab.errors import CheckpointError, LayoutError
+from skelab.files.atomic import atomic_write
+from skelab.models import ModelSpec, create_model
+from skelab.skeleton import Layout
+
+FORMAT: Final = 1
+_METADATA_KEY: Final = "skelab"
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a network was trained on, and so must be shown.
+
+    Attributes:
+        pipeline: Preprocessing of the clips.
+        units: Unit of the coordinates.
+        dataset: Kind of the data set.
+        classes: Name of each class.
+        feeder: Stream, window and crops.
+        digest: Digest of the store that it was trained on.
+        synthetic: The clips were generated.
+    """
+
+    pipeline: str
+    units: str
+    dataset: str
+    classes: tuple[str, ...]
+    feeder: FeederConfig
+    digest: str = ""
+    synthetic: bool = False
+
+
+@dataclass(frozen=True)
+class EpochTotals:
+    """Sums over the steps of an epoch, over all processes.
+
+    Attributes:
+        loss: Loss of the clips.
+        correct: Clips that were recognised.
+        clips: Clips that trained.
+        seconds: Time.
+        data_seconds: Time in which the network waited for clips to be read and shaped.
+    """
+
+    loss: float = 0.0
+    correct: int = 0
+    clips: int = 0
+    seconds: float = 0.0
+    data_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class TrainerState:
+    """Where training stands, so that it can go on bit for bit.
+
+    Data order, augmentation and dropout follow from the seed and this place, so no generator has
+    to be kept.
+
+    Attributes:
+        epoch: Epoch to go on with, counted from 0.
+        step: Step of it to go on with, counted from 0.
+        totals: What its steps before that gave.
+        best_epoch: Epoch with the best validation result so far; None without validation.
+        best_value: That result, top-1 between 0 and 1.
+        micro_batch: Clips that pass through the network at once; None for whole batches.
+        optimizer: The optimiser's tensors, flat.
+        average: Running average of the weights; empty without one.
+        average_steps: Steps that it has taken in.
+        scaler: The loss scaler's numbers; empty without one.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    totals: EpochTotals = EpochTotals()
+    best_epoch: int | None = None
+    best_value: float = -1.0
+    micro_batch: int | None = None
+    optimizer: Mapping[str, Tensor] = field(default_factory=dict)
+    average: Mapping[str, Tensor] = field(default_factory=dict)
+    average_steps: int = 0
+    scaler: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained network and what it belongs to.
+
+    Attributes:
+        model: How to build the network.
+        inputs: What it must be shown.
+        recipe: The whole recipe, YAML text.
+        weights: State dict of the network.
+        epoch: Epochs that were trained.
+        protocol: ``honest`` or ``paper``: how the epoch was chosen.
+        trainer: What training needs to go on; None in a checkpoint that is only used.
+        digest: Digest of description and tensors; set when loaded.
+    """
+
+    model: ModelSpec
+    inputs: InputSpec
+    recipe: str
+    weights: Mapping[str, Tensor]
+    epoch: int
+    protocol: str
+    trainer: TrainerState | None = None
+    digest: str = ""
+
+    def build(self) -> nn.Module:
+        """The network with these weights, in eval mode.
+
+        Raises:
+            CheckpointError: The weights do not fit the network.
+        """
+        network = build_model(self.model)
+        try:
+            network.load_state_dict(dict(self.weights))
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:300]
+            raise CheckpointError(f"the weights do not fit {self.model.name}: {reason}") from None
+        return network.eval()
+
+    def save(self, path: Path) -> str:
+        """Write the file, atomically; returns the digest.
+
+        Raises:
+            OutputError: The disk is full or the folder cannot be written.
+        """
+        tensors = {f"model.{name}": value for name, value in self.weights.items()}
+        described = {
+            "format": FORMAT,
+            "model": asdict(self.model),
+            "inputs": {**asdict(self.inputs), "feeder": self.inputs.feeder.model_dump(mode="json")},
+            "recipe": self.recipe,
+            "epoch": self.epoch,
+            "protocol": self.protocol,
+        }
+        if self.trainer is not None:
+            state = self.trainer
+            tensors |= {f"optimizer.{name}": value for name, value in state.optimizer.items()}
+            tensors |= {f"average.{name}": value for name, value in state.average.items()}
+            described["trainer"] = {
+                "epoch": state.epoch,
+                "step": state.step,
+                "totals": asdict(state.totals),
+                "best_epoch": state.best_epoch,
+                "best_value": state.best_value,
+                "micro_batch": state.micro_batch,
+                "average_steps": state.average_steps,
+                "scaler": dict(state.scaler),
+            }
+        tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        digest = _digest(described, tensors)
+        metadata = {_METADATA_KEY: json.dumps({**described, "digest": digest})}
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(save(tensors, metadata))
+        return digest
+
+
+def build_model(spec: ModelSpec) -> nn.Module:
+    """A freshly initialised network.
+
+    Raises:
+        ModelError: The family or an option is unknown.
+    """
+    return create_model(
+        spec.name,
+        num_classes=spec.num_classes,
+        layout=spec.layout,
+        in_channels=spec.in_channels,
+        max_bodies=spec.max_bodies,
+        **spec.options,
+    )
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint and verify its digest.
+
+    Raises:
+        CheckpointError: There is none, it is damaged, or another kind of file.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: there is no checkpoint; `skelab train` writes them")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            described = dict(json.loads((file.metadata() or {})[_METADATA_KEY]))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except KeyError:
+        raise CheckpointError(
+            f"{path}: a safetensors file, but not a checkpoint of ours;"
+            " `skelab import-weights` takes the authors' weights"
+        ) from None
+    except (SafetensorError, OSError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: expected a checkpoint, found a damaged or foreign file ({error})"
+        ) from None
+    digest = described.pop("digest", None)
+    if digest != _digest(described, tensors):
+        raise CheckpointError(f"{path}: damaged: its content does not match its digest")
+    try:
+        return replace(_assemble(described, tensors), digest=digest)
+    except (KeyError, TypeError, ValueError, LayoutError) as error:
+        raise CheckpointError(f"{path}: its description is damaged: {error}") from None
+
+
+def load_checkpoint(path: Path) -> nn.Module:
+    """The trained network of a checkpoint, in eval mode.
+
+    Raises:
+        CheckpointError: There is no checkpoint, it is damaged, or another kind of file.
+    """
+    return read_checkpoint(Path(path)).build()
+
+
+def _assemble(described: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoint:
+    if described["format"] != FORMAT:
+        raise ValueError(f"expected format {FORMAT}, found {described['format']}")
+    groups: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "average": {}}
+    for name, value in tensors.items():
+        group, _, rest = name.partition(".")
+        groups[group][rest] = value
+    layout = Layout.from_dict(described["model"].pop("layout"))
+    inputs = described["inputs"]
+    trainer = None
+    if "trainer" in described:
+        written = dict(described["trainer"])
+        trainer = TrainerState(
+            totals=EpochTotals(**written.pop("totals")),
+            optimizer=groups["optimizer"],
+            average=groups["average"],
+            **written,
+        )
+    return Checkpoint(
+        model=ModelSpec(layout=layout, **described["model"]),
+        inputs=InputSpec(
+            **{
+                **inputs,
+                "classes": tuple(inputs["classes"]),
+                "feeder": FeederConfig.model_validate(inputs["feeder"]),
+            }
+        ),
+        recipe=described["recipe"],
+        weights=groups["model"],
+        epoch=described["epoch"],
+        protocol=described["protocol"],
+        trainer=trainer,
+    )
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The state of an optimiser as flat tensors, ``<parameter number>.<name>``."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"{number}.{name}": torch.as_tensor(value)
+        for number, entries in state.items()
+        for name, value in entries.items()
+        if value is not None
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put back what :func:`optimizer_tensors` took."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        number, _, name = key.partition(".")
+        state.setdefault(int(number), {})[name] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def _digest(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.blake2b(json.dumps(described, sort_keys=True).encode(), digest_size=16)
+    for name in sorted(tensors):
+        value = tensors[name].contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,21 @@
+"""Recipes: load, override, check, save."""
+
+from skelab.recipes.recipe import (
+    DataConfig,
+    ModelConfig,
+    Protocol,
+    Recipe,
+    list_recipes,
+    load_recipe,
+    parse_recipe,
+)
+
+__all__ = [
+    "DataConfig",
+    "ModelConfig",
+    "Protocol",
+    "Recipe",
+    "list_recipes",
+    "load_recipe",
+    "parse_recipe",
+]

@@ -1,0 +1,231 @@
+"""Run folders and score files, read for a comparison."""
+
+import json
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from skelab.errors import RecipeError, ScoresError, TrainingError
+from skelab.evaluation import Evaluation, Scores, evaluate_scores
+from skelab.evaluation.score_files import TEST_SCORES
+from skelab.report import ComparedRun, Figure, RunComparison, compare_runs
+from skelab.runs.seeds import find_seed_runs, mean_over_seeds
+from skelab.runs.train import RECIPE
+from skelab.training.history import read_history
+from skelab.training.trackers import flat
+
+_FIGURES: Mapping[str, Callable[[Evaluation], float]] = {
+    "top1": lambda found: found.top1.value,
+    "top5": lambda found: found.top5.value,
+    "macro_f1": lambda found: found.macro_f1,
+    "calibration_error": lambda found: found.calibration_error,
+}
+
+
+def compare_paths(paths: Sequence[Path]) -> RunComparison:
+    """Compare what lies at some paths with what lies at the first.
+
+    Args:
+        paths: Run folders, those of several seeds too, or score files (npz).
+
+    Raises:
+        ScoresError: A path is neither a run nor scores, is given twice, or its scores are damaged.
+        RecipeError: The recipe of a run is damaged.
+        TrainingError: The records of a run are damaged.
+    """
+    places = [path.resolve() for path in paths]
+    for number, place in enumerate(places):
+        if place in places[:number]:
+            raise ScoresError(f"{paths[number]}: is given twice; give each run once")
+    names = _names(places)
+    return compare_runs([read_run(path, name) for path, name in zip(paths, names, strict=True)])
+
+
+def read_run(path: Path, name: str) -> ComparedRun:
+    """One run, or one score file, under a name.
+
+    Raises:
+        ScoresError: The path is neither a run nor scores, or its scores are damaged.
+        RecipeError: The recipe is damaged.
+        TrainingError: The records are damaged.
+    """
+    if path.is_file():
+        return _of_scores(name, (Scores.load(path),))
+    if (path / RECIPE).is_file():
+        return _of_run(path, name)
+    if (path / TEST_SCORES).is_file():
+        return _of_scores(name, (Scores.load(path / TEST_SCORES),))
+    found = f"a folder without {RECIPE}" if path.is_dir() else "nothing"
+    raise ScoresError(
+        f"{path}: expected a run folder or a score file (npz), found {found};"
+        " `skelab train` makes a run"
+    )
+
+
+def _of_scores(name: str, scores: tuple[Scores, ...]) -> ComparedRun:
+    info = scores[0].info
+    return ComparedRun(
+        name=name,
+        model=info.model,
+        stream=info.stream,
+        dataset=info.dataset,
+        split=info.split,
+        protocol=info.protocol,
+        synthetic=any(each.info.synthetic for each in scores),
+        scores=scores,
+        figures=_figures(scores),
+    )
+
+
+def _of_run(path: Path, name: str) -> ComparedRun:
+    recipe = flat(_read_recipe(path / RECIPE))
+    data = _read_data(path / "environment.json")
+    folders = find_seed_runs(path) or [path]
+    if len(folders) > 1 and not data:
+        data = _read_data(folders[0] / "environment.json")
+    scored = [folder for folder in folders if (folder / TEST_SCORES).is_file()]
+    scores = tuple(Scores.load(folder / TEST_SCORES) for folder in scored)
+    histories = tuple(
+        [{**record, "epoch": record["epoch"] + 1} for record in records]
+        for folder in folders
+        if (records := read_history(folder))
+    )
+    # What was scored goes before what the recipe says: --split may have named another.
+    info = scores[0].info if scores else None
+    return ComparedRun(
+        name=name,
+        model=str(recipe.get("model.name", "")),
+        stream=str(recipe.get("data.stream", "")),
+        dataset=info.dataset if info else str(data.get("dataset", "")),
+        split=info.split if info else str(recipe.get("data.split", "")),
+        protocol=info.protocol if info else str(recipe.get("protocol", "")),
+        synthetic=bool(data.get("synthetic")) or any(each.info.synthetic for each in scores),
+        seeds=len(folders),
+        scores=scores,
+        figures=_figures(scores),
+        histories=histories,
+        chosen_epochs=tuple(_chosen_epoch(records, recipe) for records in histories),
+        planned_epochs=_whole(recipe.get("training.epochs")),
+        cost=_cost(histories),
+        recipe=recipe,
+        remedy=_remedy(path, folders, scored, histories),
+    )
+
+
+def _figures(scores: Sequence[Scores]) -> dict[str, Figure]:
+    """Figures of a run; the interval of one run is over its clips, of several over their seeds."""
+    if not scores:
+        return {}
+    found = [evaluate_scores(each) for each in scores]
+    if len(found) == 1:
+        figures = {name: Figure(of(found[0])) for name, of in _FIGURES.items()}
+        top1 = found[0].top1
+        return {**figures, "top1": Figure(top1.value, top1.low, top1.high)}
+    means = {name: mean_over_seeds([of(each) for each in found]) for name, of in _FIGURES.items()}
+    # Student's interval knows nothing of the ends of a scale; no share lies beyond them.
+    return {
+        name: Figure(mean.mean, max(mean.low, 0.0), min(mean.high, 1.0))
+        for name, mean in means.items()
+    }
+
+
+def _cost(histories: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, float]:
+    """What the training took: means over the seeds, of the memory the highest."""
+    seconds = [_recorded(records, "seconds") for records in histories]
+    waits = [_recorded(records, "data_seconds") for records in histories]
+    speeds = [_recorded(records, "clips_per_second") for records in histories]
+    peaks = [value for records in histories for value in _recorded(records, "peak_memory_bytes")]
+    times = [math.fsum(each) for each in seconds if each]
+    cost = {}
+    if times:
+        cost["seconds"] = statistics.fmean(times)
+    if times and any(waits):
+        cost["data_share"] = math.fsum(map(math.fsum, waits)) / max(math.fsum(times), 1e-9)
+    if any(speeds):
+        cost["clips_per_second"] = statistics.fmean(
+            statistics.median(each) for each in speeds if each
+        )
+    if peaks:
+        cost["peak_memory_bytes"] = max(peaks)
+    return cost
+
+
+def _recorded(records: Sequence[Mapping[str, Any]], column: str) -> list[float]:
+    values = [record.get(column) for record in records]
+    return [
+        float(value) for value in values if isinstance(value, int | float) and math.isfinite(value)
+    ]
+
+
+def _chosen_epoch(records: Sequence[Mapping[str, Any]], recipe: Mapping[str, Any]) -> int | None:
+    """The epoch that a run has kept, counted from 1: the first of the best, or the last.
+
+    A run that still trains has chosen none yet if nothing was validated.
+    """
+    judged = [record for record in records if record.get("validation_top1") is not None]
+    if judged:
+        best = max(float(record["validation_top1"]) for record in judged)
+        return int(next(r["epoch"] for r in judged if float(r["validation_top1"]) == best))
+    last = int(records[-1]["epoch"])
+    return last if last == recipe.get("training.epochs") else None
+
+
+def _remedy(
+    path: Path,
+    folders: Sequence[Path],
+    scored: Sequence[Path],
+    histories: Sequence[Sequence[Mapping[str, Any]]],
+) -> str:
+    """The command that gets the scores that are missing; "" if none are."""
+    if len(scored) == len(folders):
+        return ""
+    made = path / "synthetic" / "synthetic.arrow"
+    store = str(made) if made.is_file() else "STORE"
+    if not histories:
+        return f"not trained yet: skelab train RECIPE --data {store} --out {path} --resume"
+    missing = f"{len(folders) - len(scored)} of {len(folders)} seeds " if len(folders) > 1 else ""
+    return f"{missing}never evaluated: skelab evaluate {path} --data {store}"
+
+
+def _names(places: Sequence[Path]) -> list[str]:
+    """The shortest ends of the paths that tell all of them apart."""
+    for length in range(1, max((len(place.parts) for place in places), default=1) + 1):
+        # What every run folder has, a seed or the scores, says nothing without its folder.
+        plain = [place.name == TEST_SCORES or place.name.startswith("seed-") for place in places]
+        names = [
+            "/".join(place.parts[-length - more :])
+            for place, more in zip(places, plain, strict=True)
+        ]
+        if len(set(names)) == len(names):
+            return names
+    return [str(place) for place in places]
+
+
+def _read_recipe(path: Path) -> Mapping[str, Any]:
+    """The recipe as it was written; keys that a later release has dropped are no error."""
+    try:
+        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise RecipeError(f"{path}: the recipe cannot be read: {type(error).__name__}") from None
+    if not isinstance(recipe, Mapping):
+        raise RecipeError(f"{path}: expected a recipe, found {type(recipe).__name__}")
+    return recipe
+
+
+def _read_data(path: Path) -> Mapping[str, Any]:
+    """What a run was trained on; empty where nobody wrote it down."""
+    if not path.is_file():
+        return {}
+    try:
+        data = json.loads(path.read_text(encoding="utf-8")).get("data", {})
+    except (OSError, ValueError, AttributeError):
+        raise TrainingError(f"{path}: expected a JSON object, found a damaged file") from None
+    return data if isinstance(data, Mapping) else {}
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) else None

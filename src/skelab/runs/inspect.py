@@ -1,0 +1,313 @@
+"""What is this path? A store, a source, a checkpoint, scores or a run, and what is in it."""
+
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
+from numpy import ndarray
+
+from skelab.data.audit.anatomy import AnatomyReport, check_anatomy, check_clips, spread, usual_up
+from skelab.data.audit.leaks import Leak, find_leaks
+from skelab.data.audit.official_counts import check_counts
+from skelab.data.clips.clip import RawClip
+from skelab.data.clips.index import UNKNOWN, ClipIndex
+from skelab.data.clips.splits import Split, list_parts
+from skelab.data.clips.store import ClipStore, joints_digest, open_store
+from skelab.data.foreign import is_npy_pkl, is_npz
+from skelab.data.opened import OpenedClips, describe_format, open_clips
+from skelab.data.recordings import Source, holds_recordings, open_source
+from skelab.errors import DataError, SourceError
+from skelab.evaluation import Scores, evaluate_scores
+from skelab.inference.checkpoint import read_checkpoint
+from skelab.runs.evaluate import find_checkpoint
+from skelab.skeleton import Layout
+from skelab.training.job import CHECKPOINTS
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a path holds.
+
+    Attributes:
+        path: The path.
+        kind: ``clip store``, ``prepared clips``, ``source``, ``checkpoint``, ``run`` or
+            ``scores``.
+        facts: Names and values, in the order to print them; lists and mappings are tables.
+    """
+
+    path: Path
+    kind: str
+    facts: Mapping[str, Any]
+
+
+def inspect_path(
+    path: Path,
+    *,
+    names: Path | None = None,
+    ignore: Sequence[str] = (),
+    layout: Layout | str | None = None,
+    split: Split | None = None,
+    on_note: Callable[[str], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Inspection:
+    """Find out what a path is, and describe it.
+
+    A source and prepared clips are read whole, one sample at a time.
+
+    Args:
+        path: What to describe.
+        names: For an npz, whose rows carry no names: the list or the files that do.
+        ignore: Names of samples to leave out.
+        layout: A layout, or its name, where the usual one is not meant.
+        split: Split across which equal clips are searched.
+        on_note: Told, in one line each, what was found out on the way.
+        on_progress: Called with the samples that are done, and all samples.
+
+    Raises:
+        SkelabError: There is nothing, or it is damaged or of no kind known.
+    """
+    if not path.exists():
+        raise SourceError(f"{path}: there is nothing to inspect")
+    if path.is_dir() and (path / CHECKPOINTS).is_dir():
+        return Inspection(path, "run", _describe_checkpoint(find_checkpoint(path)))
+    if is_npz(path) or is_npy_pkl(path):
+        clips = open_clips(path, names=names, ignore=ignore, layout=layout, on_note=on_note)
+        return Inspection(path, "prepared clips", _describe_prepared(clips, split, on_progress))
+    if holds_recordings(path) or path.is_dir():
+        source = open_source(path, layout=layout)
+        return Inspection(path, "source", _describe_source(source, ignore, split, on_progress))
+    if path.suffix == ".safetensors":
+        return Inspection(path, "checkpoint", _describe_checkpoint(path))
+    if path.suffix == ".npz":
+        if not zipfile.is_zipfile(path):
+            raise SourceError(f"{path}: expected an npz, found a file that is damaged or cut off")
+        return Inspection(path, "scores", _describe_scores(Scores.load(path)))
+    return Inspection(path, "clip store", _describe_store(open_store(path), split))
+
+
+def _describe_store(store: ClipStore, split: Split | None) -> dict[str, Any]:
+    info = store.info
+    leaks = None if split is None else find_leaks(store.index, store.digests, split)
+    absent = sum(_absent_poses(clip.joints) for clip in store.clips())
+    return {
+        "format": f"clip store, pipeline {info.pipeline}",
+        "synthetic": info.synthetic,
+        "dataset": info.dataset,
+        "layout": f"{info.layout.name}, {info.layout.num_joints} joints",
+        "units": info.units,
+        "clips": len(store),
+        "frames": _range(store.frames),
+        "bodies": _counts(store.bodies),
+        "poses of zeros": absent,
+        "size": _size_of(store.path),
+        "digest": info.digest,
+        **_columns(store.index, info.classes),
+        **_soundness(check_clips(store), store.index, info.dataset, split, leaks),
+        "left out": [entry._asdict() for entry in info.excluded],
+    }
+
+
+def _describe_prepared(
+    clips: OpenedClips, split: Split | None, on_progress: Callable[[int, int], None] | None
+) -> dict[str, Any]:
+    info = clips.info
+    sizes, damaged, absent = [], [], 0
+    digests: dict[int, bytes] = {}
+    for row in range(len(clips)):
+        try:
+            clip = clips.clip(row)
+        except SourceError:
+            raise
+        except DataError as error:
+            damaged.append({"name": clips.index.names[row], "reason": str(error)})
+        else:
+            sizes.append((clip.num_frames, clip.num_bodies))
+            absent += _absent_poses(clip.joints)
+            if split is not None:
+                digests[row] = joints_digest(clip.joints)
+        if on_progress and (row % 50 == 49 or row == len(clips) - 1):
+            on_progress(row + 1, len(clips))
+    frames, bodies = np.array(sizes, dtype=np.int64).reshape(-1, 2).T
+    leaks = None if split is None else _leaks(clips.index, digests, split)
+    return {
+        "format": describe_format(clips),
+        "synthetic": info.synthetic,
+        "dataset": info.dataset,
+        "pipeline": info.pipeline,
+        "layout": f"{info.layout.name}, {info.layout.num_joints} joints",
+        "units": info.units,
+        "clips": len(clips),
+        "frames": _range(frames),
+        "bodies": _counts(bodies),
+        "poses of zeros": absent,
+        "digest": info.digest,
+        **_columns(clips.index, info.classes),
+        **_soundness(check_clips(clips), clips.index, info.dataset, split, leaks),
+        "damaged": damaged,
+        "left out": [entry._asdict() for entry in info.excluded],
+    }
+
+
+def _describe_source(
+    source: Source,
+    ignore: Sequence[str],
+    split: Split | None,
+    on_progress: Callable[[int, int], None] | None,
+) -> dict[str, Any]:
+    ignored = set(ignore)
+    items = [item for item in source.items() if item.info.name not in ignored]
+    index = ClipIndex.of(item.info for item in items)
+    looked_at = set(spread(len(items)))
+    sample: list[RawClip] = []
+    digests: dict[int, bytes] = {}
+    frames, bodies, damaged, missing = [], [], [], 0
+    for number, item in enumerate(items, start=1):
+        try:
+            raw = source.read(item)
+        except DataError as error:
+            damaged.append({"name": item.info.name, "reason": str(error)})
+        else:
+            frames.append(raw.num_frames)
+            bodies.append(len(raw.bodies))
+            missing += _frames_without_body(raw)
+            if number - 1 in looked_at:
+                sample.append(raw)
+            if split is not None:
+                digests[number - 1] = joints_digest(*(t.joints for t in raw.bodies.values()))
+        if on_progress and (number % 50 == 0 or number == len(items)):
+            on_progress(number, len(items))
+    leaks = None if split is None else _leaks(index, digests, split)
+    anatomy = check_anatomy(sample, source.layout, up=usual_up(source.kind))
+    return {
+        "format": source.kind,
+        "synthetic": source.synthetic,
+        "layout": f"{source.layout.name}, {source.layout.num_joints} joints",
+        "units": source.units,
+        "clips": len(items),
+        "frames": _range(np.array(frames, dtype=np.int64)),
+        "bodies": _counts(np.array(bodies, dtype=np.int64)),
+        "frames without a body": missing,
+        "digest": source.digest(),
+        **_columns(index, source.classes),
+        **_soundness(anatomy, index, source.kind, split, leaks),
+        "damaged": damaged,
+        "not samples": [{"name": name, "reason": why} for name, why in source.rejected],
+    }
+
+
+def _describe_checkpoint(path: Path) -> dict[str, Any]:
+    checkpoint = read_checkpoint(path)
+    model, inputs = checkpoint.model, checkpoint.inputs
+    return {
+        "format": "checkpoint",
+        "synthetic": inputs.synthetic,
+        "model": model.name,
+        "options": dict(model.options),
+        "layout": f"{model.layout.name}, {model.layout.num_joints} joints",
+        "input": f"{inputs.feeder.stream}, {inputs.feeder.window} frames,"
+        f" {model.max_bodies} bodies, {model.in_channels} channels",
+        "trained on": f"{inputs.dataset}, pipeline {inputs.pipeline}",
+        "epoch": checkpoint.epoch,
+        "protocol": checkpoint.protocol,
+        "can be resumed": checkpoint.trainer is not None,
+        "weights": sum(value.numel() for value in checkpoint.weights.values()),
+        "size": _size_of(path),
+        "digest": checkpoint.digest,
+        "classes": list(inputs.classes),
+    }
+
+
+def _describe_scores(scores: Scores) -> dict[str, Any]:
+    info, evaluation = scores.info, evaluate_scores(scores)
+    return {
+        "format": "scores",
+        "synthetic": info.synthetic,
+        "dataset": info.dataset,
+        "split": f"{info.split}, {info.part}",
+        "protocol": info.protocol,
+        "model": info.title,
+        "clips": len(scores),
+        "top-1": round(evaluation.top1.value, 6),
+        "top-5": round(evaluation.top5.value, 6),
+        "checkpoint": info.checkpoint,
+        "classes": list(scores.classes),
+    }
+
+
+def _soundness(
+    anatomy: AnatomyReport,
+    index: ClipIndex,
+    dataset: str,
+    split: Split | None,
+    leaks: Sequence[Leak] | None,
+) -> dict[str, Any]:
+    """Whether the joints make bodies, the counts are official, and no clip is on both sides."""
+    sound: dict[str, Any] = {"anatomy": anatomy.to_dict()}
+    counts = check_counts(index, dataset)
+    if counts is not None:
+        sound["official counts"] = counts.summary
+    if split is not None and leaks is not None:
+        sound[f"training clips of {split.name} equal to a test clip"] = len(leaks)
+        sound["equal clips"] = [f"{leak.train} = {leak.test}" for leak in leaks]
+    return sound
+
+
+def _leaks(index: ClipIndex, digests: Mapping[int, bytes], split: Split) -> tuple[Leak, ...]:
+    """Equal clips among those that could be read."""
+    readable = sorted(digests)
+    return find_leaks(index.select(readable), [digests[row] for row in readable], split)
+
+
+def _columns(index: ClipIndex, classes: Sequence[str]) -> dict[str, Any]:
+    """Counts per class, subject, camera, setup and replication, where they are known."""
+    labels = Counter(index.labels.tolist())
+    described: dict[str, Any] = {
+        "per class": {classes[label]: labels[label] for label in sorted(labels) if label >= 0}
+    }
+    for name in ("subjects", "cameras", "setups", "replications"):
+        column = getattr(index, name)
+        if (column != UNKNOWN).any():
+            described[f"per {name[:-1]}"] = _counts(column)
+    if parts := list_parts(index):
+        described["per part"] = {part: sum(part in each for each in index.parts) for part in parts}
+    return described
+
+
+def _counts(column: Int64[ndarray, " N"]) -> dict[str, int]:
+    values, counts = np.unique(column, return_counts=True)
+    return {str(value): int(count) for value, count in zip(values, counts, strict=True)}
+
+
+def _range(column: Int64[ndarray, " N"]) -> dict[str, int]:
+    if not len(column):
+        return {}
+    return {
+        "fewest": int(column.min()),
+        "median": int(np.median(column)),
+        "most": int(column.max()),
+        "all": int(column.sum()),
+    }
+
+
+def _absent_poses(joints: ndarray) -> int:
+    return int((~joints.any(axis=(2, 3))).sum())
+
+
+def _frames_without_body(raw: RawClip) -> int:
+    seen = {int(frame) for track in raw.bodies.values() for frame in track.frames}
+    return raw.num_frames - len(seen)
+
+
+def _size_of(path: Path) -> str:
+    """The size of a file in words."""
+    size = float(path.stat().st_size)
+    for unit in ("bytes", "KB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} GB"

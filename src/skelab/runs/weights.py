@@ -1,0 +1,228 @@
+"""Weights that the authors' code has trained become a checkpoint, and a checkpoint such weights."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+from safetensors.torch import save_file
+
+from skelab.data.preprocessing import get_pipeline
+from skelab.data.recordings.ntu_actions import NTU60_CLASSES, NTU120_CLASSES
+from skelab.errors import WeightsError, unknown_name
+from skelab.files.atomic import atomic_write
+from skelab.inference.checkpoint import Checkpoint, InputSpec, read_checkpoint
+from skelab.models import (
+    ModelSpec,
+    export_weights,
+    get_card,
+    import_weights,
+    model_spec,
+    read_state_dict,
+)
+from skelab.recipes import Protocol, Recipe, list_recipes, load_recipe, parse_recipe
+from skelab.runs.evaluate import find_checkpoint
+from skelab.skeleton import Layout
+
+DATASETS: Final = {"ntu60": NTU60_CLASSES, "ntu120": NTU120_CLASSES}
+"""Data sets whose classes are known by name."""
+
+UNKNOWN_EPOCH: Final = 0
+"""The epoch of a checkpoint of which nobody knows how long it was trained."""
+
+_NTU: Final = "ntu"
+_UNNAMED: Final = "unnamed"
+_PLAIN: Final = "as-given"
+# The preprocessing that each family's authors trained on, or the nearest that is here.
+_PIPELINES: Final = {
+    "aagcn": "msg3d",
+    "ctrgcn": "ctrgcn",
+    "msg3d": "msg3d",
+    "shiftgcn": "msg3d",
+    "stgcn": "msg3d",
+    "stgcn_official": "msg3d",
+    "stgcnpp": "msg3d",
+}
+_NEAREST_ONLY: Final = ("aagcn", "stgcn", "stgcn_official", "stgcnpp")
+_SUFFIXES: Final = (".safetensors", ".pt", ".pth")
+
+
+@dataclass(frozen=True)
+class ImportedWeights:
+    """What an import made.
+
+    Attributes:
+        path: The checkpoint.
+        checkpoint: Its content.
+        notes: What was assumed about the weights, and could be wrong.
+    """
+
+    path: Path
+    checkpoint: Checkpoint
+    notes: tuple[str, ...] = ()
+
+
+def import_weights_file(
+    name: str,
+    file: Path,
+    out: Path,
+    *,
+    layout: str | Layout | None = None,
+    dataset: str | None = None,
+    classes: Sequence[str] | None = None,
+    pipeline: str | None = None,
+    stream: str | None = None,
+    window: int | None = None,
+    max_bodies: int | None = None,
+) -> ImportedWeights:
+    """Make a checkpoint of a file of weights that the authors' code of a family has trained.
+
+    Weights do not say what they were trained on. Unless it is given, that is what the family's
+    recipe says; the epoch is unknown, and taken to have been chosen on the test part, as the
+    papers do.
+
+    Args:
+        name: The family.
+        file: ``.pt``, ``.pth`` or ``.safetensors``; no code in it is run.
+        out: The checkpoint to write.
+        layout: The joints' order; needed unless there are 25.
+        dataset: Where the class names are from, one of ``DATASETS``.
+        classes: The class names themselves.
+        pipeline: Preprocessing of the clips.
+        stream: What the network was shown.
+        window: Frames of an input.
+        max_bodies: Bodies of a clip; unless given, what the shapes say, or 2.
+
+    Raises:
+        WeightsError: The file cannot be read, or its keys or shapes do not fit; or the class names
+            or the window do not.
+        ModelError: There is no such family.
+        LayoutError: There is no such layout.
+        RecipeError: ``stream`` or ``window`` is out of range.
+        DataError: There is no such pipeline.
+        OutputError: The checkpoint cannot be written.
+    """
+    model = import_weights(name, read_state_dict(file), layout=layout, max_bodies=max_bodies)
+    spec = model_spec(model)
+    recipe = _recipe(spec, stream, window)
+    _check_window(spec, recipe.data.window)
+    prepared = get_pipeline(pipeline or _default_pipeline(spec)).name
+    named = _class_names(file, spec, dataset, classes)
+    checkpoint = Checkpoint(
+        model=spec,
+        inputs=InputSpec(
+            pipeline=prepared,
+            units="metres",
+            dataset=_NTU if named in DATASETS.values() else _UNNAMED,
+            classes=named,
+            feeder=recipe.data.feeder,
+        ),
+        recipe=recipe.to_yaml(),
+        weights=model.state_dict(),
+        epoch=UNKNOWN_EPOCH,
+        protocol=recipe.protocol.value,
+    )
+    checkpoint.save(out)
+    notes = []
+    if pipeline is None and name in _NEAREST_ONLY:
+        notes.append(
+            f"the preprocessing of {name}'s authors is not among ours; {prepared} comes closest"
+        )
+    return ImportedWeights(out, checkpoint, tuple(notes))
+
+
+def export_weights_file(path: Path, out: Path) -> int:
+    """Write a checkpoint's weights as the authors' code reads them; returns how many tensors.
+
+    Args:
+        path: A checkpoint, or a run folder.
+        out: ``.safetensors``, ``.pt`` or ``.pth``.
+
+    Raises:
+        CheckpointError: There is no checkpoint, or it is damaged.
+        ModelError: The family has no authors whose names could be used.
+        WeightsError: ``out`` is called otherwise.
+        OutputError: The file cannot be written.
+    """
+    if out.suffix not in _SUFFIXES:
+        raise WeightsError(
+            f"{out}: expected a name that ends with {', '.join(_SUFFIXES)}, found"
+            f" {out.suffix or 'none of them'!r}"
+        )
+    weights = export_weights(read_checkpoint(find_checkpoint(path)).build())
+    with atomic_write(out) as temporary:
+        if out.suffix == ".safetensors":
+            save_file(weights, temporary)
+        else:
+            torch.save(weights, temporary)
+    return len(weights)
+
+
+def read_class_names(path: Path) -> tuple[str, ...]:
+    """The class names in a text file, one a line, in the order of the labels.
+
+    Raises:
+        WeightsError: The file cannot be read, or holds no name.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise WeightsError(f"{path}: the class names cannot be read: {reason}") from None
+    names = tuple(line.strip() for line in lines if line.strip())
+    if not names:
+        raise WeightsError(f"{path}: expected the name of a class on each line, found none")
+    return names
+
+
+def _recipe(spec: ModelSpec, stream: str | None, window: int | None) -> Recipe:
+    """The family's recipe with what is known of these weights; no subject was held out."""
+    known = {recipe.name for recipe in list_recipes()}
+    changes = {"data.stream": stream, "data.window": window, "data.validation_subjects": 0}
+    overrides = [f"{key}={value}" for key, value in changes.items() if value is not None]
+    recipe = (
+        load_recipe(spec.name, overrides)
+        if spec.name in known
+        else parse_recipe(f"name: {spec.name}\nmodel:\n  name: {spec.name}\n", overrides=overrides)
+    )
+    model = recipe.model.model_validate({"name": spec.name, **spec.options})
+    return recipe.model_copy(update={"model": model, "protocol": Protocol.PAPER})
+
+
+def _check_window(spec: ModelSpec, window: int) -> None:
+    multiple = get_card(spec.name).frames_multiple_of
+    if window % multiple:
+        raise WeightsError(
+            f"{spec.name}: expected a window of a multiple of {multiple} frames, found {window}"
+        )
+
+
+def _default_pipeline(spec: ModelSpec) -> str:
+    if spec.layout.axes != ("x", "y", "z"):
+        return _PLAIN
+    return _PIPELINES.get(spec.name, "ctrgcn")
+
+
+def _class_names(
+    file: Path, spec: ModelSpec, dataset: str | None, given: Sequence[str] | None
+) -> tuple[str, ...]:
+    """One name for each class that the weights tell apart."""
+    if given is None and dataset is None:
+        fitting = [key for key, names in DATASETS.items() if len(names) == spec.num_classes]
+        if not fitting:
+            raise WeightsError(
+                f"{file}: {spec.num_classes} classes; name them in a file, one a line, by"
+                f" --classes FILE (by themselves come those of {', '.join(DATASETS)})"
+            )
+        dataset = fitting[0]
+    if given is None:
+        if dataset not in DATASETS:
+            raise WeightsError(unknown_name("data set", str(dataset), DATASETS))
+        given = DATASETS[dataset]
+    if len(given) != spec.num_classes:
+        raise WeightsError(
+            f"{file}: expected {spec.num_classes} class names, as many as the weights tell apart,"
+            f" found {len(given)}"
+        )
+    return tuple(given)

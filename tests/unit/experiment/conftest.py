@@ -1,5 +1,0 @@
-"""What the tests of experiments share: a network of a few weights."""
-
-from tiny_run import tiny_family
-
-__all__ = ["tiny_family"]
