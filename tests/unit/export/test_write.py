@@ -162,7 +162,8 @@ def _tracing(network: nn.Module) -> Any:
 def test_every_family_becomes_a_graph_for_any_number_and_length_of_clips(
     name: str, tmp_path: Path
 ) -> None:
-    window = 4 * get_card(name).frames_multiple_of if get_card(name).frames_multiple_of > 1 else 12
+    multiple = get_card(name).traits.frames_multiple_of
+    window = 4 * multiple if multiple > 1 else 12
     family_checkpoint(tmp_path / "net.safetensors", name, window=window)
 
     made = export_checkpoint(tmp_path / "net.safetensors", tmp_path / "net.pt2", to="torch")
