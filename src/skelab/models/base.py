@@ -24,8 +24,6 @@ from skelab.nn import (
     with_counted_norms,
 )
 
-_USUAL_FRAMES = 64
-
 
 class SkeletonModel(nn.Module):
     """A classifier of clips: normalise, run each body through the backbone, pool, classify.
@@ -180,15 +178,9 @@ class SkeletonModel(nn.Module):
         return super().train(mode)
 
     def _check_frames(self, x: Float[Tensor, "N C T V M"]) -> None:
-        frames = x.shape[2]
-        traced = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-        if not traced and not self.traits.takes(frames):
+        if not torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
             name = getattr(getattr(self, "skelab_spec", None), "name", type(self).__name__)
-            raise ModelError(
-                f"{name}: expected clips whose number of frames is {self.traits.lengths}, found"
-                f" {frames}; choose such a window"
-                f" (--set data.window={self.traits.nearest(_USUAL_FRAMES)})"
-            )
+            self.traits.check_length(name, x.shape[2])
 
     @property
     def _may_spare(self) -> bool:

@@ -6,6 +6,8 @@ from torch import SymInt
 
 from skelab.errors import ModelError
 
+_USUAL_FRAMES = 64
+
 
 @dataclass(frozen=True)
 class FamilyTraits:
@@ -77,6 +79,18 @@ class FamilyTraits:
             and (self.min_frames == 1 or frames >= self.min_frames)
             and (self.max_frames is None or frames <= self.max_frames)
         )
+
+    def check_length(self, name: str, frames: int | SymInt) -> None:
+        """Refuse a length that the family ``name`` does not take.
+
+        Raises:
+            ModelError: The message says which lengths it takes.
+        """
+        if not self.takes(frames):
+            raise ModelError(
+                f"{name}: expected clips whose number of frames is {self.lengths}, found {frames};"
+                f" choose such a window (--set data.window={self.nearest(_USUAL_FRAMES)})"
+            )
 
     def nearest(self, frames: int) -> int:
         """A length that the family takes, no more than one multiple away if ``frames`` is within.

@@ -1,6 +1,7 @@
 """A checkpoint becomes a file that is its network, or no file at all."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from skelab.export import write as write_module
 from skelab.export.trace import trace_network
 from skelab.export.write import write_files
 from skelab.inference.checkpoint import read_checkpoint
-from skelab.models import get_card, list_models
+from skelab.models import FamilyTraits, get_card, list_models
 from skelab.skeleton import get_layout
 
 FAMILIES = [card.name for card in list_models()]
@@ -170,6 +171,21 @@ def test_every_family_becomes_a_graph_for_any_number_and_length_of_clips(
 
     assert made.metadata.dynamic_frames, made.notes
     assert made.check.num_inputs == 13
+
+
+@needs_export
+def test_a_family_of_one_length_becomes_a_graph_of_that_length(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traits = FamilyTraits(min_frames=8, max_frames=8)
+    monkeypatch.setattr(
+        "skelab.export.metadata.get_card", lambda name: replace(get_card(name), traits=traits)
+    )
+
+    made = export_checkpoint(checkpoint, tmp_path / "net.pt2", to="torch")
+
+    assert not made.metadata.dynamic_frames
+    assert "tiny: its family takes clips of no other length than 8 frames" in made.notes[0]
 
 
 @pytest.mark.slow
