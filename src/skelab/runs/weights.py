@@ -34,17 +34,6 @@ UNKNOWN_EPOCH: Final = 0
 _NTU: Final = "ntu"
 _UNNAMED: Final = "unnamed"
 _PLAIN: Final = "as-given"
-# The preprocessing that each family's authors trained on, or the nearest that is here.
-_PIPELINES: Final = {
-    "aagcn": "msg3d",
-    "ctrgcn": "ctrgcn",
-    "msg3d": "msg3d",
-    "shiftgcn": "msg3d",
-    "stgcn": "msg3d",
-    "stgcn_official": "msg3d",
-    "stgcnpp": "msg3d",
-}
-_NEAREST_ONLY: Final = ("aagcn", "stgcn", "stgcn_official", "stgcnpp")
 _SUFFIXES: Final = (".safetensors", ".pt", ".pth")
 
 
@@ -125,7 +114,7 @@ def import_weights_file(
     )
     checkpoint.save(out)
     notes = []
-    if pipeline is None and name in _NEAREST_ONLY:
+    if pipeline is None and get_card(name).pipeline_is_nearest:
         notes.append(
             f"the preprocessing of {name}'s authors is not among ours; {prepared} comes closest"
         )
@@ -191,17 +180,17 @@ def _recipe(spec: ModelSpec, stream: str | None, window: int | None) -> Recipe:
 
 
 def _check_window(spec: ModelSpec, window: int) -> None:
-    multiple = get_card(spec.name).frames_multiple_of
-    if window % multiple:
+    traits = get_card(spec.name).traits
+    if not traits.takes(window):
         raise WeightsError(
-            f"{spec.name}: expected a window of a multiple of {multiple} frames, found {window}"
+            f"{spec.name}: expected a window of {traits.lengths} frames, found {window}"
         )
 
 
 def _default_pipeline(spec: ModelSpec) -> str:
     if spec.layout.axes != ("x", "y", "z"):
         return _PLAIN
-    return _PIPELINES.get(spec.name, "ctrgcn")
+    return get_card(spec.name).pipeline
 
 
 def _class_names(

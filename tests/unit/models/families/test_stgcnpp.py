@@ -4,7 +4,7 @@ import pytest
 import torch
 from module_kit import normed, randomised
 
-from skelab.models.stgcnpp import LearnedTopologyUnit, STGCNppBlock
+from skelab.models.families.stgcnpp import LearnedTopologyUnit, STGCNppBlock
 
 
 @pytest.mark.parametrize("out_channels", [3, 4])

@@ -6,7 +6,7 @@ from module_kit import randomised
 from torch import nn
 
 from skelab.models import SkeletonModel, create_model
-from skelab.models.ctrgcn import CTRGCNBackbone, CTRGCNBlock
+from skelab.models.families.ctrgcn import CTRGCNBackbone, CTRGCNBlock
 
 
 @pytest.mark.parametrize("has_residual", [True, False])

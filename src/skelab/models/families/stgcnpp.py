@@ -1,7 +1,7 @@
 """ST-GCN++: ST-GCN with a topology that is learned freely and temporal convolutions in branches."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float
@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from skelab.errors import ModelError
 from skelab.models.authors import AuthorsFormat
 from skelab.models.base import SkeletonModel
-from skelab.models.card import ModelCard, ModelOption, ReportedAccuracy
+from skelab.models.card import ModelCard, ReportedAccuracy
+from skelab.models.options import Dropout, Option
 from skelab.models.plan import TenBlocks
 from skelab.models.pyskl import (
     PYSKL_CODE,
@@ -104,6 +105,8 @@ _CARD = ModelCard(
     code=PYSKL_CODE,
     code_licence=PYSKL_LICENCE,
     num_parameters=1_403_144,
+    pipeline="msg3d",
+    pipeline_is_nearest=True,
     reported=(
         ReportedAccuracy("NTU60", "xsub", "joint", 89.3, PYSKL_TABLE),
         ReportedAccuracy("NTU60", "xsub", "four streams", 92.1, PYSKL_TABLE),
@@ -111,10 +114,6 @@ _CARD = ModelCard(
         ReportedAccuracy("NTU60", "xview", "four streams", 97.0, PYSKL_TABLE),
         ReportedAccuracy("NTU120", "xsub", "joint", 83.2, PYSKL_TABLE),
         ReportedAccuracy("NTU120", "xset", "joint", 85.6, PYSKL_TABLE),
-    ),
-    options=(
-        ModelOption("dropout", 0.0, "probability of dropping a feature before the classifier"),
-        ModelOption("width", 64, "channels of the first four blocks; at least 6"),
     ),
 )
 
@@ -126,8 +125,8 @@ def stgcnpp(
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: float = 0.0,
-    width: int = 64,
+    dropout: Dropout = 0.0,
+    width: Annotated[int, Option("channels of the first four blocks; at least 6")] = 64,
 ) -> SkeletonModel:
     """ST-GCN++ for clips N C T V M of any length.
 
@@ -154,6 +153,7 @@ def stgcnpp(
     model = SkeletonModel(
         backbone,
         num_features=backbone.num_features,
+        stride=backbone.stride,
         num_classes=num_classes,
         in_channels=in_channels,
         num_joints=layout.num_joints,

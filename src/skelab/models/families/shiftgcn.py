@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float
@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from skelab.errors import ModelError
 from skelab.models.authors import COMMON_NAMES, AuthorsFormat
 from skelab.models.base import SkeletonModel
-from skelab.models.card import ModelCard, ModelOption, ReportedAccuracy
+from skelab.models.card import ModelCard, ReportedAccuracy
+from skelab.models.options import Dropout, Option
 from skelab.models.plan import TenBlocks
 from skelab.models.registry import register_model
+from skelab.models.traits import FamilyTraits
 from skelab.nn import (
     Block,
     ShiftGraphConv,
@@ -24,7 +26,6 @@ from skelab.nn import (
 )
 from skelab.skeleton import Layout
 
-_FRAMES_MULTIPLE_OF = 4
 _DECAY_FACTORS = {r"\.spatial\.weight$": 10.0, r"\.spatial\.mask$": 0.0}
 _LARGEST_JOINT_OFFSET = 1e-6  # of a joint; what is below moves nothing that float32 can show
 
@@ -114,24 +115,6 @@ class ShiftGCNBackbone(TenBlocks):
 
         super().__init__(in_channels, width=width, make_block=make_block)
 
-    def forward(self, x: Float[Tensor, "B C T V"]) -> Float[Tensor, "B F L V"]:
-        """Ten times joints, then frames.
-
-        Raises:
-            ModelError: T is no multiple of 4: a shift by two frames rounds odd lengths down, the
-                residual beside it rounds them up.
-        """
-        frames = x.shape[2]
-        if frames % _FRAMES_MULTIPLE_OF:
-            raise ModelError(
-                f"shiftgcn: expected clips whose number of frames is a multiple of"
-                f" {_FRAMES_MULTIPLE_OF}, found {frames}; choose such a window"
-                " (--set data.window=64)"
-            )
-        for block in self:
-            x = block(x)
-        return x
-
 
 def _build_arguments(theirs: Mapping[str, Tensor]) -> dict[str, Any]:
     num_joints, in_channels = theirs["l1.gcn1.Feature_Mask"].shape[1:]
@@ -195,23 +178,15 @@ _CARD = ModelCard(
     code="kchengiva/Shift-GCN@20276b64d16775c2de33408beb32825d2f93ffa4",
     code_licence="CC BY-NC 4.0",
     num_parameters=693_107,
+    pipeline="msg3d",
     reported=(
         ReportedAccuracy("NTU60", "xsub", "joint", 87.8, _README),
         ReportedAccuracy("NTU60", "xview", "joint", 95.1, _README),
         ReportedAccuracy("NTU120", "xsub", "joint", 80.9, _README),
         ReportedAccuracy("NTU120", "xset", "joint", 83.2, _README),
     ),
-    options=(
-        ModelOption("dropout", 0.0, "probability of dropping a feature before the classifier"),
-        ModelOption("width", 64, "channels of the first four blocks"),
-        ModelOption(
-            "sign_gradients",
-            False,
-            "let each temporal offset learn by 0.01 times the sign of its gradient, as in the"
-            " authors' code, and not by the gradient; imported weights have it",
-        ),
-    ),
-    frames_multiple_of=_FRAMES_MULTIPLE_OF,
+    # a shift by two frames rounds odd lengths down, the residual beside it rounds them up
+    traits=FamilyTraits(frames_multiple_of=4),
 )
 
 
@@ -222,9 +197,15 @@ def shiftgcn(
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: float = 0.0,
-    width: int = 64,
-    sign_gradients: bool = False,
+    dropout: Dropout = 0.0,
+    width: Annotated[int, Option("channels of the first four blocks")] = 64,
+    sign_gradients: Annotated[
+        bool,
+        Option(
+            "let each temporal offset learn by 0.01 times the sign of its gradient, as in the"
+            " authors' code, and not by the gradient; imported weights have it"
+        ),
+    ] = False,
 ) -> SkeletonModel:
     """Shift-GCN for clips N C T V M whose length is a multiple of 4.
 
@@ -244,6 +225,7 @@ def shiftgcn(
     model = SkeletonModel(
         backbone,
         num_features=backbone.num_features,
+        stride=backbone.stride,
         num_classes=num_classes,
         in_channels=in_channels,
         num_joints=layout.num_joints,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from skelab.errors import ModelError
 from skelab.models.authors import AuthorsFormat
 from skelab.models.base import SkeletonModel
-from skelab.models.card import ModelCard, ModelOption, ReportedAccuracy
+from skelab.models.card import ModelCard, ReportedAccuracy
+from skelab.models.options import Dropout, Option
 from skelab.models.plan import TenBlocks
 from skelab.models.pyskl import (
     PYSKL_CODE,
@@ -177,6 +178,8 @@ _CARD = ModelCard(
     code=PYSKL_CODE,
     code_licence=PYSKL_LICENCE,
     num_parameters=3_781_668,
+    pipeline="msg3d",
+    pipeline_is_nearest=True,
     reported=(
         ReportedAccuracy("NTU60", "xsub", "joint", 89.0, PYSKL_TABLE),
         ReportedAccuracy("NTU60", "xsub", "four streams", 91.5, PYSKL_TABLE),
@@ -184,10 +187,6 @@ _CARD = ModelCard(
         ReportedAccuracy("NTU60", "xview", "four streams", 96.7, PYSKL_TABLE),
         ReportedAccuracy("NTU120", "xsub", "joint", 82.8, PYSKL_TABLE),
         ReportedAccuracy("NTU120", "xset", "joint", 84.8, PYSKL_TABLE),
-    ),
-    options=(
-        ModelOption("dropout", 0.0, "probability of dropping a feature before the classifier"),
-        ModelOption("width", 64, "channels of the first four blocks; a multiple of 4"),
     ),
 )
 
@@ -199,8 +198,8 @@ def aagcn(
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: float = 0.0,
-    width: int = 64,
+    dropout: Dropout = 0.0,
+    width: Annotated[int, Option("channels of the first four blocks; a multiple of 4")] = 64,
 ) -> SkeletonModel:
     """AAGCN for clips N C T V M of any length.
 
@@ -217,6 +216,7 @@ def aagcn(
     model = SkeletonModel(
         backbone,
         num_features=backbone.num_features,
+        stride=backbone.stride,
         num_classes=num_classes,
         in_channels=in_channels,
         num_joints=layout.num_joints,

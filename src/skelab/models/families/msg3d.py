@@ -3,6 +3,8 @@
 import re
 from collections.abc import Mapping
 from functools import reduce
+from math import prod
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
@@ -11,7 +13,8 @@ from torch import Tensor, nn
 from skelab.errors import ModelError
 from skelab.models.authors import COMMON_NAMES, AuthorsFormat
 from skelab.models.base import SkeletonModel
-from skelab.models.card import ModelCard, ModelOption, ReportedAccuracy
+from skelab.models.card import ModelCard, ReportedAccuracy
+from skelab.models.options import Dropout, Option
 from skelab.models.registry import register_model
 from skelab.nn import Block, MultiBranchTemporalConv, MultiScaleGraphConv, projection
 from skelab.skeleton import Layout, adjacency, hop_distance, k_adjacency, window_adjacency
@@ -184,6 +187,7 @@ class MSG3DBackbone(nn.Sequential):
             in_channels = widths * width
         super().__init__(*stages)
         self.num_features = in_channels
+        self.stride = prod(stride for _, stride in _PLAN)
 
 
 def _build_arguments(theirs: Mapping[str, Tensor]) -> dict[str, int]:
@@ -248,6 +252,7 @@ _CARD = ModelCard(
     code="kenziyuliu/MS-G3D@2f927f47143c7242e4875ddb08727bf5396aab46",
     code_licence="MIT",
     num_parameters=3_194_595,
+    pipeline="msg3d",
     reported=(
         ReportedAccuracy("NTU60", "xsub", "joint", 89.4, _PAPER),
         ReportedAccuracy("NTU60", "xsub", "bone", 90.1, _PAPER),
@@ -257,20 +262,6 @@ _CARD = ModelCard(
         ReportedAccuracy("NTU60", "xview", "joint and bone", 96.2, _PAPER),
         ReportedAccuracy("NTU120", "xsub", "joint and bone", 86.9, _AUTHOR),
         ReportedAccuracy("NTU120", "xset", "joint and bone", 88.4, _AUTHOR),
-    ),
-    options=(
-        ModelOption("dropout", 0.0, "probability of dropping a feature before the classifier"),
-        ModelOption("width", 96, "channels of the first stage; a multiple of 6"),
-        ModelOption(
-            "num_scales",
-            None,
-            "scales within a frame; unless given 13, fewer if no two joints are 12 bones apart",
-        ),
-        ModelOption(
-            "num_window_scales",
-            None,
-            "scales within a window; unless given 6, fewer if no two joints are 5 bones apart",
-        ),
     ),
 )
 
@@ -282,10 +273,16 @@ def msg3d(
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: float = 0.0,
-    width: int = 96,
-    num_scales: int | None = None,
-    num_window_scales: int | None = None,
+    dropout: Dropout = 0.0,
+    width: Annotated[int, Option("channels of the first stage; a multiple of 6")] = 96,
+    num_scales: Annotated[
+        int | None,
+        Option("scales within a frame; unless given 13, fewer if no two joints are 12 bones apart"),
+    ] = None,
+    num_window_scales: Annotated[
+        int | None,
+        Option("scales within a window; unless given 6, fewer if no two joints are 5 bones apart"),
+    ] = None,
 ) -> SkeletonModel:
     """MS-G3D for clips N C T V M of any length.
 
@@ -310,6 +307,7 @@ def msg3d(
     return SkeletonModel(
         backbone,
         num_features=backbone.num_features,
+        stride=backbone.stride,
         num_classes=num_classes,
         in_channels=in_channels,
         num_joints=layout.num_joints,

@@ -9,7 +9,7 @@ from module_kit import STICK, normed, randomised
 from torch import nn
 
 from skelab.models import SkeletonModel, create_model
-from skelab.models.stgcn import EdgeImportanceUnit, STGCNBlock, distance_partition
+from skelab.models.families.stgcn import EdgeImportanceUnit, STGCNBlock, distance_partition
 from skelab.skeleton import adjacency, get_layout, hop_distance
 
 

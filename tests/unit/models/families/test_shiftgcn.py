@@ -6,7 +6,7 @@ from module_kit import normed, randomised
 
 from skelab.errors import ModelError
 from skelab.models import create_model
-from skelab.models.shiftgcn import ShiftGCNBlock, ShiftTemporalUnit
+from skelab.models.families.shiftgcn import ShiftGCNBlock, ShiftTemporalUnit
 
 
 @pytest.mark.parametrize("stride", [1, 2])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from module_kit import normed, randomised
 
-from skelab.models.aagcn import AAGCNBackbone, AAGCNBlock, AttentiveGraphUnit
+from skelab.models.families.aagcn import AAGCNBackbone, AAGCNBlock, AttentiveGraphUnit
 
 
 @pytest.mark.parametrize("out_channels", [8, 12])

@@ -7,7 +7,7 @@ of their weights.
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from skelab.errors import ModelError
 from skelab.models.authors import AuthorsFormat
 from skelab.models.base import SkeletonModel
-from skelab.models.card import ModelCard, ModelOption, ReportedAccuracy
+from skelab.models.card import ModelCard, ReportedAccuracy
+from skelab.models.options import Dropout, Option
 from skelab.models.plan import TenBlocks
 from skelab.models.pyskl import (
     PYSKL_CODE,
@@ -157,6 +158,7 @@ def _build(
     return SkeletonModel(
         backbone,
         num_features=backbone.num_features,
+        stride=backbone.stride,
         num_classes=num_classes,
         in_channels=in_channels,
         num_joints=layout.num_joints,
@@ -232,23 +234,17 @@ _UNVERIFIED = "the paper, quoted from memory; not checked"
 _PARAMETERS = 3_098_832
 
 
-def _options(temporal_dropout: float) -> tuple[ModelOption, ...]:
-    return (
-        ModelOption("dropout", 0.0, "probability of dropping a feature before the classifier"),
-        ModelOption(
-            "temporal_dropout",
-            temporal_dropout,
-            "probability of dropping a number after each temporal convolution but the first",
-        ),
-        ModelOption("width", 64, "channels of the first four blocks"),
-        ModelOption(
-            "near_sighted_partition",
-            False,
-            "tell a joint's neighbours apart by distances to the centre that count to one hop only,"
-            " as the authors' code does; imported weights have it",
-        ),
-    )
-
+TemporalDropout = Annotated[
+    float, Option("probability of dropping a number after each temporal convolution but the first")
+]
+Width = Annotated[int, Option("channels of the first four blocks")]
+NearSighted = Annotated[
+    bool,
+    Option(
+        "tell a joint's neighbours apart by distances to the centre that count to one hop only, as"
+        " the authors' code does; imported weights have it"
+    ),
+]
 
 _CARD = ModelCard(
     name="stgcn",
@@ -258,6 +254,8 @@ _CARD = ModelCard(
     code=PYSKL_CODE,
     code_licence=PYSKL_LICENCE,
     num_parameters=_PARAMETERS,
+    pipeline="msg3d",
+    pipeline_is_nearest=True,
     reported=(
         ReportedAccuracy("NTU60", "xsub", "joint", 87.8, PYSKL_TABLE),
         ReportedAccuracy("NTU60", "xsub", "four streams", 90.7, PYSKL_TABLE),
@@ -266,7 +264,6 @@ _CARD = ModelCard(
         ReportedAccuracy("NTU120", "xsub", "joint", 82.1, PYSKL_TABLE),
         ReportedAccuracy("NTU120", "xset", "joint", 84.5, PYSKL_TABLE),
     ),
-    options=_options(temporal_dropout=0.0),
 )
 
 _OFFICIAL_CARD = ModelCard(
@@ -277,11 +274,12 @@ _OFFICIAL_CARD = ModelCard(
     code="yysijie/st-gcn@221c0e152054b8da593774c0d483e59befdb9061",
     code_licence="BSD-2-Clause",
     num_parameters=_PARAMETERS,
+    pipeline="msg3d",
+    pipeline_is_nearest=True,
     reported=(
         ReportedAccuracy("NTU60", "xsub", "joint", 81.5, _UNVERIFIED),
         ReportedAccuracy("NTU60", "xview", "joint", 88.3, _UNVERIFIED),
     ),
-    options=_options(temporal_dropout=0.5),
 )
 
 
@@ -292,10 +290,10 @@ def stgcn(
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: float = 0.0,
-    temporal_dropout: float = 0.0,
-    width: int = 64,
-    near_sighted_partition: bool = False,
+    dropout: Dropout = 0.0,
+    temporal_dropout: TemporalDropout = 0.0,
+    width: Width = 64,
+    near_sighted_partition: NearSighted = False,
 ) -> SkeletonModel:
     """ST-GCN as PYSKL has it, for clips N C T V M of any length.
 
@@ -327,10 +325,10 @@ def stgcn_official(
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: float = 0.0,
-    temporal_dropout: float = 0.5,
-    width: int = 64,
-    near_sighted_partition: bool = False,
+    dropout: Dropout = 0.0,
+    temporal_dropout: TemporalDropout = 0.5,
+    width: Width = 64,
+    near_sighted_partition: NearSighted = False,
 ) -> SkeletonModel:
     """ST-GCN as its authors have it, for clips N C T V M of any length.
 

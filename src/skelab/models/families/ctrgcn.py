@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 from skelab.errors import ModelError
 from skelab.models.authors import COMMON_NAMES, AuthorsFormat
 from skelab.models.base import SkeletonModel
-from skelab.models.card import ModelCard, ModelOption, ReportedAccuracy
+from skelab.models.card import ModelCard, ReportedAccuracy
+from skelab.models.options import Dropout, Option
 from skelab.models.plan import TenBlocks
 from skelab.models.registry import register_model
 from skelab.nn import (
@@ -133,6 +135,7 @@ _CARD = ModelCard(
     code="Uason-Chen/CTR-GCN@e13d7582e281d06711eeecb380a472b278ae1663",
     code_licence="CC BY-NC 4.0",
     num_parameters=1_446_672,
+    pipeline="ctrgcn",
     reported=(
         ReportedAccuracy("NTU60", "xsub", "joint", 89.9, "released weights, a user's test"),
         ReportedAccuracy("NTU60", "xsub", "four streams", 92.4, _PAPER),
@@ -140,10 +143,6 @@ _CARD = ModelCard(
         ReportedAccuracy("NTU120", "xsub", "four streams", 88.9, _PAPER),
         ReportedAccuracy("NTU120", "xset", "four streams", 90.6, _PAPER),
         ReportedAccuracy("NW-UCLA", "view 3", "four streams", 96.5, _PAPER),
-    ),
-    options=(
-        ModelOption("dropout", 0.0, "probability of dropping a feature before the classifier"),
-        ModelOption("width", 64, "channels of the first four blocks; a multiple of 4"),
     ),
 )
 
@@ -155,8 +154,8 @@ def ctrgcn(
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: float = 0.0,
-    width: int = 64,
+    dropout: Dropout = 0.0,
+    width: Annotated[int, Option("channels of the first four blocks; a multiple of 4")] = 64,
 ) -> SkeletonModel:
     """CTR-GCN for clips N C T V M of any length.
 
@@ -173,6 +172,7 @@ def ctrgcn(
     model = SkeletonModel(
         backbone,
         num_features=backbone.num_features,
+        stride=backbone.stride,
         num_classes=num_classes,
         in_channels=in_channels,
         num_joints=layout.num_joints,

@@ -6,7 +6,7 @@ from module_kit import STICK, normed, randomised
 from torch import Tensor
 
 from skelab.models import SkeletonModel, create_model
-from skelab.models.msg3d import FrameUnit, MSG3DStage, TemporalUnit, WindowUnit
+from skelab.models.families.msg3d import FrameUnit, MSG3DStage, TemporalUnit, WindowUnit
 from skelab.skeleton import get_layout
 
 
