@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from skelab.data.clips.splits import parse_split
 from skelab.data.feeding.feeder import FeederConfig
+from skelab.data.feeding.transforms import TRANSFORM_SETTINGS
 from skelab.errors import RecipeError, SplitError, unknown_name
 from skelab.training.config import MemoryConfig, Precision, TrainingConfig
 
@@ -107,7 +108,7 @@ class Recipe(BaseModel):
     seeds: int = Field(default=1, ge=1, le=100, strict=True)
 
     def to_yaml(self) -> str:
-        """The resolved recipe, every default written out."""
+        """The resolved recipe, every default written out but for an empty ``data.transforms``."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, width=100)
 
 
@@ -260,6 +261,7 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "data": DataConfig,
     "training": TrainingConfig,
     "memory": MemoryConfig,
+    **TRANSFORM_SETTINGS,  # entries of data.transforms
 }
 
 

@@ -13,6 +13,7 @@ from numpy import ndarray
 
 from skelab.data.clips.index import UNKNOWN
 from skelab.data.clips.splits import GIVEN, GivenSplit, hold_out_subjects, list_parts, parse_split
+from skelab.data.feeding.draw_log import DrawLog
 from skelab.data.feeding.feeder import Feeder
 from skelab.data.opened import OpenedClips
 from skelab.data.preprocessing import get_pipeline
@@ -50,8 +51,11 @@ def train_recipe(
     resume: bool = False,
     watcher: Watcher | None = None,
     trackers: Sequence[str] = (),
+    draw_log: DrawLog | None = None,
 ) -> Checkpoint:
     """Train what a recipe says on a store; the run folder says how it went.
+
+    ``draw_log`` is told what augmentation draws for every clip.
 
     Raises:
         TrainingError: The folder holds a run already, ``resume`` finds none or one of another
@@ -62,7 +66,11 @@ def train_recipe(
     """
     first = Processes().first
     job = plan_training(
-        recipe, store, run, on_message=watcher.on_message if watcher and first else None
+        recipe,
+        store,
+        run,
+        on_message=watcher.on_message if watcher and first else None,
+        draw_log=draw_log,
     )
     if first:
         check_folder(run, job.recipe, holds_run=job.checkpoints.exists(), resume=resume)
@@ -124,10 +132,12 @@ def plan_training(
     run: Path,
     *,
     on_message: Callable[[str], None] | None = None,
+    draw_log: DrawLog | None = None,
 ) -> TrainingJob:
     """Everything that the run needs, checked before anything is written.
 
-    ``on_message`` is told where the machine makes something different from what the recipe says.
+    ``on_message`` is told where the machine makes something different from what the recipe says,
+    ``draw_log`` what augmentation draws for every clip.
 
     Raises:
         SplitError: The clips do not fit the recipe's split.
@@ -178,6 +188,7 @@ def plan_training(
             recipe.data.feeder,
             info.layout,
             keeps_gaps=get_pipeline(info.pipeline).keeps_gaps,
+            log=draw_log,
         ),
         config=recipe.training,
         memory=recipe.memory,
