@@ -108,7 +108,7 @@ class Recipe(BaseModel):
     seeds: int = Field(default=1, ge=1, le=100, strict=True)
 
     def to_yaml(self) -> str:
-        """The resolved recipe, every default written out but for an empty ``data.transforms``."""
+        """The resolved recipe, every default written out."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, width=100)
 
 

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +17,12 @@ from skelab.data.feeding.draw_log import DrawLog
 from skelab.data.feeding.feeder import Feeder
 from skelab.data.opened import OpenedClips
 from skelab.data.preprocessing import get_pipeline
-from skelab.errors import TrainingError
+from skelab.errors import RecipeError, TrainingError
 from skelab.files.atomic import atomic_write
 from skelab.host.environment import describe_environment
 from skelab.inference.checkpoint import Checkpoint, InputSpec
 from skelab.models import ModelSpec, create_model, model_spec
-from skelab.recipes import Protocol, Recipe
+from skelab.recipes import Protocol, Recipe, parse_recipe
 from skelab.runs.workers import choose_workers
 from skelab.training.job import TrainingJob
 from skelab.training.loop import train
@@ -74,7 +74,10 @@ def train_recipe(
     )
     if first:
         check_folder(run, job.recipe, holds_run=job.checkpoints.exists(), resume=resume)
-        if not resume:
+        if resume:
+            # Its own words, which its checkpoints carry: a later release writes further defaults.
+            job = replace(job, recipe=(run / RECIPE).read_text(encoding="utf-8"))
+        else:
             _describe_run(job)
     return train(job, resume=resume, watcher=watcher, trackers=trackers)
 
@@ -99,11 +102,21 @@ def check_folder(run: Path, recipe: str, *, holds_run: bool, resume: bool) -> No
         )
     if resume and not written.exists():
         raise TrainingError(f"{run}: there is no run to resume; start it without --resume")
-    if resume and written.read_bytes() != recipe.encode():
+    if resume and not _is_same(written, recipe):
         raise TrainingError(
             f"{run}: the run was started with another recipe, see {written}; resume it with that,"
             " or start a new one with another --out"
         )
+
+
+def _is_same(written: Path, recipe: str) -> bool:
+    """Whether a file says the same as a recipe; keys that it lacks have their defaults."""
+    if written.read_bytes() == recipe.encode():
+        return True
+    try:
+        return parse_recipe(written.read_text(encoding="utf-8")) == parse_recipe(recipe)
+    except (RecipeError, UnicodeDecodeError):
+        return False
 
 
 def _describe_run(job: TrainingJob) -> None:

@@ -1,7 +1,7 @@
 """The feeder: whole batches of padded clips, on the device, become what a network takes."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,6 @@ from pydantic import (
     ConfigDict,
     Field,
     field_validator,
-    model_serializer,
     model_validator,
 )
 from torch import Tensor
@@ -132,16 +131,6 @@ class FeederConfig(BaseModel):
                     f" --set data.{key}=0 leaves it to the list"
                 )
         return self
-
-    @model_serializer(mode="wrap")
-    def _without_an_empty_list(
-        self, handler: Callable[[BaseModel], dict[str, Any]]
-    ) -> dict[str, Any]:
-        """Leave an empty list out, so that recipes and checkpoints read as without one."""
-        content = handler(self)
-        if not self.transforms:
-            content.pop("transforms", None)
-        return content
 
 
 class Step(NamedTuple):
