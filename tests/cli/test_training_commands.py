@@ -6,8 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from cli_outcome import SMALL, Outcome, SmallSet
 
+from skelab.data.clips.store import open_store
+from skelab.data.feeding import Feeder, read_draws, replay_draws
+from skelab.data.feeding.dataset import pad_clips
+from skelab.recipes import load_recipe
 from skelab.report import percent
 
 Skelab = Callable[..., Outcome]
@@ -115,6 +120,17 @@ def test_train_without_data_says_that_its_clips_are_synthetic(
         (["--set=precision=fp8"], "precision: "),
         (["--set=data.validation_subjects=30"], "30 validation subjects were asked for"),
         (["--resume"], "there is no run to resume"),
+        (
+            ["--set=data.transforms=[flip]"],
+            "data.transforms: unknown transform 'flip'. Known: drop",
+        ),
+        (
+            ["--set=data.transforms=[{name: shear, chance: 1}]"],
+            "unknown key of data.transforms.0.shear 'chance'. Known: limit, name, probability",
+        ),
+        (["--set=data.transforms=[mirror, mirror]"], "mirror stands twice; once is enough"),
+        (["--set=data.transforms=[rotate]"], "--set data.rotation=0 leaves it to the list"),
+        (["--set=data.transforms=[crop-resize]"], "crop-resize fills the window, which every"),
     ],
 )
 def test_bad_settings_are_one_line_and_nothing_is_written(
@@ -191,3 +207,28 @@ def test_the_demo_ends_with_a_table_and_a_report(skelab: Skelab, tmp_path: Path)
     assert "synthetic" in report.read_text().lower()
     assert done.out.count("train ctrgcn on NTU RGB+D 60? ") == 2
     assert "Can this machine train it?" in report.read_text()
+
+
+def test_draws_are_logged_and_a_batch_can_be_rebuilt_from_them(
+    skelab: Skelab, small_set: SmallSet, tmp_path: Path
+) -> None:
+    run, log = tmp_path / "run", tmp_path / "draws.jsonl"
+    words = ["train", "ctrgcn", "--data", small_set.store, "--log-draws", log, *SMALL]
+    words += ["--set=data.transforms=[mirror, {name: noise, std: 0.02}]"]
+
+    trained = skelab(*words, "--out", run)
+    refused = skelab(*words, "--out", tmp_path / "another")
+
+    assert trained.status == 0
+    logged = read_draws(log, epoch=1)
+    store = open_store(small_set.store)
+    recipe = load_recipe(str(run / "recipe.yaml"))
+    feeder = Feeder(recipe.data.feeder, store.info.layout)
+    rows = logged.rows[:8]
+    clips = pad_clips([(row, store.clip(row)) for row in rows], max_bodies=2)
+    batch = replay_draws(feeder, clips, logged)
+    expected = feeder.training_batch(clips, seed=recipe.training.seed, epoch=1)
+    assert torch.equal(batch.joints, expected.joints)
+    assert refused.status == 2
+    assert f"{log}: holds the draws of a run already" in refused.err
+    assert not (tmp_path / "another").exists()

@@ -39,6 +39,10 @@ def train(
         list[str] | None,
         typer.Option("--track", help="Show each epoch to a tracker too: wandb, mlflow."),
     ] = None,
+    log_draws: Annotated[
+        Path | None,
+        typer.Option("--log-draws", help="Write what augmentation draws to this file, JSON lines."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train a network; checkpoints, metrics and the resolved recipe go to the run folder."""
@@ -48,6 +52,7 @@ def train(
     loaded = load_recipe(recipe, overrides)
     out = out or Path("runs") / loaded.name
 
+    from skelab.data.feeding import open_draw_log
     from skelab.data.opened import OpenedClips
     from skelab.runs.seeds import train_seeds
     from skelab.runs.synthetic import synthetic_store
@@ -58,6 +63,7 @@ def train(
 
     trackers = track or ()
     check_trackers(trackers)
+    draw_log = open_draw_log(log_draws, resume=resume) if log_draws else None
     store: OpenedClips
     if data is None:
         with progress("making synthetic clips") as bar, Processes().first_before_others():
@@ -78,7 +84,13 @@ def train(
     if loaded.seeds > 1:
         with TrainingBar() as watcher:
             folders = train_seeds(
-                loaded, store, out, resume=resume, watcher=watcher, trackers=trackers
+                loaded,
+                store,
+                out,
+                resume=resume,
+                watcher=watcher,
+                trackers=trackers,
+                draw_log=draw_log,
             )
         if as_json:
             print_json({"run": str(out), "seeds": [str(folder) for folder in folders]})
@@ -88,7 +100,13 @@ def train(
         return
     with TrainingBar() as watcher:
         checkpoint = train_recipe(
-            loaded, store, out, resume=resume, watcher=watcher, trackers=trackers
+            loaded,
+            store,
+            out,
+            resume=resume,
+            watcher=watcher,
+            trackers=trackers,
+            draw_log=draw_log,
         )
     last = read_history(out)[-1]
     if as_json:

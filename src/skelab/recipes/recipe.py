@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from skelab.data.clips.splits import parse_split
 from skelab.data.feeding.feeder import FeederConfig
+from skelab.data.feeding.transforms import TRANSFORM_SETTINGS
 from skelab.errors import RecipeError, SplitError, unknown_name
 from skelab.training.config import MemoryConfig, Precision, TrainingConfig
 
@@ -260,6 +261,7 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "data": DataConfig,
     "training": TrainingConfig,
     "memory": MemoryConfig,
+    **TRANSFORM_SETTINGS,  # entries of data.transforms
 }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import t as student
 
+from skelab.data.feeding.draw_log import DrawLog
 from skelab.data.opened import OpenedClips
 from skelab.files.atomic import atomic_write
 from skelab.recipes import Recipe
@@ -71,10 +72,12 @@ def train_seeds(
     resume: bool = False,
     watcher: Watcher | None = None,
     trackers: Sequence[str] = (),
+    draw_log: DrawLog | None = None,
 ) -> list[Path]:
     """Train a recipe once with each of its seeds, one run after the other.
 
     With ``resume``, seeds that have ended are left as they are, and the others go on or begin.
+    ``draw_log`` is told what augmentation draws for every clip, in all of them.
 
     Returns:
         The run folder of each seed.
@@ -101,6 +104,7 @@ def train_seeds(
             resume=resume and begun,
             watcher=watcher,
             trackers=trackers,
+            draw_log=draw_log,
         )
         folders.append(folder)
     return folders

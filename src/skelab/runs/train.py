@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +13,16 @@ from numpy import ndarray
 
 from skelab.data.clips.index import UNKNOWN
 from skelab.data.clips.splits import GIVEN, GivenSplit, hold_out_subjects, list_parts, parse_split
+from skelab.data.feeding.draw_log import DrawLog
 from skelab.data.feeding.feeder import Feeder
 from skelab.data.opened import OpenedClips
 from skelab.data.preprocessing import get_pipeline
-from skelab.errors import TrainingError
+from skelab.errors import RecipeError, TrainingError
 from skelab.files.atomic import atomic_write
 from skelab.host.environment import describe_environment
 from skelab.inference.checkpoint import Checkpoint, InputSpec
 from skelab.models import ModelSpec, create_model, model_spec
-from skelab.recipes import Protocol, Recipe
+from skelab.recipes import Protocol, Recipe, parse_recipe
 from skelab.runs.workers import choose_workers
 from skelab.training.job import TrainingJob
 from skelab.training.loop import train
@@ -50,8 +51,11 @@ def train_recipe(
     resume: bool = False,
     watcher: Watcher | None = None,
     trackers: Sequence[str] = (),
+    draw_log: DrawLog | None = None,
 ) -> Checkpoint:
     """Train what a recipe says on a store; the run folder says how it went.
+
+    ``draw_log`` is told what augmentation draws for every clip.
 
     Raises:
         TrainingError: The folder holds a run already, ``resume`` finds none or one of another
@@ -62,11 +66,18 @@ def train_recipe(
     """
     first = Processes().first
     job = plan_training(
-        recipe, store, run, on_message=watcher.on_message if watcher and first else None
+        recipe,
+        store,
+        run,
+        on_message=watcher.on_message if watcher and first else None,
+        draw_log=draw_log,
     )
     if first:
         check_folder(run, job.recipe, holds_run=job.checkpoints.exists(), resume=resume)
-        if not resume:
+        if resume:
+            # Its own words, which its checkpoints carry: a later release writes further defaults.
+            job = replace(job, recipe=(run / RECIPE).read_text(encoding="utf-8"))
+        else:
             _describe_run(job)
     return train(job, resume=resume, watcher=watcher, trackers=trackers)
 
@@ -91,11 +102,21 @@ def check_folder(run: Path, recipe: str, *, holds_run: bool, resume: bool) -> No
         )
     if resume and not written.exists():
         raise TrainingError(f"{run}: there is no run to resume; start it without --resume")
-    if resume and written.read_bytes() != recipe.encode():
+    if resume and not _is_same(written, recipe):
         raise TrainingError(
             f"{run}: the run was started with another recipe, see {written}; resume it with that,"
             " or start a new one with another --out"
         )
+
+
+def _is_same(written: Path, recipe: str) -> bool:
+    """Whether a file says the same as a recipe; keys that it lacks have their defaults."""
+    if written.read_bytes() == recipe.encode():
+        return True
+    try:
+        return parse_recipe(written.read_text(encoding="utf-8")) == parse_recipe(recipe)
+    except (RecipeError, UnicodeDecodeError):
+        return False
 
 
 def _describe_run(job: TrainingJob) -> None:
@@ -124,10 +145,12 @@ def plan_training(
     run: Path,
     *,
     on_message: Callable[[str], None] | None = None,
+    draw_log: DrawLog | None = None,
 ) -> TrainingJob:
     """Everything that the run needs, checked before anything is written.
 
-    ``on_message`` is told where the machine makes something different from what the recipe says.
+    ``on_message`` is told where the machine makes something different from what the recipe says,
+    ``draw_log`` what augmentation draws for every clip.
 
     Raises:
         SplitError: The clips do not fit the recipe's split.
@@ -178,6 +201,7 @@ def plan_training(
             recipe.data.feeder,
             info.layout,
             keeps_gaps=get_pipeline(info.pipeline).keeps_gaps,
+            log=draw_log,
         ),
         config=recipe.training,
         memory=recipe.memory,

@@ -9,11 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
+import yaml
 from tiny_clips import CLASSES, SBU15, tiny_clip, tiny_info, tiny_store
 from tiny_run import CONFIG, FEEDER, tiny_recipe, what_training_computed
 
 from skelab.data.clips.clip import Clip
 from skelab.data.clips.store import ClipStore, open_store, write_store
+from skelab.data.feeding import DrawLog, open_draw_log, read_draws
 from skelab.errors import DataError, ModelError, SkelabError, SplitError, TrainingError
 from skelab.host.environment import describe_environment
 from skelab.inference.checkpoint import read_checkpoint
@@ -173,6 +175,64 @@ def test_resuming_with_another_recipe_is_refused_and_keeps_the_one_that_is_there
 
     assert message.startswith(f"{run}: the run was started with another recipe, see {run}/recipe.y")
     assert parse_recipe((run / "recipe.yaml").read_text()) == short()
+
+
+def test_a_run_whose_recipe_lacks_keys_that_came_later_goes_on(
+    store: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_transforms(recipe: Recipe) -> str:
+        content = recipe.model_dump(mode="json")
+        del content["data"]["transforms"]
+        return yaml.safe_dump(content, sort_keys=False, width=100)
+
+    whole = train_recipe(tiny_recipe(), store, tmp_path / "whole")
+    run = tmp_path / "older"
+    with monkeypatch.context() as older:
+        older.setattr(Recipe, "to_yaml", without_transforms)
+        with pytest.raises(StoppedError):
+            train_recipe(tiny_recipe(), store, run, watcher=Stopper())
+    before = (run / "recipe.yaml").read_bytes()
+
+    resumed = train_recipe(tiny_recipe(), store, run, resume=True)
+
+    assert (run / "recipe.yaml").read_bytes() == before
+    assert b"transforms" not in before
+    assert resumed.recipe.encode() == before
+    assert resumed.weights.keys() == whole.weights.keys()
+    assert all(torch.equal(resumed.weights[name], whole.weights[name]) for name in whole.weights)
+
+
+def test_a_run_whose_recipe_is_damaged_is_not_gone_on_with(
+    store: ClipStore, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(StoppedError):
+        train_recipe(short(), store, run, watcher=Stopper(in_epoch=True))
+    (run / "recipe.yaml").write_text("name: [")
+
+    message = refusal(TrainingError, short(), store, run, resume=True)
+
+    assert message.startswith(f"{run}: the run was started with another recipe")
+
+
+def test_a_run_that_goes_on_goes_on_with_its_log_of_draws(store: ClipStore, tmp_path: Path) -> None:
+    data = {**tiny_recipe().data.model_dump(mode="json"), "transforms": ["mirror", "noise"]}
+    recipe = tiny_recipe(data=data)
+    logs = {name: tmp_path / f"{name}.jsonl" for name in ("whole", "stopped")}
+    train_recipe(recipe, store, tmp_path / "whole", draw_log=DrawLog(logs["whole"]))
+    log, stopper = DrawLog(logs["stopped"]), Stopper(in_epoch=True)
+    with pytest.raises(StoppedError):
+        train_recipe(recipe, store, tmp_path / "stopped", watcher=stopper, draw_log=log)
+
+    log = open_draw_log(logs["stopped"], resume=True)
+    train_recipe(recipe, store, tmp_path / "stopped", resume=True, draw_log=log)
+
+    epochs = range(recipe.training.epochs)
+    whole, stopped = ([read_draws(path, epoch=epoch) for epoch in epochs] for path in logs.values())
+    assert [epoch.drawn for epoch in whole] == [epoch.drawn for epoch in stopped]
+    assert [epoch.rows for epoch in whole] == [epoch.rows for epoch in stopped]
+    assert {len(epoch.rows) for epoch in whole} == {len(whole[0].rows)}
+    assert list(whole[0].drawn[whole[0].rows[0]]) == ["crop-resize", "rotate", "mirror", "noise"]
 
 
 def test_resuming_on_other_clips_is_refused(store: ClipStore, tmp_path: Path) -> None:
