@@ -76,7 +76,7 @@ def test_help_lists_the_commands(words: Sequence[str]) -> None:
         assert f"\n  {command} " in done.stdout
 
 
-@pytest.mark.parametrize("words", [["--help"], ["layouts"], ["synth", "--help"]])
+@pytest.mark.parametrize("words", [["--help"], ["layouts"], ["datasets"], ["synth", "--help"]])
 def test_a_light_command_does_not_load_pytorch(words: Sequence[str]) -> None:
     code = (
         "import sys; from skelab.cli.main import run; status = run(sys.argv[1:]);"
