@@ -93,7 +93,7 @@ def test_the_shell_can_be_told_how_to_complete(monkeypatch: pytest.MonkeyPatch) 
     assert "skelab" in done.stdout
 
 
-@pytest.mark.parametrize("words", [["--help"], ["layouts"], ["synth", "--help"]])
+@pytest.mark.parametrize("words", [["--help"], ["layouts"], ["datasets"], ["synth", "--help"]])
 def test_a_light_command_does_not_load_pytorch(words: Sequence[str]) -> None:
     code = (
         "import sys; from skelab.cli.main import run; status = run(sys.argv[1:]);"

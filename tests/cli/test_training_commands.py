@@ -5,10 +5,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from cli_outcome import SMALL, Outcome, SmallSet
 
+from skelab.cli.main import run as run_command
 from skelab.data.clips.store import open_store
 from skelab.data.feeding import Feeder, read_draws, replay_draws
 from skelab.data.feeding.dataset import pad_clips
@@ -232,3 +234,79 @@ def test_draws_are_logged_and_a_batch_can_be_rebuilt_from_them(
     assert refused.status == 2
     assert f"{log}: holds the draws of a run already" in refused.err
     assert not (tmp_path / "another").exists()
+
+
+OWN = """
+name: mine
+layout: kinect20
+synthetic: true
+"""
+
+
+@pytest.fixture(scope="module")
+def own_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of one's own: six subjects, two classes, no parts."""
+    folder = tmp_path_factory.mktemp("own")
+    rng = np.random.default_rng(0)
+    lines = ["name,label,subject"]
+    for row in range(24):
+        np.save(folder / f"clip{row}.npy", rng.normal(size=(12, 20, 3)) + 3)
+        lines.append(f"clip{row},{'ab'[row % 2]},{1 + row // 4}")
+    (folder / "clips.csv").write_text("\n".join(lines) + "\n")
+    (folder / "dataset.yaml").write_text(OWN)
+    store = folder / "own.arrow"
+    assert run_command(["ingest", str(folder), str(store), "--no-anatomy-check"]) == 0
+    return store
+
+
+def test_own_clips_are_never_split_as_a_benchmark_and_what_fits_is_said(
+    skelab: Skelab, own_store: Path, tmp_path: Path
+) -> None:
+    trained = skelab("train", "ctrgcn", "--data", own_store, "--out", tmp_path / "run", *SMALL)
+    inspected = skelab("inspect", own_store, "--split", "xview")
+    converted = skelab("convert", own_store, tmp_path / "a", "--to=ctrgcn", "--split=xsub")
+
+    for done, split, option in (
+        (trained, "xsub", "--set data.split="),
+        (inspected, "xview", "--split "),
+        (converted, "xsub", "--split "),
+    ):
+        assert done.status == 2
+        line = done.err.splitlines()[-1]
+        assert f"split {split} is that of NTU RGB+D" in line
+        assert line.endswith(f"a data set of your own: expected {option}subject:1-4/5-6")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_says_its_parts_and_an_evaluation_of_another_split_keeps_them(
+    skelab: Skelab, own_store: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    words = ["--set=data.split=subject:1-4/5-6", "--set=training.epochs=1"]
+
+    trained = skelab("train", "ctrgcn", "--data", own_store, "--out", out, *SMALL, *words)
+    evaluated = skelab("evaluate", out, "--data", own_store, "--split=subject:1-5/6")
+    refused = skelab("evaluate", out, "--data", own_store, "--split=xsub")
+
+    line = (
+        "split subject:1-4/5-6: train 8 clips (2 subjects) · validation 8 (2) · test 8 (2);"
+        " validation has 2 of 2 classes and 50.0% of the training part"
+    )
+    assert trained.status == 0, trained.err
+    assert line in trained.err.splitlines()
+    assert line not in trained.out
+    assert evaluated.status == 0, evaluated.err
+    report = (out / "report.html").read_text()
+    assert f"Trained on {line}." in report
+    assert "Evaluated on split subject:1-5/6, test 4 clips." in report
+    assert refused.status == 2
+    assert "--split subject:1-4/5-6" in refused.err
+
+
+def test_data_sets_are_listed_with_their_splits_and_as_json(skelab: Skelab) -> None:
+    shown, listed = skelab("datasets"), skelab("datasets", "--json")
+
+    assert shown.status == listed.status == 0
+    assert "40,091" in shown.out
+    assert [card["name"] for card in listed.json][:2] == ["ntu120", "ntu60"]
+    assert listed.json[1]["splits"][0]["clips"] == [40091, 16487]

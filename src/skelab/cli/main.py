@@ -64,6 +64,7 @@ app.command()(bench.bench)
 app.command()(lists.models)
 app.command()(lists.recipes)
 app.command()(lists.layouts)
+app.command()(lists.datasets)
 
 
 def _print_version(wanted: bool) -> bool:

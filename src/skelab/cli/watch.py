@@ -86,4 +86,4 @@ class TrainingBar(Watcher):
 
     def on_message(self, text: str) -> None:
         """Print a line above the bar."""
-        self._display.console.print(printable(text), markup=False)
+        self._display.console.print(printable(text), markup=False, soft_wrap=True)

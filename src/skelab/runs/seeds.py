@@ -11,7 +11,7 @@ from skelab.data.feeding.draw_log import DrawLog
 from skelab.data.opened import OpenedClips
 from skelab.files.atomic import atomic_write
 from skelab.recipes import Recipe
-from skelab.runs.train import RECIPE, check_folder, train_recipe
+from skelab.runs.train import RECIPE, check_folder, recipe_to_resume, train_recipe
 from skelab.training.processes import Processes
 from skelab.training.watch import Watcher
 
@@ -88,7 +88,7 @@ def train_seeds(
     """
     watcher = watcher or Watcher()
     if Processes().first:
-        text = recipe.to_yaml()
+        text = recipe_to_resume(recipe, run)[1] if resume else recipe.to_yaml()
         check_folder(run, text, holds_run=bool(find_seed_runs(run)), resume=resume)
         if not resume:
             with atomic_write(run / RECIPE) as temporary:

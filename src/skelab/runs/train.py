@@ -3,16 +3,13 @@
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int64
-from numpy import ndarray
 
 from skelab.data.clips.index import UNKNOWN
-from skelab.data.clips.splits import GIVEN, GivenSplit, hold_out_subjects, list_parts, parse_split
 from skelab.data.feeding.draw_log import DrawLog
 from skelab.data.feeding.feeder import Feeder
 from skelab.data.opened import OpenedClips
@@ -22,7 +19,14 @@ from skelab.files.atomic import atomic_write
 from skelab.host.environment import describe_environment
 from skelab.inference.checkpoint import Checkpoint, InputSpec
 from skelab.models import ModelSpec, create_model, model_spec
-from skelab.recipes import Protocol, Recipe, parse_recipe
+from skelab.recipes import Recipe, parse_recipe
+from skelab.runs.parts import (
+    check_own_split,
+    choose_parts,
+    describe_parts,
+    draw_held_out,
+    warn_of_parts,
+)
 from skelab.runs.workers import choose_workers
 from skelab.training.job import TrainingJob
 from skelab.training.loop import train
@@ -32,15 +36,6 @@ from skelab.training.watch import Watcher
 
 RECIPE = "recipe.yaml"
 """The resolved recipe in a run folder; there from the first moment of a run."""
-
-
-@dataclass(frozen=True)
-class RunParts:
-    """Rows of a store by their part in a run."""
-
-    train: Int64[ndarray, " A"]
-    validation: Int64[ndarray, " B"]
-    test: Int64[ndarray, " C"]
 
 
 def train_recipe(
@@ -65,21 +60,50 @@ def train_recipe(
         OutputError: The folder cannot be written.
     """
     first = Processes().first
-    job = plan_training(
-        recipe,
-        store,
-        run,
-        on_message=watcher.on_message if watcher and first else None,
-        draw_log=draw_log,
-    )
+    tell = watcher.on_message if watcher and first else _tell_nobody
+    text = None
+    if resume:
+        recipe, text = recipe_to_resume(recipe, run)
+    else:
+        check_own_split(recipe, store)
+        recipe = draw_held_out(recipe, store)
+    job = plan_training(recipe, store, run, on_message=tell, draw_log=draw_log)
+    if text is not None:
+        job = replace(job, recipe=text)
     if first:
         check_folder(run, job.recipe, holds_run=job.checkpoints.exists(), resume=resume)
-        if resume:
-            # Its own words, which its checkpoints carry: a later release writes further defaults.
-            job = replace(job, recipe=(run / RECIPE).read_text(encoding="utf-8"))
-        else:
+        if not resume:
             _describe_run(job)
+        parts = choose_parts(recipe, store)
+        tell(describe_parts(recipe, store, parts))
+        if warning := warn_of_parts(recipe, parts):
+            tell(warning)
     return train(job, resume=resume, watcher=watcher, trackers=trackers)
+
+
+def recipe_to_resume(recipe: Recipe, run: Path) -> tuple[Recipe, str]:
+    """The recipe that a run goes on with, and its text as the run has it.
+
+    It is the one that the run wrote down, if what is asked for agrees with it in all but the names
+    of held-out subjects. A run of an older release lacks keys that came later; its text stays as
+    it is, since its checkpoints carry the same. Another recipe comes back as it is, for
+    ``check_folder`` to refuse.
+    """
+    written = run / RECIPE
+    try:
+        text = written.read_text(encoding="utf-8")
+        saved = parse_recipe(text, where=str(written))
+    except (OSError, UnicodeDecodeError, RecipeError):
+        return recipe, recipe.to_yaml()
+    asked = recipe
+    if recipe.data.held_out is None:
+        data = recipe.data.model_copy(update={"held_out": saved.data.held_out})
+        asked = recipe.model_copy(update={"data": data})
+    return (saved, text) if asked == saved else (recipe, recipe.to_yaml())
+
+
+def _tell_nobody(_: str) -> None:
+    """Where nobody watches."""
 
 
 def check_folder(run: Path, recipe: str, *, holds_run: bool, resume: bool) -> None:
@@ -102,21 +126,11 @@ def check_folder(run: Path, recipe: str, *, holds_run: bool, resume: bool) -> No
         )
     if resume and not written.exists():
         raise TrainingError(f"{run}: there is no run to resume; start it without --resume")
-    if resume and not _is_same(written, recipe):
+    if resume and written.read_bytes() != recipe.encode():
         raise TrainingError(
             f"{run}: the run was started with another recipe, see {written}; resume it with that,"
             " or start a new one with another --out"
         )
-
-
-def _is_same(written: Path, recipe: str) -> bool:
-    """Whether a file says the same as a recipe; keys that it lacks have their defaults."""
-    if written.read_bytes() == recipe.encode():
-        return True
-    try:
-        return parse_recipe(written.read_text(encoding="utf-8")) == parse_recipe(recipe)
-    except (RecipeError, UnicodeDecodeError):
-        return False
 
 
 def _describe_run(job: TrainingJob) -> None:
@@ -211,37 +225,6 @@ def plan_training(
         protocol=recipe.protocol.value,
         run=run,
     )
-
-
-def use_given_split(recipe: Recipe, store: OpenedClips) -> Recipe:
-    """The recipe itself, or, for clips that lack what its split goes by, with the file's own split.
-
-    Rows of an npz carry no names, so nobody knows their subject; but the file says which of them
-    train and which test. Without subjects nothing can be held out, and the last epoch counts.
-    """
-    split = parse_split(recipe.data.split)
-    parts = list_parts(store.index)
-    if isinstance(split, GivenSplit) or not parts or (split.column(store.index) != UNKNOWN).all():
-        return recipe
-    data = recipe.data.model_copy(update={"split": GIVEN, "validation_subjects": 0})
-    return recipe.model_copy(update={"data": data})
-
-
-def choose_parts(recipe: Recipe, store: OpenedClips) -> RunParts:
-    """The rows that train, choose the epoch, and test.
-
-    Under ``paper`` the test part chooses the epoch; nothing is then held out of training.
-
-    Raises:
-        SplitError: The clips do not fit the recipe's split.
-    """
-    training, test = parse_split(recipe.data.split).rows(store.index)
-    if recipe.protocol is Protocol.PAPER:
-        return RunParts(training, test, test)
-    training, validation = hold_out_subjects(
-        store.index, training, recipe.data.validation_subjects, recipe.training.seed
-    )
-    return RunParts(training, validation, test)
 
 
 def _check_labels(store: OpenedClips) -> None:

@@ -13,7 +13,6 @@ from tiny_clips import tiny_clip, tiny_info
 from skelab.data.audit.leaks import Leak, find_leaks, leave_out_leaks
 from skelab.data.clips import store as store_module
 from skelab.data.clips.clip import Clip
-from skelab.data.clips.splits import parse_split
 from skelab.data.clips.store import (
     ClipStore,
     join_parts,
@@ -22,8 +21,8 @@ from skelab.data.clips.store import (
     write_part,
     write_store,
 )
+from skelab.data.datasets import open_source, parse_split
 from skelab.data.ingest import ingest
-from skelab.data.recordings import open_source
 from skelab.errors import SplitError, StoreError
 
 SPLIT = parse_split("camera:1/2")

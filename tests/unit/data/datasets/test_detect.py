@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from skelab.data.recordings import FolderSource, NtuSource, Source, open_source
+from skelab.data.datasets import open_source
+from skelab.data.datasets.ntu import NtuSource
+from skelab.data.recordings import FolderSource, Source
 from skelab.errors import LayoutError, SourceError
 from skelab.skeleton import get_layout
 
 EXPECTED = (
     "expected a folder with files such as S001C001P001R001A001.skeleton (NTU RGB+D),"
-    " a1_s1_t1_skeleton.mat (UTD-MHAD), a01_s01_e00_v01.json (NW-UCLA),"
-    " s01s02/01/001/skeleton_pos.txt (SBU Kinect Interaction),"
+    " a01_s01_e00_v01.json (NW-UCLA), s01s02/01/001/skeleton_pos.txt (SBU Kinect Interaction),"
+    " a1_s1_t1_skeleton.mat (UTD-MHAD),"
     " dataset.yaml (a data set of your own); a zip of .skeleton files; or"
     " a pickle of annotations (PYSKL, MMAction2); found"
 )

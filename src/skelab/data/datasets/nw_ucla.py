@@ -11,7 +11,9 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from skelab.data.clips.clip import BodyTrack, RawClip, SampleInfo
+from skelab.data.clips.splits import Split
 from skelab.data.recordings.base import FolderSource, SourceItem, files_below, read_bytes
+from skelab.data.recordings.card import DatasetCard
 from skelab.errors import DataError
 
 _NAME: Final = re.compile(r"a(\d+)_s(\d+)_e(\d+)_v(\d+)\.json", re.ASCII)
@@ -132,3 +134,31 @@ def _joints(path: Path, skeletons: object, num_joints: int) -> Float64[ndarray, 
         missing = int(np.count_nonzero(~np.isfinite(joints)))
         raise DataError(f"{expected}, all finite, found {missing} values that are not")
     return joints
+
+
+CARDS: Final = (
+    DatasetCard(
+        name="nw-ucla",
+        title="NW-UCLA",
+        kind=NwUclaSource.kind,
+        paper="Wang et al., CVPR 2014",
+        home="https://wangjiangb.github.io/my_data.html; as json with Uason-Chen/CTR-GCN",
+        licence="none stated",
+        layout=_LAYOUT,
+        classes=NW_UCLA_CLASSES,
+        bodies=1,
+        recorded=1_484,
+        splits=(
+            Split(
+                "ucla",
+                "camera",
+                frozenset({1, 2}),
+                frozenset({3}),
+                "Wang et al., CVPR 2014: views 1 and 2 train, view 3 tests",
+            ),
+        ),
+        counts={"ucla": (1_020, 464)},
+        readers=(NwUclaSource,),
+    ),
+)
+"""NW-UCLA; the counts are those of the json files."""

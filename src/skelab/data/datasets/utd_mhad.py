@@ -4,15 +4,16 @@ import io
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 from jaxtyping import Float64
 from numpy import ndarray
-from scipy.io import loadmat
 
 from skelab.data.clips.clip import BodyTrack, RawClip, SampleInfo
+from skelab.data.clips.splits import Split
 from skelab.data.recordings.base import FolderSource, SourceItem, files_below, read_bytes
+from skelab.data.recordings.card import DatasetCard
 from skelab.errors import DataError
 
 _SUFFIX = "_skeleton.mat"
@@ -82,6 +83,8 @@ class UtdMhadSource(FolderSource):
 
 def _load_joints(path: Path, num_joints: int) -> Float64[ndarray, "T V 3"]:
     """The joints of one file; loadmat reads data only and runs nothing that is in the file."""
+    from scipy.io import loadmat  # half a second that only who reads such a file should pay
+
     content = read_bytes(path)
     try:
         variables = loadmat(io.BytesIO(content), variable_names=[_VARIABLE])
@@ -103,3 +106,31 @@ def _load_joints(path: Path, num_joints: int) -> Float64[ndarray, "T V 3"]:
         missing = int(np.count_nonzero(~np.isfinite(joints)))
         raise DataError(f"{expected}, all finite, found {missing} values that are not")
     return np.ascontiguousarray(joints.transpose(2, 0, 1), dtype=np.float64)
+
+
+CARDS: Final = (
+    DatasetCard(
+        name="utd-mhad",
+        title="UTD-MHAD",
+        kind=UtdMhadSource.kind,
+        paper="Chen, Jafari and Kehtarnavaz, ICIP 2015",
+        home="https://www.utdallas.edu/~kehtar/UTD-MHAD.html",
+        licence="freely available, as the paper says; no licence text",
+        layout=UtdMhadSource.layout_name,
+        classes=UTD_MHAD_CLASSES,
+        bodies=1,
+        recorded=861,
+        splits=(
+            Split(
+                "utd",
+                "subject",
+                frozenset({1, 3, 5, 7}),
+                frozenset({2, 4, 6, 8}),
+                "Chen et al., ICIP 2015: odd subjects train, even ones test",
+            ),
+        ),
+        counts={"utd": (431, 430)},
+        readers=(UtdMhadSource,),
+    ),
+)
+"""UTD-MHAD."""

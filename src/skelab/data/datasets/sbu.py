@@ -11,7 +11,9 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from skelab.data.clips.clip import BodyTrack, RawClip, SampleInfo
+from skelab.data.clips.splits import Split
 from skelab.data.recordings.base import FolderSource, SourceItem, read_bytes
+from skelab.data.recordings.card import DatasetCard
 from skelab.errors import DataError
 
 _FILES: Final = "s[0-9][0-9]s[0-9][0-9]/[0-9][0-9]/[0-9][0-9][0-9]/skeleton_pos.txt"
@@ -129,3 +131,55 @@ def _row(line: str, where: str, numbers: int) -> list[float]:
 
 def _shown(text: str) -> str:
     return ascii(text if len(text) <= 40 else f"{text[:40]}...")
+
+
+def _performers(subject: int) -> tuple[int, ...]:
+    """The two people of a pair, as it is counted here."""
+    return divmod(subject, 100)
+
+
+_FOLDS: Final = (
+    frozenset({102, 304, 502, 604}),
+    frozenset({203, 207, 305, 503}),
+    frozenset({103, 107, 701, 703}),
+    frozenset({201, 206, 302, 306}),
+    frozenset({402, 403, 406, 602, 603}),
+)
+"""Pairs of performers, 100 * A + B as the reader counts them."""
+
+_CLIPS: Final = (55, 52, 56, 54, 65)
+"""Clips of each fold: of four counted in the recordings, of the fifth what is left of 282."""
+
+CARDS: Final = (
+    DatasetCard(
+        name="sbu",
+        title="SBU Kinect Interaction",
+        kind=SbuSource.kind,
+        paper="Yun et al., CVPRW 2012",
+        home="https://www3.cs.stonybrook.edu/~kyun/research/kinect_interaction/",
+        licence="none stated",
+        layout=SbuSource.layout_name,
+        classes=SBU_CLASSES,
+        bodies=2,
+        recorded=282,
+        splits=tuple(
+            Split(
+                f"sbu-fold{number}",
+                "subject",
+                frozenset().union(*_FOLDS) - fold,
+                fold,
+                "Yun et al., CVPRW 2012: five folds by pair, each tests once",
+            )
+            for number, fold in enumerate(_FOLDS, start=1)
+        ),
+        counts={
+            f"sbu-fold{number}": (282 - clips, clips)
+            for number, clips in enumerate(_CLIPS, start=1)
+        },
+        readers=(SbuSource,),
+        units=SbuSource.units,
+        up="-y",
+        people=_performers,
+    ),
+)
+"""SBU Kinect Interaction."""

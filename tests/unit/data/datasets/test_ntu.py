@@ -7,16 +7,10 @@ import pytest
 from shared_data import shared_data
 from skeleton_text import a_pose, skeleton_text
 
+from skelab.data.datasets import open_source
+from skelab.data.datasets.ntu import SYNTHETIC_MARKER, NtuSource
 from skelab.data.preprocessing import get_pipeline
-from skelab.data.recordings import (
-    NTU60_CLASSES,
-    NTU120_CLASSES,
-    SYNTHETIC_MARKER,
-    FolderSource,
-    NtuSource,
-    SourceItem,
-    open_source,
-)
+from skelab.data.recordings import NTU60_CLASSES, NTU120_CLASSES, FolderSource, SourceItem
 from skelab.errors import SkeletonFileError, SourceError
 
 GOOD = "S001C002P003R002A013.skeleton"

@@ -2,27 +2,14 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
 
+from skelab.data.datasets._catalogue import list_datasets
 from skelab.data.recordings.base import FolderSource, Source
 from skelab.data.recordings.custom import CustomSource
-from skelab.data.recordings.ntu import NtuSource
-from skelab.data.recordings.ntu_zip import NtuZipSource
-from skelab.data.recordings.nw_ucla import NwUclaSource
 from skelab.data.recordings.pyskl import PysklSource
-from skelab.data.recordings.sbu import SbuSource
-from skelab.data.recordings.utd_mhad import UtdMhadSource
 from skelab.errors import SourceError
 from skelab.files.archives import is_archive, list_members, open_archive
 from skelab.skeleton import Layout, get_layout
-
-_FOLDERS: Final[tuple[type[FolderSource], ...]] = (
-    NtuSource,
-    UtdMhadSource,
-    NwUclaSource,
-    SbuSource,
-)
-_FILES: Final = (NtuZipSource, PysklSource)
 
 
 def open_source(path: Path, *, layout: Layout | str | None = None) -> Source:
@@ -41,17 +28,18 @@ def open_source(path: Path, *, layout: Layout | str | None = None) -> Source:
     chosen = get_layout(layout) if isinstance(layout, str) else layout
     if CustomSource.recognises(path):
         return CustomSource(path, chosen)
-    for reader in _FILES:
-        if reader.recognises(path):
-            return reader(path, chosen)
-    fitting = [reader for reader in _FOLDERS if reader.recognises(path)]
+    if PysklSource.recognises(path):
+        return PysklSource(path, chosen)
+    fitting = [reader for reader in _readers() if reader.recognises(path)]
     if len(fitting) > 1:
         titles = " and ".join(reader.title for reader in fitting)
         raise SourceError(f"{path}: expected the files of one data set, found those of {titles}")
     if not fitting:
-        wanted = ", ".join([*(reader.expects for reader in _FOLDERS), CustomSource.expects])
+        folders = [reader.expects for reader in _readers() if not reader.is_file]
+        files = [reader.expects for reader in _readers() if reader.is_file]
+        wanted = ", ".join([*folders, CustomSource.expects])
         raise SourceError(
-            f"{path}: expected a folder with files such as {wanted}; a zip of .skeleton files; or"
+            f"{path}: expected a folder with files such as {wanted}; {'; '.join(files)}; or"
             f" {PysklSource.expects}; found {_found(path)}"
         )
     return fitting[0](path, chosen)
@@ -59,9 +47,14 @@ def open_source(path: Path, *, layout: Layout | str | None = None) -> Source:
 
 def holds_recordings(path: Path) -> bool:
     """Whether a reader fits what lies at ``path``."""
-    if CustomSource.recognises(path) or any(reader.recognises(path) for reader in _FILES):
+    if CustomSource.recognises(path) or PysklSource.recognises(path):
         return True
-    return any(reader.recognises(path) for reader in _FOLDERS)
+    return any(reader.recognises(path) for reader in _readers())
+
+
+def _readers() -> list[type[FolderSource]]:
+    """The readers of all data sets, each once."""
+    return list(dict.fromkeys(reader for card in list_datasets() for reader in card.readers))
 
 
 def _found(path: Path) -> str:

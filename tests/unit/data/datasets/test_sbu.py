@@ -8,8 +8,9 @@ import pytest
 from numpy.testing import assert_array_equal
 from shared_data import shared_data
 
+from skelab.data.datasets import open_source
+from skelab.data.datasets.sbu import SBU_CLASSES, SbuSource
 from skelab.data.preprocessing import get_pipeline
-from skelab.data.recordings import SBU_CLASSES, SbuSource, open_source
 from skelab.errors import DataError
 
 PLACE = "s01s02/08/003/skeleton_pos.txt"

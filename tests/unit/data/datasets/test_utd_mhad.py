@@ -9,8 +9,9 @@ from numpy.testing import assert_array_equal
 from scipy.io import savemat
 from shared_data import shared_data
 
+from skelab.data.datasets import open_source
+from skelab.data.datasets.utd_mhad import UTD_MHAD_CLASSES, UtdMhadSource
 from skelab.data.preprocessing import get_pipeline
-from skelab.data.recordings import UTD_MHAD_CLASSES, UtdMhadSource, open_source
 from skelab.errors import DataError
 
 NAME = "a27_s8_t4_skeleton.mat"

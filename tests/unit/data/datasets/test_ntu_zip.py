@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from skeleton_text import a_pose, skeleton_text
 
-from skelab.data.recordings import NtuZipSource, Source, SourceItem, ntu_zip, open_source
+from skelab.data.datasets import ntu, open_source
+from skelab.data.datasets.ntu import NtuZipSource
+from skelab.data.recordings import Source, SourceItem
 from skelab.errors import SkeletonFileError, SourceError
 
 NAMES = ("S001C001P001R001A001", "S001C002P003R002A005", "S017C003P040R001A060")
@@ -141,7 +143,7 @@ def test_a_malformed_recording_is_named_with_its_line(tmp_path: Path) -> None:
 def test_a_member_larger_than_any_recording_is_not_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ntu_zip, "_LARGEST", 1000)
+    monkeypatch.setattr(ntu, "_LARGEST", 1000)
     source = open_source(zipped(tmp_path / "a.zip"))
 
     with pytest.raises(SkeletonFileError, match=r"expected at most 1,000 bytes, found \d,?\d+"):

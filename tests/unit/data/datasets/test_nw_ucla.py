@@ -9,8 +9,9 @@ import pytest
 from numpy.testing import assert_array_equal
 from shared_data import shared_data
 
+from skelab.data.datasets import open_source
+from skelab.data.datasets.nw_ucla import NW_UCLA_CLASSES, NwUclaSource
 from skelab.data.preprocessing import get_pipeline
-from skelab.data.recordings import NW_UCLA_CLASSES, NwUclaSource, open_source
 from skelab.errors import DataError
 
 NAME = "a08_s02_e03_v01.json"
