@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skelab.cli.data import Ignore, LayoutName, Names, open_data
+from skelab.cli.networks import EngineName, Trust
 from skelab.cli.output import print_json, print_table, progress, result
 
 if TYPE_CHECKING:
@@ -24,13 +25,17 @@ class Part(StrEnum):
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Run folder, or a checkpoint.")],
+    network: Annotated[
+        Path, typer.Argument(help="Run folder, checkpoint, or .onnx, .xml, .pt2 of skelab export.")
+    ],
     data: Annotated[Path, typer.Option("--data", help="Clip store or npz.")],
     split: Annotated[str | None, typer.Option(help="Protocol; the recipe's by default.")] = None,
     part: Annotated[Part, typer.Option(help="Part of the split.")] = Part.TEST,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for scores and report; the run's by default.")
+        Path | None, typer.Option(help="Folder for scores and report; the network's by default.")
     ] = None,
+    engine: EngineName = None,
+    trust: Trust = False,
     names: Names = None,
     ignore: Ignore = None,
     layout: LayoutName = None,
@@ -43,19 +48,28 @@ def evaluate(
     from skelab.runs.seeds import find_seed_runs
 
     store = open_data(data, names, ignore, layout)
-    seeds = find_seed_runs(run)
+    seeds = find_seed_runs(network)
     if seeds:
         results = {}
         for folder in seeds:
             into = out / folder.name if out else None
             with progress(f"scoring {folder.name}") as bar:
                 results[folder.name] = evaluate_run(
-                    folder, store, split=split, part=part, out=into, on_scored=bar
+                    folder, store, split=split, part=part, engine=engine, out=into, on_scored=bar
                 )
         _print_seeds(results, as_json)
         return
     with progress("scoring") as bar:
-        made = evaluate_run(run, store, split=split, part=part, out=out, on_scored=bar)
+        made = evaluate_run(
+            network,
+            store,
+            split=split,
+            part=part,
+            engine=engine,
+            trust=trust,
+            out=out,
+            on_scored=bar,
+        )
     evaluation = evaluate_scores(made.scores)
     if as_json:
         files = {"scores": str(made.scores_file), "report": str(made.report_file)}

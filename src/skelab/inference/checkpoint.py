@@ -25,6 +25,12 @@ from skelab.models import ModelSpec, create_model
 from skelab.skeleton import Layout
 
 FORMAT: Final = 1
+CHECKPOINTS: Final = "checkpoints"
+"""Folder of the checkpoints in a run folder."""
+
+CHOSEN: Final = "best.safetensors"
+"""The checkpoint that the protocol has chosen; the one to evaluate."""
+
 _METADATA_KEY: Final = "skelab"
 
 
@@ -193,14 +199,29 @@ def build_model(spec: ModelSpec) -> nn.Module:
     )
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint and verify its digest.
+def chosen_checkpoint(path: Path) -> Path:
+    """The checkpoint that a path means: itself, or the one that a run folder has chosen.
+
+    Raises:
+        CheckpointError: There is neither.
+    """
+    file = path / CHECKPOINTS / CHOSEN if path.is_dir() else path
+    if file.is_file():
+        return file
+    found = f"a folder without {CHECKPOINTS}/{CHOSEN}" if path.is_dir() else "nothing"
+    raise CheckpointError(
+        f"{path}: there is no checkpoint: expected a run folder or a checkpoint, found {found};"
+        " `skelab train` makes one"
+    )
+
+
+def read_checkpoint(path: Path | str) -> Checkpoint:
+    """Read a checkpoint, or the one that a run folder has chosen, and verify its digest.
 
     Raises:
         CheckpointError: There is none, it is damaged, or another kind of file.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: there is no checkpoint; `skelab train` writes them")
+    path = chosen_checkpoint(Path(path))
     try:
         with safe_open(str(path), framework="pt") as file:
             described = dict(json.loads((file.metadata() or {})[_METADATA_KEY]))
@@ -223,13 +244,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path}: its description is damaged: {error}") from None
 
 
-def load_checkpoint(path: Path) -> nn.Module:
-    """The trained network of a checkpoint, in eval mode.
+def load_checkpoint(path: Path | str) -> nn.Module:
+    """The trained network of a checkpoint or a run folder, in eval mode.
 
     Raises:
         CheckpointError: There is no checkpoint, it is damaged, or another kind of file.
     """
-    return read_checkpoint(Path(path)).build()
+    return read_checkpoint(path).build()
 
 
 def _assemble(described: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoint:

@@ -12,7 +12,7 @@ from numpy import ndarray
 from torch import nn
 from torch.utils.data import DataLoader
 
-from skelab.data.feeding.dataset import ClipDataset, ClipSource, pad_clips
+from skelab.data.feeding.dataset import ClipDataset, ClipSource, PaddedClips, pad_clips
 from skelab.data.feeding.feeder import Feeder
 
 
@@ -52,7 +52,7 @@ def predict_logits(
     processes: ProcessGroup | None = None,
     on_scored: Callable[[int, int], None] | None = None,
 ) -> Float32[ndarray, "N K"]:
-    """Score rows of a source, in the order given.
+    """Score rows of a source with a network in training, in the order given.
 
     The model is in eval mode meanwhile and afterwards in the mode it was in. Without an engine it
     is used where it lies, in its own precision. Where processes share the work, each scores its
@@ -60,25 +60,53 @@ def predict_logits(
     """
     own = rows if processes is None else processes.own(rows)
     device = engine.device if engine else next(model.parameters()).device
-    loader = DataLoader(
-        ClipDataset(source, own),
-        batch_size=batch_size,
-        collate_fn=partial(pad_clips, max_bodies=max_bodies),
-        num_workers=workers,
-    )
-    parts: list[Float32[ndarray, "B K"]] = []
+
+    def forward(clips: PaddedClips) -> Float32[ndarray, "B K"]:
+        batch = feeder.evaluation_batch(clips.to(device))
+        with engine.autocast() if engine else nullcontext():
+            outputs = model(batch.joints)
+        logits: Float32[ndarray, "B K"] = outputs.float().cpu().numpy()
+        return logits
+
     was_training = model.training
     model.eval()
     try:
         with torch.inference_mode():
-            for clips in loader:
-                batch = feeder.evaluation_batch(clips.to(device))
-                with engine.autocast() if engine else nullcontext():
-                    outputs = model(batch.joints)
-                parts.append(outputs.float().cpu().numpy())
-                if on_scored:
-                    on_scored(sum(map(len, parts)), len(own))
+            parts = logits_by_batch(
+                forward,
+                source,
+                own,
+                max_bodies=max_bodies,
+                batch_size=batch_size,
+                workers=workers,
+                on_scored=on_scored,
+            )
     finally:
         model.train(was_training)
     gathered = [parts] if processes is None else processes.gather(parts)
     return np.concatenate([part for parts in gathered for part in parts])
+
+
+def logits_by_batch(
+    forward: Callable[[PaddedClips], Float32[ndarray, "_ K"]],
+    source: ClipSource,
+    rows: Int64[ndarray, " N"],
+    *,
+    max_bodies: int,
+    batch_size: int,
+    workers: int = 0,
+    on_scored: Callable[[int, int], None] | None = None,
+) -> list[Float32[ndarray, "_ K"]]:
+    """The logits of each batch of rows, read ahead by ``workers`` processes."""
+    loader = DataLoader(
+        ClipDataset(source, rows),
+        batch_size=batch_size,
+        collate_fn=partial(pad_clips, max_bodies=max_bodies),
+        num_workers=workers,
+    )
+    parts: list[Float32[ndarray, "_ K"]] = []
+    for clips in loader:
+        parts.append(forward(clips))
+        if on_scored:
+            on_scored(sum(map(len, parts)), len(rows))
+    return parts

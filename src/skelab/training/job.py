@@ -8,15 +8,9 @@ from numpy import ndarray
 
 from skelab.data.feeding.dataset import ClipSource
 from skelab.data.feeding.feeder import Feeder
-from skelab.inference.checkpoint import InputSpec
+from skelab.inference.checkpoint import CHECKPOINTS, CHOSEN, InputSpec
 from skelab.models import ModelSpec
 from skelab.training.config import MemoryConfig, Precision, TrainingConfig
-
-CHECKPOINTS = "checkpoints"
-"""Folder of the checkpoints in a run folder."""
-
-CHOSEN = "best.safetensors"
-"""The checkpoint that the protocol has chosen; the one to evaluate."""
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ import pytest
 import torch
 from export_kit import some_clips
 
-from skelab.errors import ExportError
-from skelab.export import ExportReport, load_exported
+from skelab.errors import CheckpointError, ExportError, NetworkError
+from skelab.export import ExportReport
+from skelab.inference import open_network
 
 
 class _Bomb:
@@ -33,9 +34,9 @@ def test_a_pt2_file_is_refused_unless_its_maker_is_trusted(
     path = exports["torch"].path
 
     with pytest.raises(ExportError, match=r"\.pt2: opening a .pt2 file can run any code.*--trust"):
-        load_exported(path)
+        open_network(path)
 
-    assert load_exported(path, trust=True).metadata == exports["torch"].metadata
+    assert open_network(path, trust=True).spec == exports["torch"].spec
 
 
 def test_code_in_a_pt2_file_is_not_run_before_trust_is_given(
@@ -51,7 +52,7 @@ def test_code_in_a_pt2_file_is_not_run_before_trust_is_given(
             target.writestr(name, pickle.dumps(_Bomb(sign)) if evil else source.read(name))
 
     with pytest.raises(ExportError, match="can run any code"):
-        load_exported(bad)
+        open_network(bad)
 
     assert not sign.exists()
 
@@ -62,9 +63,9 @@ def test_onnx_and_openvino_need_no_trust_and_no_family(
 ) -> None:
     monkeypatch.setattr("skelab.models.registry._FAMILIES", {})
 
-    exported = load_exported(exports[to].path)
+    exported = open_network(exports[to].path)
 
-    assert exported.metadata == exports[to].metadata
+    assert exported.spec == exports[to].spec
     assert exported.logits(some_clips((2, 3, 8, 15, 2))).dtype == np.float32
 
 
@@ -74,18 +75,18 @@ def test_onnx_and_openvino_need_no_trust_and_no_family(
 def test_clips_of_another_shape_are_refused(
     shape: tuple[int, ...], exports: dict[str, ExportReport]
 ) -> None:
-    exported = load_exported(exports["onnx"].path)
+    exported = open_network(exports["onnx"].path)
 
-    with pytest.raises(ExportError, match=r"expected N x 3 x T x 15 x 2 .*, found 2 x"):
+    with pytest.raises(NetworkError, match=r"expected N x 3 x T x 15 x 2 .*, found 2 x"):
         exported.logits(some_clips(shape))
 
 
 def test_clips_between_the_steps_of_a_graph_are_refused(exports: dict[str, ExportReport]) -> None:
-    exported = load_exported(exports["onnx"].path)
-    in_steps = replace(exported, metadata=replace(exported.metadata, frames_multiple_of=4))
+    exported = open_network(exports["onnx"].path)
+    in_steps = replace(exported, spec=replace(exported.spec, frames_multiple_of=4))
 
     assert in_steps.logits(some_clips((2, 3, 12, 15, 2))).shape == (2, 4)
-    with pytest.raises(ExportError, match=r"N x 3 x T \(a multiple of 4\) x 15 x 2"):
+    with pytest.raises(NetworkError, match=r"N x 3 x T \(a multiple of 4\) x 15 x 2"):
         in_steps.logits(some_clips((2, 3, 13, 15, 2)))
 
 
@@ -108,7 +109,7 @@ def test_weights_of_another_export_are_refused(
     (tmp_path / "net.bin").write_bytes(weights)
 
     with pytest.raises(ExportError, match=r"the .bin file beside it is of another export"):
-        load_exported(tmp_path / "net.xml")
+        open_network(tmp_path / "net.xml")
 
 
 def test_an_xml_without_its_weights_is_refused(
@@ -117,7 +118,7 @@ def test_an_xml_without_its_weights_is_refused(
     shutil.copy(exports["openvino"].path, tmp_path / "net.xml")
 
     with pytest.raises(ExportError, match=r"net.bin: cannot be read: No such file"):
-        load_exported(tmp_path / "net.xml")
+        open_network(tmp_path / "net.xml")
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".xml", ".pt2"])
@@ -127,7 +128,7 @@ def test_a_damaged_file_is_refused(suffix: str, tmp_path: Path) -> None:
     path.with_suffix(".bin").write_bytes(b"")
 
     with pytest.raises(ExportError, match="found one that is damaged or of another kind: "):
-        load_exported(path, trust=True)
+        open_network(path, trust=True)
 
 
 def test_a_graph_that_another_program_made_is_refused(tmp_path: Path) -> None:
@@ -137,9 +138,11 @@ def test_a_graph_that_another_program_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "net.pt2").write_bytes(buffer.getvalue())
 
     with pytest.raises(ExportError, match="without the description that says which joints"):
-        load_exported(tmp_path / "net.pt2", trust=True)
+        open_network(tmp_path / "net.pt2", trust=True)
 
 
 def test_a_file_of_another_name_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match=r"expected a name that ends with .onnx, .xml, .pt2"):
-        load_exported(tmp_path / "net.h5")
+    (tmp_path / "net.h5").write_bytes(b"another program's")
+
+    with pytest.raises(CheckpointError, match=r"net.h5: expected a checkpoint, found a damaged"):
+        open_network(tmp_path / "net.h5")
