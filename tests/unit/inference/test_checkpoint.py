@@ -193,10 +193,22 @@ def test_equal_checkpoints_have_equal_bytes(tmp_path: Path) -> None:
 
 
 def test_a_missing_checkpoint_says_what_writes_them(tmp_path: Path) -> None:
-    for path in (tmp_path / "best.safetensors", tmp_path):
+    missing = "a folder without checkpoints/best.safetensors"
+    for path, found in ((tmp_path / "best.safetensors", "nothing"), (tmp_path, missing)):
         message = refusal(path)
 
-        assert message == f"{path}: there is no checkpoint; `skelab train` writes them"
+        assert message == (
+            f"{path}: there is no checkpoint: expected a run folder or a checkpoint, found {found};"
+            " `skelab train` makes one"
+        )
+
+
+def test_a_run_folder_means_the_checkpoint_that_it_has_chosen(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+
+    digest = a_checkpoint().save(tmp_path / "checkpoints" / "best.safetensors")
+
+    assert read_checkpoint(tmp_path).digest == digest
 
 
 def test_one_flipped_byte_anywhere_is_noticed(tmp_path: Path) -> None:

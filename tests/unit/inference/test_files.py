@@ -3,19 +3,23 @@
 import io
 import pickle
 import shutil
+import sys
 import zipfile
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from export_kit import some_clips
+from tiny_clips import CLASSES
 
 from skelab.errors import CheckpointError, ExportError, NetworkError
 from skelab.export import ExportReport
-from skelab.inference import open_network
+from skelab.inference import open_network, read_network_file
 
 
 class _Bomb:
@@ -146,3 +150,97 @@ def test_a_file_of_another_name_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(CheckpointError, match=r"net.h5: expected a checkpoint, found a damaged"):
         open_network(tmp_path / "net.h5")
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".xml", ".pt2"])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+def test_a_file_that_is_cut_off_is_one_line(
+    suffix: str, share: float, exports: dict[str, ExportReport], tmp_path: Path
+) -> None:
+    for report in exports.values():
+        for file in report.files:
+            content = file.read_bytes()
+            kept = int(share * len(content)) if file.suffix == suffix else len(content)
+            (tmp_path / f"net{file.suffix}").write_bytes(content[:kept])
+
+    with pytest.raises(ExportError) as error:
+        open_network(tmp_path / f"net{suffix}", trust=True)
+
+    assert str(tmp_path / f"net{suffix}") in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".xml", ".pt2"])
+def test_a_file_that_is_not_there_is_one_line(suffix: str, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=rf"net\{suffix}: cannot be read: No such file"):
+        open_network(tmp_path / f"net{suffix}")
+
+
+def test_a_description_is_read_without_any_engine(
+    exports: dict[str, ExportReport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("onnx", "onnxruntime", "openvino"):
+        monkeypatch.setitem(sys.modules, package, None)
+
+    for to, report in exports.items():
+        assert read_network_file(report.path).spec == report.spec
+        assert report.spec.target == to
+
+
+def test_a_file_that_was_renamed_to_another_kind_is_refused(
+    exports: dict[str, ExportReport], tmp_path: Path
+) -> None:
+    graph = onnx.load(exports["onnx"].path)
+    text = graph.metadata_props[0].value.replace('"target": "onnx"', '"target": "checkpoint"')
+    graph.metadata_props[0].value = text
+    onnx.save(graph, tmp_path / "net.onnx")
+
+    with pytest.raises(
+        ExportError, match=r"of a file of kind 'checkpoint', found in one of kind 'onnx'"
+    ):
+        open_network(tmp_path / "net.onnx")
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_an_onnx_file_cannot_make_an_engine_read_other_files(
+    engine: str, exports: dict[str, ExportReport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    graph = onnx.load(exports["onnx"].path)
+    onnx.save(
+        graph, tmp_path / "net.onnx", save_as_external_data=True, size_threshold=0, location="w.bin"
+    )
+
+    with pytest.raises(ExportError, match=r"net.onnx: .*: its weights are in other files"):
+        open_network(tmp_path / "net.onnx", engine=engine)
+
+
+def test_an_xml_that_declares_entities_is_refused(
+    exports: dict[str, ExportReport], tmp_path: Path
+) -> None:
+    for file in exports["openvino"].files:
+        shutil.copy(file, tmp_path / f"net{file.suffix}")
+    text = (tmp_path / "net.xml").read_text()
+    bomb = '<!DOCTYPE net [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>\n<net '
+    (tmp_path / "net.xml").write_text(text.replace("<net ", bomb, 1))
+
+    with pytest.raises(ExportError, match="it declares entities"):
+        open_network(tmp_path / "net.xml")
+
+
+def test_files_that_the_first_version_wrote_still_open(repository: Path) -> None:
+    old = repository / "tests" / "golden" / "exported"
+    joints = np.random.default_rng(0).normal(size=(2, 3, 8, 15, 2)).astype(np.float32)
+    expected = np.load(old / "logits.npy")
+
+    for kind, name in (("onnx", "tiny.onnx"), ("openvino", "tiny.xml"), ("torch", "tiny.pt2")):
+        spec = read_network_file(old / name).spec
+        assert (spec.target, spec.classes, spec.task) == (kind, CLASSES, "classification")
+        assert (spec.recipe, spec.dynamic_frames, spec.epoch) == ("", True, 3)
+    assert read_network_file(old / "tiny.safetensors").spec.digest == spec.digest
+    trained = open_network(old / "tiny.safetensors")
+    np.testing.assert_allclose(trained.logits(joints), expected, rtol=1e-4, atol=1e-5)
+    for name, package in (("tiny.onnx", "onnxruntime"), ("tiny.xml", "openvino")):
+        if find_spec(package):
+            found = open_network(old / name).logits(joints)
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
