@@ -82,10 +82,10 @@ def test_a_graph_takes_clips_of_any_length_in_its_steps(
 
 @needs_export
 def test_a_graph_takes_clips_within_the_limits_of_its_family(
-    metadata: ExportMetadata, checkpoint: Path
+    spec: NetworkSpec, checkpoint: Path
 ) -> None:
     network = read_checkpoint(checkpoint).build()
-    limited = replace(metadata, dynamic_frames=True, max_frames=40)
+    limited = replace(spec, dynamic_frames=True, max_frames=40)
 
     graph = trace_network(network, limited).module()
 
@@ -95,11 +95,11 @@ def test_a_graph_takes_clips_within_the_limits_of_its_family(
 
 
 @needs_export
-def test_a_window_that_the_family_does_not_take_is_refused(metadata: ExportMetadata) -> None:
+def test_a_window_that_the_family_does_not_take_is_refused(spec: NetworkSpec) -> None:
     with pytest.raises(
         ExportError, match=r"tiny: expected a window whose number of frames is at least 9, found 8"
     ):
-        trace_network(nn.Identity(), replace(metadata, min_frames=9))
+        trace_network(nn.Identity(), replace(spec, min_frames=9))
 
 
 def test_an_old_pytorch_is_told_and_shown_another_way(

@@ -1,6 +1,7 @@
 """Which engine runs which file, and one line where that cannot be."""
 
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,8 @@ SHAPE = (3, 3, 8, 15, 2)
 
 def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
     """Let these packages not be installed."""
-    found = registry.find_spec
     monkeypatch.setattr(
-        registry, "find_spec", lambda name: None if name in packages else found(name)
+        registry, "find_spec", lambda name: None if name in packages else find_spec(name)
     )
 
 
