@@ -9,6 +9,7 @@ SkelabError
 │   ├── StoreError         a clip store that is damaged, unfinished or of another kind
 │   └── SplitError         a benchmark split that does not fit the clips
 ├── ModelError             an unknown model, or options that it does not take
+├── TaskError              an unknown task, or options that it does not take
 ├── WeightsError           a state dict whose keys or shapes do not fit
 ├── CheckpointError        a checkpoint that is damaged or belongs to something else
 ├── ExportError            an exported graph that is not its network, or cannot be made or read
@@ -60,6 +61,10 @@ class SplitError(DataError):
 
 class ModelError(SkelabError):
     """A model is unknown or does not take the options given."""
+
+
+class TaskError(SkelabError):
+    """A task is unknown or does not take the options given."""
 
 
 class WeightsError(SkelabError):

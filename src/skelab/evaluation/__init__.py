@@ -36,6 +36,7 @@ from skelab.evaluation.metrics import (
     topk_accuracy,
     wilson_interval,
 )
+from skelab.evaluation.output_scores import OutputScores, load_any_scores
 from skelab.evaluation.score_files import (
     ScoreFile,
     find_label_file,
@@ -54,6 +55,7 @@ __all__ = [
     "ConfusedPair",
     "Evaluation",
     "GroupResult",
+    "OutputScores",
     "Proportion",
     "ReliabilityBin",
     "ScoreFile",
@@ -72,6 +74,7 @@ __all__ = [
     "fit_temperature",
     "fit_weights",
     "fuse",
+    "load_any_scores",
     "log_loss",
     "log_softmax",
     "paired_bootstrap",

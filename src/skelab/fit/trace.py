@@ -149,6 +149,10 @@ def what_is_traced(configuration: Configuration, *, training: bool) -> str:
         optimiser = recipe.training
         what += [recipe.memory.activations, optimiser.nesterov, optimiser.label_smoothing > 0]
         what += [value > 0 for value in (optimiser.momentum, optimiser.weight_decay, optimiser.ema)]
+        what += [optimiser.optimizer, optimiser.clip_norm is not None]
+        what += [
+            (group.pattern, group.rate, group.decay, group.frozen) for group in optimiser.groups
+        ]
     return repr(what)
 
 

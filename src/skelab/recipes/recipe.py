@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from skelab.data.clips.splits import parse_split
 from skelab.data.feeding.feeder import FeederConfig
 from skelab.errors import RecipeError, SplitError, unknown_name
-from skelab.training.config import MemoryConfig, Precision, TrainingConfig
+from skelab.training.config import GroupConfig, MemoryConfig, Precision, TrainingConfig
 
 
 class Protocol(StrEnum):
@@ -259,6 +259,7 @@ def _known_keys(above: Sequence[str]) -> list[str]:
 _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "data": DataConfig,
     "training": TrainingConfig,
+    "groups": GroupConfig,
     "memory": MemoryConfig,
 }
 

@@ -19,6 +19,7 @@ from skelab.data.feeding.dataset import ClipDataset, PaddedClips, pad_clips
 from skelab.errors import TrainingError
 from skelab.inference.checkpoint import Checkpoint, EpochTotals, TrainerState, read_checkpoint
 from skelab.inference.scoring import predict_logits
+from skelab.training.config import USUAL_RATES
 from skelab.training.history import History
 from skelab.training.job import TrainingJob
 from skelab.training.learner import Learner
@@ -93,8 +94,8 @@ def train_epoch(learner: Learner, state: TrainerState, saver: Saver) -> EpochTot
         saver: Writes checkpoints on the way.
     """
     job, processes, epoch = learner.job, learner.processes, state.epoch
-    learner.begin_epoch(epoch)
     batches = _batches(job, epoch, processes.count)
+    learner.begin_epoch(epoch, len(batches))
     totals = state.totals
     since = time.perf_counter()
     for step, clips in enumerate(_loader(job, batches[state.step :], processes), state.step):
@@ -105,14 +106,15 @@ def train_epoch(learner: Learner, state: TrainerState, saver: Saver) -> EpochTot
         count = len(batches[step])
         result = learner.step(batch, epoch=epoch, step=step, clips=count)
         if not math.isfinite(result.loss):
+            rate = min(job.config.learning_rate / 10, USUAL_RATES[job.config.optimizer])
             raise TrainingError(
                 f"epoch {epoch + 1}, step {step + 1}: the loss is {result.loss}; a lower rate"
-                f" helps: --set training.learning_rate={job.config.learning_rate / 10:g}"
+                f" helps: --set training.learning_rate={rate:g}"
             )
         totals = replace(
             totals,
             loss=totals.loss + result.loss * count,
-            correct=totals.correct + result.correct,
+            correct=totals.correct + int(result.sums["top1"]),
             clips=totals.clips + count,
             data_seconds=totals.data_seconds + waited,
             seconds=totals.seconds + time.perf_counter() - since,
@@ -129,7 +131,7 @@ def validate(learner: Learner) -> dict[str, float]:
     job = learner.job
     if not len(job.validation_rows):
         return {}
-    with learner.judged() as model:
+    with learner.evaluation_weights() as model:
         logits = predict_logits(
             model,
             job.feeder,
@@ -183,7 +185,7 @@ def _loader(
 def _record(epoch: int, learner: Learner, totals: EpochTotals) -> dict[str, int | float]:
     return {
         "epoch": epoch,
-        "learning_rate": learner.optimizer.param_groups[0]["lr"],
+        "learning_rate": learner.train_step.rate,
         "train_loss": totals.loss / totals.clips,
         "train_top1": totals.correct / totals.clips,
         "seconds": totals.seconds,
