@@ -17,6 +17,7 @@ from skelab.evaluation.foreign_scores import (
     read_score_pickle,
     scores_from_pickle,
 )
+from skelab.evaluation.headline import HeadlineFigure, headline_figures
 from skelab.evaluation.metrics import (
     ClassResult,
     ConfusedPair,
@@ -55,6 +56,7 @@ __all__ = [
     "ConfusedPair",
     "Evaluation",
     "GroupResult",
+    "HeadlineFigure",
     "OutputScores",
     "Proportion",
     "ReliabilityBin",
@@ -74,6 +76,7 @@ __all__ = [
     "fit_temperature",
     "fit_weights",
     "fuse",
+    "headline_figures",
     "load_any_scores",
     "log_loss",
     "log_softmax",

@@ -36,8 +36,8 @@ class OutputScores:
     """
 
     names: tuple[str, ...]
-    outputs: Float32[ndarray, "N ..."]
-    targets: Shaped[ndarray, "N ..."]
+    outputs: Float32[ndarray, "_ ..."]
+    targets: Shaped[ndarray, "_ ..."]
     metrics: Mapping[str, float]
     task: str
     info: ScoresInfo

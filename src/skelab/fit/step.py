@@ -19,7 +19,7 @@ from skelab.errors import SkelabError
 from skelab.fit.figures import Configuration, NotTriedError
 from skelab.models import create_model, set_activation_policy
 from skelab.skeleton import get_layout
-from skelab.tasks import TaskSpec
+from skelab.tasks import TaskSpec, get_task
 from skelab.training.config import Precision
 from skelab.training.precision import Engine, make_engine, optimizer_parameters
 from skelab.training.step import TrainStep, clear_gradients, make_optimizer, make_task
@@ -61,7 +61,7 @@ class TrainingStep(TrainStep):
         engine = _engine(recipe.precision, device, fake)
         self.micro_batch = configuration.micro_batch
         try:
-            task = make_task(TaskSpec(), recipe.training)
+            task = make_task(_task_spec(configuration), recipe.training)
             model = _network(configuration).to(engine.device)
             set_activation_policy(model, recipe.memory.activations)
             precision = Precision.FP32 if fake else recipe.precision
@@ -263,7 +263,7 @@ def _network(configuration: Configuration) -> nn.Module:
     recipe = configuration.recipe
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.training.seed)
-        return create_model(
+        model = create_model(
             recipe.model.name,
             num_classes=configuration.num_classes,
             layout=configuration.layout,
@@ -271,6 +271,13 @@ def _network(configuration: Configuration) -> nn.Module:
             max_bodies=configuration.bodies,
             **recipe.model.options,
         )
+        get_task(recipe.task.name, recipe.task.options).attach_head(model)
+        return model
+
+
+def _task_spec(configuration: Configuration) -> TaskSpec:
+    task = configuration.recipe.task
+    return TaskSpec(task.name, task.options)
 
 
 def _become_fakes(

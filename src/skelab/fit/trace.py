@@ -143,7 +143,8 @@ def _key(configuration: Configuration, *, training: bool) -> _Key:
 def what_is_traced(configuration: Configuration, *, training: bool) -> str:
     """What a trace depends on, equal for equal traces; names do not matter."""
     recipe = configuration.recipe
-    what: list[object] = [recipe.model.model_dump(), recipe.data.window, recipe.precision in HALF]
+    what: list[object] = [recipe.model.model_dump(), recipe.task.model_dump()]
+    what += [recipe.data.window, recipe.precision in HALF]
     what += [configuration.layout, configuration.num_classes, configuration.bodies]
     if training:
         optimiser = recipe.training

@@ -16,13 +16,14 @@ from skelab.data.feeding.feeder import Feeder
 from skelab.data.opened import OpenedClips
 from skelab.data.preprocessing import get_pipeline
 from skelab.errors import CheckpointError, SplitError
-from skelab.evaluation import Calibration, Scores, ScoresInfo
+from skelab.evaluation import Calibration, OutputScores, Scores, ScoresInfo, load_any_scores
 from skelab.host.environment import describe_environment
 from skelab.inference.checkpoint import Checkpoint, read_checkpoint
-from skelab.inference.scoring import predict_logits
+from skelab.inference.scoring import predict_with_targets
 from skelab.recipes import Recipe, parse_recipe
 from skelab.report import Report, Section, write_report
 from skelab.runs.train import choose_parts
+from skelab.tasks import ScoredClips, get_task
 from skelab.training.history import read_history
 from skelab.training.job import CHECKPOINTS, CHOSEN
 
@@ -32,14 +33,14 @@ class EvaluationResult:
     """What an evaluation made.
 
     Attributes:
-        scores: Scores of the part.
+        scores: Scores of the part, of the kind that the task gives.
         scores_file: Where they are kept.
         report_file: The report.
         calibration: What a temperature fitted on the validation part would do; None without
             scores of that part.
     """
 
-    scores: Scores
+    scores: Scores | OutputScores
     scores_file: Path
     report_file: Path
     calibration: Calibration | None
@@ -148,14 +149,17 @@ def score_checkpoint(
     part: str,
     *,
     on_scored: Callable[[int, int], None] | None = None,
-) -> Scores:
-    """Scores of one part of the recipe's split.
+) -> Scores | OutputScores:
+    """Scores of one part of the recipe's split, of the kind that the checkpoint's task gives.
 
     Raises:
-        SplitError: The clips do not fit the split, or the part is empty or without labels.
+        SplitError: The clips do not fit the split, or the part is empty or without the labels that
+            the task needs.
+        TaskError: The task is not known here.
     """
-    rows = _rows_of(part, recipe, store)
-    logits = predict_logits(
+    task = get_task(checkpoint.task.name, checkpoint.task.options)
+    rows = _rows_of(part, recipe, store, needs_labels=task.needs_labels)
+    outputs, targets = predict_with_targets(
         checkpoint.build(),
         Feeder(
             checkpoint.inputs.feeder,
@@ -164,16 +168,15 @@ def score_checkpoint(
         ),
         store,
         rows,
+        task.targets,
         max_bodies=checkpoint.model.max_bodies,
         batch_size=recipe.training.batch_size,
         on_scored=on_scored,
     )
     index = store.index.select(rows)
     columns = {"subject": index.subjects, "camera": index.cameras, "setup": index.setups}
-    return Scores(
+    clips = ScoredClips(
         names=index.names,
-        labels=index.labels,
-        logits=logits,
         classes=store.info.classes,
         info=ScoresInfo(
             dataset=store.info.dataset,
@@ -187,14 +190,17 @@ def score_checkpoint(
         ),
         groups={name: column for name, column in columns.items() if (column != UNKNOWN).any()},
     )
+    return task.scores(outputs, targets, clips)
 
 
-def _rows_of(part: str, recipe: Recipe, store: OpenedClips) -> Int64[ndarray, " N"]:
+def _rows_of(
+    part: str, recipe: Recipe, store: OpenedClips, *, needs_labels: bool
+) -> Int64[ndarray, " N"]:
     rows: Int64[ndarray, " N"] = getattr(choose_parts(recipe, store), part)
     if not len(rows):
         raise SplitError(f"split {recipe.data.split}: the {part} part of this recipe is empty")
     unlabelled = np.flatnonzero(store.index.labels[rows] == UNKNOWN)
-    if len(unlabelled):
+    if needs_labels and len(unlabelled):
         raise SplitError(
             f"{store.path}: {len(unlabelled)} clips of the {part} part have no label, the first is"
             f" {store.index.names[rows[unlabelled[0]]]!r}"
@@ -228,11 +234,13 @@ def _notes(recipe: Recipe, store: OpenedClips, checkpoint: Checkpoint) -> list[s
     return notes
 
 
-def _saved_validation(run: Path | None, scores: Scores, part: str) -> Scores | None:
+def _saved_validation(
+    run: Path | None, scores: Scores | OutputScores, part: str
+) -> Scores | OutputScores | None:
     file = run / "scores-validation.npz" if run else None
     if part != "test" or file is None or not file.is_file():
         return None
-    saved = Scores.load(file)
+    saved = load_any_scores(file)
     return saved if saved.info.checkpoint == scores.info.checkpoint else None
 
 

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +21,15 @@ from skelab.files.atomic import atomic_write
 from skelab.host.environment import describe_environment
 from skelab.inference.checkpoint import Checkpoint, InputSpec
 from skelab.models import ModelSpec, create_model, model_spec
-from skelab.recipes import Protocol, Recipe
+from skelab.recipes import Protocol, Recipe, parse_recipe
 from skelab.runs.workers import choose_workers
+from skelab.tasks import TaskSpec
+from skelab.training.groups import training_groups
 from skelab.training.job import TrainingJob
 from skelab.training.loop import train
 from skelab.training.precision import check_precision
 from skelab.training.processes import Processes
+from skelab.training.step import make_task
 from skelab.training.watch import Watcher
 
 RECIPE = "recipe.yaml"
@@ -65,14 +68,18 @@ def train_recipe(
         recipe, store, run, on_message=watcher.on_message if watcher and first else None
     )
     if first:
-        check_folder(run, job.recipe, holds_run=job.checkpoints.exists(), resume=resume)
+        text = check_folder(run, job.recipe, holds_run=job.checkpoints.exists(), resume=resume)
+        job = replace(job, recipe=text)
         if not resume:
             _describe_run(job)
     return train(job, resume=resume, watcher=watcher, trackers=trackers)
 
 
-def check_folder(run: Path, recipe: str, *, holds_run: bool, resume: bool) -> None:
+def check_folder(run: Path, recipe: str, *, holds_run: bool, resume: bool) -> str:
     """Refuse a folder that does not fit what is asked of it.
+
+    Recipes are compared by what they say: a run goes on also where its recipe was written before a
+    key was added, which then has its default.
 
     Args:
         run: Folder of the run.
@@ -80,9 +87,13 @@ def check_folder(run: Path, recipe: str, *, holds_run: bool, resume: bool) -> No
         holds_run: Something else of a run lies there, be it without its recipe.
         resume: A run is to go on, and not to be started.
 
+    Returns:
+        The recipe as the run has it: the text in the folder, if it is to go on.
+
     Raises:
         TrainingError: There is a run where one is to be started, or none or one of another recipe
             where it is to go on.
+        RecipeError: The recipe in the folder is damaged.
     """
     written = run / RECIPE
     if not resume and (written.exists() or holds_run):
@@ -91,11 +102,19 @@ def check_folder(run: Path, recipe: str, *, holds_run: bool, resume: bool) -> No
         )
     if resume and not written.exists():
         raise TrainingError(f"{run}: there is no run to resume; start it without --resume")
-    if resume and written.read_bytes() != recipe.encode():
+    if not resume:
+        return recipe
+    text = written.read_bytes().decode(errors="replace")
+    if text != recipe and _resolved(text, str(written)) != _resolved(recipe, RECIPE):
         raise TrainingError(
             f"{run}: the run was started with another recipe, see {written}; resume it with that,"
             " or start a new one with another --out"
         )
+    return text
+
+
+def _resolved(text: str, where: str) -> str:
+    return parse_recipe(text, where=where).to_yaml()
 
 
 def _describe_run(job: TrainingJob) -> None:
@@ -132,14 +151,18 @@ def plan_training(
     Raises:
         SplitError: The clips do not fit the recipe's split.
         ModelError: The network does not take the recipe's options.
-        TrainingError: A clip has no label, or one that is no class, or this machine cannot compute
-            in the recipe's precision.
+        TaskError: There is no such task, or it does not take the recipe's options.
+        TrainingError: A clip has no label, or one that is no class, a parameter group fits no
+            parameter, or this machine cannot compute in the recipe's precision.
         DataError: The feeder does not fit the layout.
     """
     check_precision(recipe.precision)
+    spec_of_task = TaskSpec(recipe.task.name, recipe.task.options)
+    task = make_task(spec_of_task, recipe.training)
     parts = choose_parts(recipe, store)
     info = store.info
-    _check_labels(store)
+    if task.needs_labels:
+        _check_labels(store)
     max_bodies = recipe.data.max_bodies or min(store.max_bodies, 2)
     # Made once here, so that a wrong option is an error before the first file is written.
     with torch.random.fork_rng(), torch.device("meta"):
@@ -151,6 +174,8 @@ def plan_training(
             max_bodies=max_bodies,
             **recipe.model.options,
         )
+        task.attach_head(model)
+    training_groups(model, recipe.training)  # so are patterns that fit no parameter
     spec: ModelSpec = model_spec(model)
     usual = 4 if torch.cuda.is_available() else 0
     workers = choose_workers(
@@ -186,6 +211,7 @@ def plan_training(
         recipe=recipe.to_yaml(),
         protocol=recipe.protocol.value,
         run=run,
+        task=spec_of_task,
     )
 
 

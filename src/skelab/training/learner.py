@@ -66,8 +66,7 @@ class Learner:
         config = job.config
         torch.manual_seed(config.seed)
         self.task = make_task(job.task, config)
-        self.model = build_model(job.model)
-        self.task.attach_head(self.model)
+        self.model = build_model(job.model, job.task)
         if checkpoint is not None:
             self.model.load_state_dict(dict(checkpoint.weights))
         self.model.to(self.engine.device)
@@ -171,7 +170,8 @@ class Learner:
             share = len(part.rows) / clips
             output, losses = self.train_step.accumulate(part, share)
             counts[0] += losses.total.item() * share
-            sums = self.task.sums(output, part)
+            with torch.no_grad():
+                sums = self.task.sums(output, part)
             counts[2:] += torch.tensor([sums[name] for name in self.task.clip_metrics])
             del output, losses  # else they stay while the next part passes
 
