@@ -19,6 +19,7 @@ from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from skelab.data.opened import OpenedClips, open_clips
+from skelab.evaluation import Scores
 from skelab.export import export_checkpoint
 from skelab.inference import Network, open_network, read_checkpoint
 from skelab.recipes import load_recipe
@@ -125,7 +126,9 @@ def scores(
     network: Network, store: OpenedClips, rows: Int64[ndarray, " N"]
 ) -> Float32[ndarray, "N K"]:
     """Logits of rows of a store."""
-    return network.scores(store, rows, split="recipe", part="test").logits
+    scored = network.scores(store, rows, split="recipe", part="test")
+    assert isinstance(scored, Scores)  # noqa: S101 - these networks classify
+    return scored.logits
 
 
 def row(

@@ -9,6 +9,7 @@ SkelabError
 │   ├── StoreError         a clip store that is damaged, unfinished or of another kind
 │   └── SplitError         a benchmark split that does not fit the clips
 ├── ModelError             an unknown model, or options that it does not take
+├── TaskError              an unknown task, or options that it does not take
 ├── WeightsError           a state dict whose keys or shapes do not fit
 ├── NetworkError           a network that cannot be opened or run, or clips that it does not take
 │   ├── CheckpointError    a checkpoint that is damaged or belongs to something else
@@ -61,6 +62,10 @@ class SplitError(DataError):
 
 class ModelError(SkelabError):
     """A model is unknown or does not take the options given."""
+
+
+class TaskError(SkelabError):
+    """A task is unknown or does not take the options given."""
 
 
 class WeightsError(SkelabError):

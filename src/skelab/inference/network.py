@@ -17,12 +17,13 @@ from skelab.data.feeding.dataset import PaddedClips, pad_clips
 from skelab.data.feeding.feeder import Feeder
 from skelab.data.opened import OpenedClips
 from skelab.errors import DataError, ExportError, NetworkError
-from skelab.evaluation import Scores, ScoresInfo, softmax
+from skelab.evaluation import OutputScores, Scores, ScoresInfo, softmax
 from skelab.inference.checkpoint import Checkpoint
 from skelab.inference.engines import EngineOptions, Forward, choose_engine, load_network
 from skelab.inference.files import NetworkFile, read_network_file
-from skelab.inference.scoring import logits_by_batch
+from skelab.inference.scoring import score_batches
 from skelab.inference.spec import NetworkSpec
+from skelab.tasks import ScoredClips, Task, get_task
 
 _BATCH: Final = 16
 _MEMORY: Final = Path("checkpoint")  # what to call one that came from no file
@@ -113,8 +114,8 @@ class Network:
         part: str,
         batch_size: int = 64,
         on_scored: Callable[[int, int], None] | None = None,
-    ) -> Scores:
-        """Scores of labelled rows of a store, in the order given.
+    ) -> Scores | OutputScores:
+        """Scores of rows of a store, in the order given, of the kind that the task gives.
 
         Args:
             store: The clips.
@@ -126,11 +127,16 @@ class Network:
 
         Raises:
             CheckpointError: The clips differ in kind from those that the network was trained on.
-            ScoresError: A clip has no label, or a logit is not finite.
+            ScoresError: A clip lacks the label that the task needs, or a logit is not finite.
         """
         self.spec.check_store(store.info, store.path, str(self.path))
-        logits = logits_by_batch(
-            self._logits_of,
+
+        def forward(clips: PaddedClips) -> tuple[ndarray, ndarray]:
+            batch = self._feeder.evaluation_batch(clips)
+            return self.logits(batch.joints), self.task.targets(batch).numpy()
+
+        parts = score_batches(
+            forward,
             store,
             rows,
             max_bodies=self.spec.max_bodies,
@@ -139,10 +145,8 @@ class Network:
         )
         index = store.index.select(rows)
         columns = {"subject": index.subjects, "camera": index.cameras, "setup": index.setups}
-        return Scores(
+        scored = ScoredClips(
             names=index.names,
-            labels=index.labels,
-            logits=np.concatenate(logits),
             classes=store.info.classes,
             info=ScoresInfo(
                 dataset=store.info.dataset,
@@ -156,6 +160,17 @@ class Network:
             ),
             groups={name: column for name, column in columns.items() if (column != UNKNOWN).any()},
         )
+        outputs, targets = zip(*parts, strict=True)
+        return self.task.scores(np.concatenate(outputs), np.concatenate(targets), scored)
+
+    @cached_property
+    def task(self) -> Task:
+        """What the network predicts.
+
+        Raises:
+            TaskError: The task is not known here.
+        """
+        return get_task(self.spec.task.name, self.spec.task.options)
 
     @cached_property
     def _feeder(self) -> Feeder:

@@ -17,6 +17,7 @@ from skelab.errors import CheckpointError, ExportError, LayoutError, ModelError,
 from skelab.inference.checkpoint import Checkpoint, InputSpec
 from skelab.models import FamilyTraits, ModelSpec, get_card
 from skelab.skeleton import Layout
+from skelab.tasks import TaskSpec
 
 FORMAT: Final = 2
 """Version of the description in exported files; version 1 lacks the recipe and the task."""
@@ -76,7 +77,7 @@ class NetworkSpec:
     calibration: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     recipe: str = ""
-    task: str = "classification"
+    task: TaskSpec = field(default_factory=TaskSpec)
 
     @classmethod
     def of_checkpoint(cls, checkpoint: Checkpoint) -> "NetworkSpec":
@@ -98,6 +99,7 @@ class NetworkSpec:
             min_frames=traits.min_frames,
             max_frames=traits.max_frames,
             recipe=checkpoint.recipe,
+            task=checkpoint.task,
         )
 
     @property
@@ -257,6 +259,7 @@ class NetworkSpec:
                     **inputs,
                 ),
                 digest=content.pop("checkpoint"),
+                task=TaskSpec(**content.pop("task", {})),
                 **content,
             )
         except (ValueError, KeyError, TypeError, ValidationError, LayoutError) as error:

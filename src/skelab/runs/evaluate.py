@@ -14,7 +14,7 @@ from skelab.data.clips.index import UNKNOWN
 from skelab.data.datasets import check_split
 from skelab.data.opened import OpenedClips
 from skelab.errors import NetworkError, SplitError
-from skelab.evaluation import Calibration, Scores
+from skelab.evaluation import Calibration, OutputScores, Scores, load_any_scores
 from skelab.host.environment import describe_environment
 from skelab.inference.network import Network, open_network
 from skelab.inference.spec import NetworkSpec
@@ -29,14 +29,14 @@ class EvaluationResult:
     """What an evaluation made.
 
     Attributes:
-        scores: Scores of the part.
+        scores: Scores of the part, of the kind that the task gives.
         scores_file: Where they are kept.
         report_file: The report.
         calibration: What a temperature fitted on the validation part would do; None without
             scores of that part.
     """
 
-    scores: Scores
+    scores: Scores | OutputScores
     scores_file: Path
     report_file: Path
     calibration: Calibration | None
@@ -85,7 +85,7 @@ def evaluate_run(
     folder = out or (path if path.is_dir() else path.parent)
     scores = network.scores(
         store,
-        _rows_of(part, recipe, store),
+        _rows_of(part, recipe, store, needs_labels=network.task.needs_labels),
         split=recipe.data.split,
         part=part,
         batch_size=recipe.training.batch_size,
@@ -137,12 +137,14 @@ def recipe_of(network: Network, split: str | None = None) -> Recipe:
     )
 
 
-def _rows_of(part: str, recipe: Recipe, store: OpenedClips) -> Int64[ndarray, " N"]:
+def _rows_of(
+    part: str, recipe: Recipe, store: OpenedClips, *, needs_labels: bool
+) -> Int64[ndarray, " N"]:
     rows: Int64[ndarray, " N"] = getattr(choose_parts(recipe, store), part)
     if not len(rows):
         raise SplitError(f"split {recipe.data.split}: the {part} part of this recipe is empty")
     unlabelled = np.flatnonzero(store.index.labels[rows] == UNKNOWN)
-    if len(unlabelled):
+    if needs_labels and len(unlabelled):
         raise SplitError(
             f"{store.path}: {len(unlabelled)} clips of the {part} part have no label, the first is"
             f" {store.index.names[rows[unlabelled[0]]]!r}"
@@ -179,9 +181,11 @@ def _notes(trained: Recipe, recipe: Recipe, store: OpenedClips, spec: NetworkSpe
     return notes
 
 
-def _saved_validation(run: Path | None, scores: Scores, part: str) -> Scores | None:
+def _saved_validation(
+    run: Path | None, scores: Scores | OutputScores, part: str
+) -> Scores | OutputScores | None:
     file = run / "scores-validation.npz" if run else None
     if part != "test" or file is None or not file.is_file():
         return None
-    saved = Scores.load(file)
+    saved = load_any_scores(file)
     return saved if saved.info.checkpoint == scores.info.checkpoint else None

@@ -23,7 +23,7 @@ from skelab.data.foreign import is_npy_pkl, is_npz
 from skelab.data.opened import OpenedClips, describe_format, open_clips
 from skelab.data.recordings import Source
 from skelab.errors import DataError, SourceError
-from skelab.evaluation import Scores, evaluate_scores
+from skelab.evaluation import OutputScores, Scores, headline_figures, load_any_scores
 from skelab.inference.checkpoint import CHECKPOINTS, chosen_checkpoint
 from skelab.inference.engines import list_engines
 from skelab.inference.files import file_kind, files_of, read_network_file
@@ -90,7 +90,7 @@ def inspect_path(
     if path.suffix == ".npz":
         if not zipfile.is_zipfile(path):
             raise SourceError(f"{path}: expected an npz, found a file that is damaged or cut off")
-        return Inspection(path, "scores", _describe_scores(Scores.load(path)))
+        return Inspection(path, "scores", _describe_scores(load_any_scores(path)))
     return Inspection(path, "clip store", _describe_store(open_store(path), split))
 
 
@@ -214,6 +214,7 @@ def _describe_network(path: Path) -> dict[str, Any]:
     described = {
         "format": "checkpoint" if checkpoint else f"{spec.target}, {spec.precision}",
         "synthetic": inputs.synthetic,
+        "task": spec.task.name,
         "model": model.name,
         "options": dict(model.options),
         "layout": f"{model.layout.name}, {model.layout.num_joints} joints",
@@ -238,9 +239,9 @@ def _describe_network(path: Path) -> dict[str, Any]:
     }
 
 
-def _describe_scores(scores: Scores) -> dict[str, Any]:
-    info, evaluation = scores.info, evaluate_scores(scores)
-    return {
+def _describe_scores(scores: Scores | OutputScores) -> dict[str, Any]:
+    info = scores.info
+    described = {
         "format": "scores",
         "synthetic": info.synthetic,
         "dataset": info.dataset,
@@ -248,8 +249,14 @@ def _describe_scores(scores: Scores) -> dict[str, Any]:
         "protocol": info.protocol,
         "model": info.title,
         "clips": len(scores),
-        "top-1": round(evaluation.top1.value, 6),
-        "top-5": round(evaluation.top5.value, 6),
+    }
+    figures = {name: round(each.value, 6) for name, each in headline_figures(scores).items()}
+    if isinstance(scores, OutputScores):
+        return {**described, "task": scores.task, **figures, "checkpoint": info.checkpoint}
+    accuracies = {f"top-{k}": figures[f"top{k}"] for k in (1, 5)}
+    return {
+        **described,
+        **accuracies,
         "checkpoint": info.checkpoint,
         "classes": list(scores.classes),
     }

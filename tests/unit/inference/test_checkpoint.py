@@ -55,7 +55,7 @@ def a_checkpoint(**changes: Any) -> Checkpoint:
         best_value=0.75,
         optimizer=optimizer_tensors(optimizer),
         step=11,
-        totals=EpochTotals(loss=2.5, correct=30, clips=44, seconds=1.5, data_seconds=0.25),
+        totals=EpochTotals(loss=2.5, sums={"top1": 30.0}, clips=44, seconds=1.5, data_seconds=0.25),
         micro_batch=8,
         average={name: value * 2 for name, value in model.state_dict().items()},
         average_steps=29,

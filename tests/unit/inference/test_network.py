@@ -15,6 +15,7 @@ from tiny_run import enter_tiny_family
 from skelab.data.clips.store import ClipStore
 from skelab.data.feeding.feeder import Feeder
 from skelab.errors import CheckpointError, NetworkError, ScoresError
+from skelab.evaluation import Scores
 from skelab.export import export_checkpoint
 from skelab.inference import Network, NetworkSpec, open_network, read_checkpoint
 from skelab.inference.scoring import predict_logits
@@ -51,7 +52,9 @@ def exported(folder: Path) -> Path:
 
 
 def scored(network: Network, clips: ClipStore) -> np.ndarray:
-    return network.scores(clips, ROWS, split="xsub", part="test", batch_size=3).logits
+    scores = network.scores(clips, ROWS, split="xsub", part="test", batch_size=3)
+    assert isinstance(scores, Scores)
+    return scores.logits
 
 
 def test_scores_are_bit_for_bit_what_training_would_score(folder: Path, clips: ClipStore) -> None:
@@ -61,6 +64,7 @@ def test_scores_are_bit_for_bit_what_training_would_score(folder: Path, clips: C
 
     scores = open_network(checkpoint).scores(clips, ROWS, split="xsub", part="test", batch_size=3)
 
+    assert isinstance(scores, Scores)
     np.testing.assert_array_equal(scores.logits, expected)
     assert scores.names == tuple(clips.index.names[row] for row in ROWS)
     assert scores.info.checkpoint == checkpoint.digest
