@@ -144,6 +144,35 @@ def test_a_stream_other_than_the_usual_comes_back(tmp_path: Path) -> None:
     assert read_checkpoint(tmp_path / "epoch.safetensors").inputs.feeder == feeder
 
 
+def test_the_transforms_of_training_come_back_with_their_options(tmp_path: Path) -> None:
+    listed = ["mirror", {"name": "mask-time", "freeze": True}, "mask-time", "mix"]
+    feeder = FeederConfig.model_validate({"transforms": listed})
+    saved = a_checkpoint(inputs=replace(INPUTS, feeder=feeder))
+
+    saved.save(tmp_path / "epoch.safetensors")
+
+    found = read_checkpoint(tmp_path / "epoch.safetensors").inputs.feeder
+    assert found == feeder
+    assert [entry.name for entry in found.transforms] == ["mirror", "mask-time", "mask-time", "mix"]
+
+
+def test_a_checkpoint_from_before_there_was_a_list_of_transforms_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dumped = FeederConfig.model_dump
+
+    def without_transforms(self: FeederConfig, **options: Any) -> dict[str, Any]:
+        return {name: v for name, v in dumped(self, **options).items() if name != "transforms"}
+
+    with monkeypatch.context() as older:
+        older.setattr(FeederConfig, "model_dump", without_transforms)
+        a_checkpoint().save(tmp_path / "older.safetensors")
+
+    content = (tmp_path / "older.safetensors").read_bytes()
+    assert b"transforms" not in content
+    assert read_checkpoint(tmp_path / "older.safetensors").inputs == INPUTS
+
+
 def test_the_network_is_built_with_its_weights_and_ready_for_use(tmp_path: Path) -> None:
     model, _ = trained()
     a_checkpoint().save(tmp_path / "epoch.safetensors")
