@@ -13,7 +13,7 @@ from numpy import ndarray
 from skelab.data.clips.index import UNKNOWN
 from skelab.data.clips.splits import parse_split
 from skelab.data.feeding.feeder import Feeder
-from skelab.data.opened import OpenedClips
+from skelab.data.opened import OpenedClips, check_trimmed
 from skelab.data.preprocessing import get_pipeline
 from skelab.errors import CheckpointError, SplitError
 from skelab.evaluation import Calibration, Scores, ScoresInfo
@@ -193,6 +193,7 @@ def _rows_of(part: str, recipe: Recipe, store: OpenedClips) -> Int64[ndarray, " 
     rows: Int64[ndarray, " N"] = getattr(choose_parts(recipe, store), part)
     if not len(rows):
         raise SplitError(f"split {recipe.data.split}: the {part} part of this recipe is empty")
+    check_trimmed(store)
     unlabelled = np.flatnonzero(store.index.labels[rows] == UNKNOWN)
     if len(unlabelled):
         raise SplitError(

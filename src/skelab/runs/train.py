@@ -14,7 +14,7 @@ from numpy import ndarray
 from skelab.data.clips.index import UNKNOWN
 from skelab.data.clips.splits import GIVEN, GivenSplit, hold_out_subjects, list_parts, parse_split
 from skelab.data.feeding.feeder import Feeder
-from skelab.data.opened import OpenedClips
+from skelab.data.opened import OpenedClips, check_trimmed
 from skelab.data.preprocessing import get_pipeline
 from skelab.errors import TrainingError
 from skelab.files.atomic import atomic_write
@@ -134,9 +134,10 @@ def plan_training(
         ModelError: The network does not take the recipe's options.
         TrainingError: A clip has no label, or one that is no class, or this machine cannot compute
             in the recipe's precision.
-        DataError: The feeder does not fit the layout.
+        DataError: The store holds sequences, or the feeder does not fit the layout.
     """
     check_precision(recipe.precision)
+    check_trimmed(store)
     parts = choose_parts(recipe, store)
     info = store.info
     _check_labels(store)

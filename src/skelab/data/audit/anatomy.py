@@ -237,7 +237,14 @@ class _Measure:
     feet_to_head: Float64[ndarray, " D"]
 
 
-_UP: Final = {"ntu": "+y", "utd-mhad": "+y", "nw-ucla": "+y", "sbu": "-y"}
+_UP: Final = {
+    "ntu": "+y",
+    "utd-mhad": "+y",
+    "nw-ucla": "+y",
+    "precog": "+y",
+    "utkinect": "+y",
+    "sbu": "-y",
+}
 _COORDINATES: Final = ("x", "y", "z")
 _TINY: Final = 1e-12
 

@@ -20,6 +20,7 @@ _COLUMNS: Final = {
     "camera": "cameras",
     "setup": "setups",
     "replication": "replications",
+    "script": "scripts",
 }
 
 
@@ -29,7 +30,7 @@ class Split:
 
     Attributes:
         name: Its name, or the text that wrote it.
-        by: The column that decides: subject, camera, setup or replication.
+        by: The column that decides: subject, camera, setup, replication or script.
         train: Numbers of the training part, as the data set counts them (from 1).
         test: Numbers of the test part.
         source: Where the protocol is published.
@@ -254,6 +255,10 @@ _SBU_FOLDS: Final = (
 """Pairs of performers, 100 * A + B as the reader of SBU counts them."""
 
 _SBU: Final = "Yun et al., CVPRW 2012: five folds by pair, each tests once"
+_PKU: Final = "Liu et al., arXiv:1703.07475"
+_PKU_TEST: Final = frozenset(range(291, 335))
+"""Recordings of PKU-MMD's test subjects, in all three views."""
+
 _NTU: Final = "Shahroudy et al., CVPR 2016; Liu et al., TPAMI 2019"
 _NAMED: Final = {
     split.name: split
@@ -275,6 +280,8 @@ _NAMED: Final = {
             frozenset({3}),
             "Wang et al., CVPR 2014: views 1 and 2 train, view 3 tests",
         ),
+        Split("pku-xsub", "replication", frozenset(range(1, 365)) - _PKU_TEST, _PKU_TEST, _PKU),
+        Split("pku-xview", "camera", frozenset({2, 3}), frozenset({1}), _PKU),
         *(
             Split(f"sbu-fold{number}", "subject", frozenset().union(*_SBU_FOLDS) - fold, fold, _SBU)
             for number, fold in enumerate(_SBU_FOLDS, start=1)

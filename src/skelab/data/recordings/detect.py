@@ -9,9 +9,12 @@ from skelab.data.recordings.custom import CustomSource
 from skelab.data.recordings.ntu import NtuSource
 from skelab.data.recordings.ntu_zip import NtuZipSource
 from skelab.data.recordings.nw_ucla import NwUclaSource
+from skelab.data.recordings.pku_mmd import PkuMmdSource, refuse_labels_alone
+from skelab.data.recordings.precog import PrecogSource
 from skelab.data.recordings.pyskl import PysklSource
 from skelab.data.recordings.sbu import SbuSource
 from skelab.data.recordings.utd_mhad import UtdMhadSource
+from skelab.data.recordings.utkinect import UtkinectSource
 from skelab.errors import SourceError
 from skelab.files.archives import is_archive, list_members, open_archive
 from skelab.skeleton import Layout, get_layout
@@ -21,6 +24,9 @@ _FOLDERS: Final[tuple[type[FolderSource], ...]] = (
     UtdMhadSource,
     NwUclaSource,
     SbuSource,
+    PrecogSource,
+    UtkinectSource,
+    PkuMmdSource,
 )
 _FILES: Final = (NtuZipSource, PysklSource)
 
@@ -34,7 +40,8 @@ def open_source(path: Path, *, layout: Layout | str | None = None) -> Source:
             joints.
 
     Raises:
-        SourceError: There is nothing, no reader fits, several do, or the layout does not.
+        SourceError: There is nothing, no reader fits, several do, there are labels without
+            recordings, or the layout does not fit.
         LayoutError: There is no layout of that name.
     """
     path = Path(path)
@@ -49,6 +56,7 @@ def open_source(path: Path, *, layout: Layout | str | None = None) -> Source:
         titles = " and ".join(reader.title for reader in fitting)
         raise SourceError(f"{path}: expected the files of one data set, found those of {titles}")
     if not fitting:
+        refuse_labels_alone(path)
         wanted = ", ".join([*(reader.expects for reader in _FOLDERS), CustomSource.expects])
         raise SourceError(
             f"{path}: expected a folder with files such as {wanted}; a zip of .skeleton files; or"

@@ -21,6 +21,7 @@ SYNTHETIC_MARKER: Final = "SYNTHETIC.json"
 """The file that marks a folder of computed recordings and names their actions."""
 
 _SUFFIX: Final = ".skeleton"
+_PKU_NAME: Final = re.compile(r"\d{4}-[LMR]\.skeleton", re.ASCII)
 
 
 class NtuSource(FolderSource):
@@ -100,7 +101,7 @@ class NtuSource(FolderSource):
 
     @classmethod
     def _files(cls, path: Path) -> Iterable[str]:
-        return files_below(path, lambda name: name.endswith(_SUFFIX))
+        return files_below(path, lambda name: name.endswith(_SUFFIX) and not _is_of_pku(name))
 
     @classmethod
     def _describe(cls, location: str) -> SampleInfo:
@@ -133,6 +134,11 @@ class NtuSource(FolderSource):
             except OSError as error:
                 raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
         return None
+
+
+def _is_of_pku(name: str) -> bool:
+    """Whether a file is named as those of PKU-MMD, which have the same ending: ``0002-L``."""
+    return name[4:5] == "-" and _PKU_NAME.fullmatch(name) is not None
 
 
 def _action(item: SourceItem) -> int:
