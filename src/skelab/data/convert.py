@@ -19,7 +19,7 @@ from numpy import ndarray
 
 from skelab.data.clips.clip import Clip
 from skelab.data.clips.splits import GivenSplit, parse_split
-from skelab.data.cutting import cut_segments
+from skelab.data.cutting import CUT_PIPELINES, cut_segments
 from skelab.data.foreign.orders import ctrgcn_row_order
 from skelab.data.opened import OpenedClips
 from skelab.data.preprocessing import pad_loop
@@ -377,7 +377,7 @@ _TARGETS: Final = {
             Target(
                 CUT,
                 "a store of trimmed clips, one a segment",
-                ("ctrgcn", "clean", "as-given"),
+                CUT_PIPELINES,
                 "ours",
             ),
             _write_clips,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from skelab.data.opened import OpenedClips
 from skelab.data.preprocessing import get_pipeline
 from skelab.errors import DataError
 from skelab.files.atomic import folder_beside
+
+CUT_PIPELINES: Final = ("ctrgcn", "clean", "as-given")
+"""Preprocessings that can be done again on a stretch of what they have prepared."""
 
 Progress = Callable[[int, int], None]
 """Called with the sequences that are cut, and with all sequences."""
@@ -58,7 +62,7 @@ def cut_segments(
         on_progress: Called after each sequence.
 
     Raises:
-        DataError: There is no sequence in the store.
+        DataError: There is no sequence in the store, or its pipeline repeats frames.
         StoreError: No clip is left, or two have one name.
         OutputError: The disk is full or the folder cannot be written.
     """
@@ -66,6 +70,13 @@ def cut_segments(
     if not len(rows):
         raise DataError(
             f"{clips.path}: expected sequences with segments to cut, found trimmed clips only"
+        )
+    if clips.info.pipeline not in CUT_PIPELINES:
+        *others, last = CUT_PIPELINES
+        raise DataError(
+            f"{clips.path}: expected sequences of pipeline {', '.join(others)} or {last} to cut,"
+            f" found those of {clips.info.pipeline}; `skelab ingest SOURCE STORE --pipeline"
+            f" {others[0]}` makes them"
         )
     excluded: list[Excluded] = []
     info = replace(clips.info, source_digest=clips.info.digest, notes=(), annotations="")
