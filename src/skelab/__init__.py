@@ -11,6 +11,7 @@ from skelab._version import __version__
 
 if TYPE_CHECKING:
     from skelab.data.clips.clip import BodyTrack, Clip, RawClip, SampleInfo
+    from skelab.data.clips.sequence import Segment, UntrimmedSequence
     from skelab.data.clips.splits import list_splits, parse_split
     from skelab.data.clips.store import ClipStore, open_store, write_store
     from skelab.data.feeding.dataset import ClipDataset
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from skelab.data.opened import OpenedClips, open_clips
     from skelab.data.recordings import open_source
     from skelab.data.recordings.skeleton_file import read_skeleton_file
+    from skelab.data.segments import read_segments
     from skelab.errors import SkelabError
     from skelab.evaluation import Scores, evaluate_scores
     from skelab.export import (
@@ -47,7 +49,9 @@ __all__ = [
     "Recipe",
     "SampleInfo",
     "Scores",
+    "Segment",
     "SkelabError",
+    "UntrimmedSequence",
     "__version__",
     "create_model",
     "evaluate_run",
@@ -70,6 +74,7 @@ __all__ = [
     "parse_split",
     "predict",
     "read_checkpoint",
+    "read_segments",
     "read_skeleton_file",
     "train_recipe",
     "write_store",
@@ -83,6 +88,8 @@ _MODULES = {
     "skelab.data.opened": ("OpenedClips", "open_clips"),
     "skelab.data.recordings.skeleton_file": ("read_skeleton_file",),
     "skelab.data.recordings": ("open_source",),
+    "skelab.data.segments": ("read_segments",),
+    "skelab.data.clips.sequence": ("Segment", "UntrimmedSequence"),
     "skelab.data.clips.splits": ("list_splits", "parse_split"),
     "skelab.data.clips.store": ("ClipStore", "open_store", "write_store"),
     "skelab.errors": ("SkelabError",),
