@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Float64
@@ -63,7 +64,7 @@ def tiny_sequence(
     *,
     frames: int = 12,
     labelled: bool = False,
-    **known: int,
+    **known: Any,
 ) -> UntrimmedSequence:
     """A sequence of one body that fits a store of tiny clips."""
     rng = np.random.default_rng(100 + row)

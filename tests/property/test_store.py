@@ -46,7 +46,7 @@ def whole(folder: Path, request: pytest.FixtureRequest) -> bytes:
 def clip_lists(draw: st.DrawFn) -> list[Clip]:
     """One to six clips of any length, any values, NaN and infinities among them."""
     names = draw(st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=6, unique=True))
-    clips = []
+    clips: list[Clip] = []
     for name in names:
         bodies, frames = draw(st.integers(1, 3)), draw(st.integers(1, 5))
         shape = (bodies, frames, 15, 3)
