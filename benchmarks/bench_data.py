@@ -30,9 +30,9 @@ from timing import Result, compare, in_turn, report
 
 from skelab.data.clips.clip import Clip, SampleInfo
 from skelab.data.clips.store import ClipStore, StoreInfo, open_store, write_store
+from skelab.data.datasets import open_source
 from skelab.data.ingest import ingest
 from skelab.data.preprocessing import get_pipeline
-from skelab.data.recordings import open_source
 from skelab.data.recordings.skeleton_file import read_skeleton_file
 from skelab.errors import DataError
 from skelab.native import available

@@ -23,8 +23,9 @@ from skelab.export import Predictor, export_checkpoint, load_exported, open_pred
 from skelab.inference.checkpoint import read_checkpoint
 from skelab.recipes import load_recipe, parse_recipe
 from skelab.runs.evaluate import find_checkpoint
+from skelab.runs.parts import choose_parts
 from skelab.runs.synthetic import synthetic_store
-from skelab.runs.train import choose_parts, train_recipe
+from skelab.runs.train import train_recipe
 
 FORMS = (
     ("onnx", "fp32", ".onnx"),

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from skelab.models import SkeletonModel, set_activation_policy, set_skip_absent
-from skelab.models.msg3d import FrameUnit, WindowUnit
+from skelab.models.families.msg3d import FrameUnit, WindowUnit
 from skelab.nn import ChannelTopologyConv, MultiScaleGraphConv
 
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy import ndarray
 from sklearn.ensemble import ExtraTreesClassifier
 
-from skelab.data.clips.splits import parse_split
 from skelab.data.clips.store import ClipStore, open_store
+from skelab.data.datasets import parse_split
 from skelab.data.feeding.dataset import pad_clips
 from skelab.data.feeding.feeder import Feeder, FeederConfig
 from skelab.evaluation import wilson_interval

@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ import skelab.files.atomic
 from skelab.data.clips.store import ClipStore, open_store
 from skelab.data.feeding.feeder import Feeder, FeederConfig
 from skelab.inference.checkpoint import InputSpec
-from skelab.models import ModelCard, ModelOption, ModelSpec, register_model, registry
+from skelab.models import ModelCard, ModelSpec, Option, register_model, registry
 from skelab.recipes import Recipe
 from skelab.skeleton import Layout
 from skelab.training.config import TrainingConfig
@@ -47,7 +47,12 @@ class TinyNetwork(nn.Module):
 
 
 def _build(
-    *, num_classes: int, layout: Layout, in_channels: int, max_bodies: int, dropout: float = 0.5
+    *,
+    num_classes: int,
+    layout: Layout,
+    in_channels: int,
+    max_bodies: int,
+    dropout: Annotated[float, Option("share dropped")] = 0.5,
 ) -> nn.Module:
     return TinyNetwork(in_channels * layout.num_joints * max_bodies, num_classes, dropout)
 
@@ -55,9 +60,7 @@ def _build(
 def enter_tiny_family(patch: pytest.MonkeyPatch) -> None:
     """Let ``create_model`` know the family ``tiny`` until the patch is undone."""
     patch.setattr(registry, "_FAMILIES", dict(registry._FAMILIES))
-    register_model(
-        ModelCard("tiny", "Tiny network", options=(ModelOption("dropout", 0.5, "share dropped"),))
-    )(_build)
+    register_model(ModelCard("tiny", "Tiny network"))(_build)
 
 
 @pytest.fixture(autouse=True)

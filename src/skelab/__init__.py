@@ -12,12 +12,17 @@ from skelab._version import __version__
 if TYPE_CHECKING:
     from skelab.data.clips.clip import BodyTrack, Clip, RawClip, SampleInfo
     from skelab.data.clips.sequence import Segment, UntrimmedSequence
-    from skelab.data.clips.splits import list_splits, parse_split
     from skelab.data.clips.store import ClipStore, open_store, write_store
+    from skelab.data.datasets import (
+        get_dataset,
+        list_datasets,
+        list_splits,
+        open_source,
+        parse_split,
+    )
     from skelab.data.feeding.dataset import ClipDataset
     from skelab.data.ingest import ingest
     from skelab.data.opened import OpenedClips, open_clips
-    from skelab.data.recordings import open_source
     from skelab.data.recordings.skeleton_file import read_skeleton_file
     from skelab.data.segments import read_segments
     from skelab.errors import SkelabError
@@ -58,9 +63,11 @@ __all__ = [
     "evaluate_scores",
     "export_checkpoint",
     "export_weights",
+    "get_dataset",
     "get_layout",
     "import_weights",
     "ingest",
+    "list_datasets",
     "list_layouts",
     "list_models",
     "list_recipes",
@@ -87,10 +94,15 @@ _MODULES = {
     "skelab.data.ingest": ("ingest",),
     "skelab.data.opened": ("OpenedClips", "open_clips"),
     "skelab.data.recordings.skeleton_file": ("read_skeleton_file",),
-    "skelab.data.recordings": ("open_source",),
     "skelab.data.segments": ("read_segments",),
     "skelab.data.clips.sequence": ("Segment", "UntrimmedSequence"),
-    "skelab.data.clips.splits": ("list_splits", "parse_split"),
+    "skelab.data.datasets": (
+        "get_dataset",
+        "list_datasets",
+        "list_splits",
+        "open_source",
+        "parse_split",
+    ),
     "skelab.data.clips.store": ("ClipStore", "open_store", "write_store"),
     "skelab.errors": ("SkelabError",),
     "skelab.evaluation": ("Scores", "evaluate_scores"),

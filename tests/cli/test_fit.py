@@ -184,7 +184,7 @@ def test_ctrl_c_leaves_no_process_behind() -> None:
     workers += [each for worker in workers for each in children(worker)]
 
     asker.send_signal(signal.SIGINT)
-    _, said = asker.communicate(timeout=60)
+    _, said = asker.communicate(timeout=600)
 
     assert asker.returncode == 130, said
     time.sleep(1)

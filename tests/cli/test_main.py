@@ -8,11 +8,13 @@ import pytest
 
 from skelab.cli import main as command_line
 
+TIMEOUT = 600  # seconds; a busy machine is slow, and no test judges that
+
 
 def skelab(*words: str) -> subprocess.CompletedProcess[str]:
     """Run the real command in a process of its own."""
     command = [sys.executable, "-c", "from skelab.cli.main import main; main()", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +69,7 @@ def test_stopping_is_exit_130(
     assert capsys.readouterr().err == "skelab: stopped\n"
 
 
-@pytest.mark.parametrize("words", [[], ["--help"]])
+@pytest.mark.parametrize("words", [[], ["--help"], ["-h"], ["help"]])
 def test_help_lists_the_commands(words: Sequence[str]) -> None:
     done = skelab(*words)
 
@@ -76,7 +78,22 @@ def test_help_lists_the_commands(words: Sequence[str]) -> None:
         assert f"\n  {command} " in done.stdout
 
 
-@pytest.mark.parametrize("words", [["--help"], ["layouts"], ["synth", "--help"]])
+@pytest.mark.parametrize("words", [["train", "-h"], ["help", "train"]])
+def test_help_of_a_command_is_had_in_every_usual_way(words: Sequence[str]) -> None:
+    assert skelab(*words).stdout == skelab("train", "--help").stdout
+
+
+def test_the_shell_can_be_told_how_to_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHELL", "/bin/bash")
+
+    done = skelab("--show-completion")
+
+    assert done.returncode == 0
+    assert "complete" in done.stdout
+    assert "skelab" in done.stdout
+
+
+@pytest.mark.parametrize("words", [["--help"], ["layouts"], ["datasets"], ["synth", "--help"]])
 def test_a_light_command_does_not_load_pytorch(words: Sequence[str]) -> None:
     code = (
         "import sys; from skelab.cli.main import run; status = run(sys.argv[1:]);"
@@ -84,7 +101,7 @@ def test_a_light_command_does_not_load_pytorch(words: Sequence[str]) -> None:
     )
 
     done = subprocess.run(
-        [sys.executable, "-c", code, *words], capture_output=True, check=False, timeout=60
+        [sys.executable, "-c", code, *words], capture_output=True, check=False, timeout=TIMEOUT
     )
 
     assert done.returncode == 0

@@ -5,9 +5,16 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from cli_outcome import SMALL, Outcome, SmallSet
 
+from skelab.cli.main import run as run_command
+from skelab.data.clips.store import open_store
+from skelab.data.feeding import Feeder, read_draws, replay_draws
+from skelab.data.feeding.dataset import pad_clips
+from skelab.recipes import load_recipe
 from skelab.report import percent
 
 Skelab = Callable[..., Outcome]
@@ -115,6 +122,17 @@ def test_train_without_data_says_that_its_clips_are_synthetic(
         (["--set=precision=fp8"], "precision: "),
         (["--set=data.validation_subjects=30"], "30 validation subjects were asked for"),
         (["--resume"], "there is no run to resume"),
+        (
+            ["--set=data.transforms=[flip]"],
+            "data.transforms: unknown transform 'flip'. Known: drop",
+        ),
+        (
+            ["--set=data.transforms=[{name: shear, chance: 1}]"],
+            "unknown key of data.transforms.0.shear 'chance'. Known: limit, name, probability",
+        ),
+        (["--set=data.transforms=[mirror, mirror]"], "mirror stands twice; once is enough"),
+        (["--set=data.transforms=[rotate]"], "--set data.rotation=0 leaves it to the list"),
+        (["--set=data.transforms=[crop-resize]"], "crop-resize fills the window, which every"),
     ],
 )
 def test_bad_settings_are_one_line_and_nothing_is_written(
@@ -191,3 +209,104 @@ def test_the_demo_ends_with_a_table_and_a_report(skelab: Skelab, tmp_path: Path)
     assert "synthetic" in report.read_text().lower()
     assert done.out.count("train ctrgcn on NTU RGB+D 60? ") == 2
     assert "Can this machine train it?" in report.read_text()
+
+
+def test_draws_are_logged_and_a_batch_can_be_rebuilt_from_them(
+    skelab: Skelab, small_set: SmallSet, tmp_path: Path
+) -> None:
+    run, log = tmp_path / "run", tmp_path / "draws.jsonl"
+    words = ["train", "ctrgcn", "--data", small_set.store, "--log-draws", log, *SMALL]
+    words += ["--set=data.transforms=[mirror, {name: noise, std: 0.02}]"]
+
+    trained = skelab(*words, "--out", run)
+    refused = skelab(*words, "--out", tmp_path / "another")
+
+    assert trained.status == 0
+    logged = read_draws(log, epoch=1)
+    store = open_store(small_set.store)
+    recipe = load_recipe(str(run / "recipe.yaml"))
+    feeder = Feeder(recipe.data.feeder, store.info.layout)
+    rows = logged.rows[:8]
+    clips = pad_clips([(row, store.clip(row)) for row in rows], max_bodies=2)
+    batch = replay_draws(feeder, clips, logged)
+    expected = feeder.training_batch(clips, seed=recipe.training.seed, epoch=1)
+    assert torch.equal(batch.joints, expected.joints)
+    assert refused.status == 2
+    assert f"{log}: holds the draws of a run already" in refused.err
+    assert not (tmp_path / "another").exists()
+
+
+OWN = """
+name: mine
+layout: kinect20
+synthetic: true
+"""
+
+
+@pytest.fixture(scope="module")
+def own_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of one's own: six subjects, two classes, no parts."""
+    folder = tmp_path_factory.mktemp("own")
+    rng = np.random.default_rng(0)
+    lines = ["name,label,subject"]
+    for row in range(24):
+        np.save(folder / f"clip{row}.npy", rng.normal(size=(12, 20, 3)) + 3)
+        lines.append(f"clip{row},{'ab'[row % 2]},{1 + row // 4}")
+    (folder / "clips.csv").write_text("\n".join(lines) + "\n")
+    (folder / "dataset.yaml").write_text(OWN)
+    store = folder / "own.arrow"
+    assert run_command(["ingest", str(folder), str(store), "--no-anatomy-check"]) == 0
+    return store
+
+
+def test_own_clips_are_never_split_as_a_benchmark_and_what_fits_is_said(
+    skelab: Skelab, own_store: Path, tmp_path: Path
+) -> None:
+    trained = skelab("train", "ctrgcn", "--data", own_store, "--out", tmp_path / "run", *SMALL)
+    inspected = skelab("inspect", own_store, "--split", "xview")
+    converted = skelab("convert", own_store, tmp_path / "a", "--to=ctrgcn", "--split=xsub")
+
+    for done, split, option in (
+        (trained, "xsub", "--set data.split="),
+        (inspected, "xview", "--split "),
+        (converted, "xsub", "--split "),
+    ):
+        assert done.status == 2
+        line = done.err.splitlines()[-1]
+        assert f"split {split} is that of NTU RGB+D" in line
+        assert line.endswith(f"a data set of your own: expected {option}subject:1-4/5-6")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_says_its_parts_and_an_evaluation_of_another_split_keeps_them(
+    skelab: Skelab, own_store: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    words = ["--set=data.split=subject:1-4/5-6", "--set=training.epochs=1"]
+
+    trained = skelab("train", "ctrgcn", "--data", own_store, "--out", out, *SMALL, *words)
+    evaluated = skelab("evaluate", out, "--data", own_store, "--split=subject:1-5/6")
+    refused = skelab("evaluate", out, "--data", own_store, "--split=xsub")
+
+    line = (
+        "split subject:1-4/5-6: train 8 clips (2 subjects) · validation 8 (2) · test 8 (2);"
+        " validation has 2 of 2 classes and 50.0% of the training part"
+    )
+    assert trained.status == 0, trained.err
+    assert line in trained.err.splitlines()
+    assert line not in trained.out
+    assert evaluated.status == 0, evaluated.err
+    report = (out / "report.html").read_text()
+    assert f"Trained on {line}." in report
+    assert "Evaluated on split subject:1-5/6, test 4 clips." in report
+    assert refused.status == 2
+    assert "--split subject:1-4/5-6" in refused.err
+
+
+def test_data_sets_are_listed_with_their_splits_and_as_json(skelab: Skelab) -> None:
+    shown, listed = skelab("datasets"), skelab("datasets", "--json")
+
+    assert shown.status == listed.status == 0
+    assert "40,091" in shown.out
+    assert [card["name"] for card in listed.json][:2] == ["ntu120", "ntu60"]
+    assert listed.json[1]["splits"][0]["clips"] == [40091, 16487]

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from skelab import errors
 from skelab.cli.main import app
-from skelab.data.clips.splits import list_splits
+from skelab.data.datasets import list_splits
 from skelab.models import list_models, models_page
 from skelab.recipes import Recipe
 from skelab.skeleton import list_layouts

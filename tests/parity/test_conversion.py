@@ -14,9 +14,9 @@ from golden_files import PREPROCESS, unpack
 from numpy import ndarray
 
 from skelab.data.convert import convert
+from skelab.data.datasets import open_source
 from skelab.data.ingest import ingest
 from skelab.data.opened import open_clips
-from skelab.data.recordings import open_source
 from skelab.data.recordings.ignore_list import read_ignore_list
 from skelab.errors import DataError
 from skelab.files.plain_pickle import load_plain_pickle

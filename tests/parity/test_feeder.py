@@ -13,6 +13,7 @@ from unittest.mock import MagicMock
 import numpy as np
 import pytest
 import torch
+from feeding_kit import batch_of, facts_of
 from numpy import ndarray
 
 from skelab.data.clips.clip import Clip, SampleInfo
@@ -85,12 +86,12 @@ def test_crop_and_resize_equal_the_authors_with_fixed_and_recorded_draws(
     if "begin" in case:
         crop = Crop(case["begin"], case["cropped_length"])
     else:
-        crop = transform.sample(clips.valid[0], np.random.default_rng(0))
+        crop = transform.sample(facts_of(clips.valid[0]), np.random.default_rng(0))
 
-    resized = transform.apply(clips.joints, [crop])
+    resized = transform.apply(batch_of(clips.joints), [crop]).joints
 
     assert clips.valid == (case["valid_frames"],)
-    close(resized[0].permute(3, 0, 2, 1), arrays("crop_resize")[case["key"]])
+    close(resized[0], arrays("crop_resize")[case["key"]])
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_a_random_crop_is_as_long_as_the_authors_for_the_same_draw(case: dict[st
     rng.random.return_value = case["rand_draw"]
     rng.integers.return_value = case["begin"]
 
-    crop = CropResize(case["window"], keep(case)).sample(case["valid_frames"], rng)
+    crop = CropResize(case["window"], keep(case)).sample(facts_of(case["valid_frames"]), rng)
 
     assert crop == Crop(case["begin"], case["cropped_length"])
     rng.integers.assert_called_once_with(case["randint_low"], case["randint_high_exclusive"])
@@ -112,12 +113,12 @@ def test_rotation_equals_the_authors_for_recorded_angles(key: str) -> None:
     golden = arrays("random_rot")
     x, y, z = golden[f"angles_{key}"].tolist()
     angles = (x, y, z)
-    joints = torch.from_numpy(golden[f"in_{key}"]).permute(1, 3, 2, 0)[None]
+    joints = torch.from_numpy(golden[f"in_{key}"])[None]
 
-    turned = RandomRotation(0.3).apply(joints, [angles])
+    turned = RandomRotation(0.3).apply(batch_of(joints), [angles]).joints
 
     close(rotation_matrices([angles])[0], golden[f"matrix_{key}"])
-    close(turned[0].permute(3, 0, 2, 1), golden[f"out_{key}"])
+    close(turned[0], golden[f"out_{key}"])
 
 
 @pytest.mark.parametrize("case", FACTS["train_path"], ids=lambda case: case["key"])
@@ -130,9 +131,9 @@ def test_the_whole_training_path_equals_the_authors_for_recorded_draws(
     name = "bone" if case.get("bone") else "joint"
     stream = Stream(f"{name}-motion" if case.get("vel") else name)
 
-    joints = CropResize(64, (0.5, 1.0)).apply(clips.joints, [crop])
-    joints = RandomRotation(0.3).apply(joints, [(x, y, z)])
-    inputs = derive_stream(joints.permute(0, 4, 1, 3, 2), stream, NTU25)
+    batch = CropResize(64, (0.5, 1.0)).apply(batch_of(clips.joints), [crop])
+    batch = RandomRotation(0.3).apply(batch, [(x, y, z)])
+    inputs = derive_stream(batch.joints, stream, NTU25)
 
     close(inputs[0], arrays("train_path")[case["key"]])
 

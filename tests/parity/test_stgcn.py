@@ -6,8 +6,8 @@ import pytest
 import torch
 from golden_kit import ODD_CASES_IN_BOTH_TYPES, read_arrays
 
+from skelab.models.families.stgcn import distance_partition
 from skelab.models.pyskl import with_pyskl_hands
-from skelab.models.stgcn import distance_partition
 from skelab.skeleton import get_layout
 
 NETWORK = "stgcn"

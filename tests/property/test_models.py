@@ -43,16 +43,16 @@ def make_model(name: str, layout: Layout = STICK, **arguments: int) -> SkeletonM
 def test_any_layout_and_size_gives_finite_logits_of_the_features(
     name: str, layout: Layout, clips: int, channels: int, steps: int, bodies: int, classes: int
 ) -> None:
-    frames = steps * get_card(name).frames_multiple_of
+    frames = steps * get_card(name).traits.frames_multiple_of
     model = make_model(name, layout, num_classes=classes, in_channels=channels, max_bodies=bodies)
     x = torch.randn(clips, channels, frames, layout.num_joints, bodies, dtype=torch.float64)
 
-    features = model.forward_features(x)
+    tokens = model.forward_features(x)
     logits = model(x)
 
     assert logits.shape == (clips, classes)
     assert logits.isfinite().all()
-    assert torch.equal(logits, model.forward_head(features))
+    assert torch.equal(logits, model.forward_head(model.pool(tokens)))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -62,7 +62,7 @@ def test_a_clips_logits_do_not_depend_on_its_neighbours_in_the_batch(
     name: str, steps: int, keep: list[bool]
 ) -> None:
     model = make_model(name)
-    frames = steps * get_card(name).frames_multiple_of
+    frames = steps * get_card(name).traits.frames_multiple_of
     x = torch.randn(4, 3, frames, 5, 2, dtype=torch.float64)
     chosen = torch.tensor([True, *keep[1:]])
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from feeding_kit import batch_of
 from fuzz_skeleton_file import fuzz
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -79,13 +80,14 @@ def test_resampling_gives_the_values_of_torch(
 
     resample_clips(poses, table, turns, found)
 
-    padded = torch.zeros(len(sizes), 50, 2, 7, 3)
+    padded = torch.zeros(len(sizes), 3, 50, 7, 2)
     for place, clip in zip(padded, clips, strict=True):
-        place[: clip.shape[1], : min(len(clip), 2)] = torch.from_numpy(clip[:2]).transpose(0, 1)
-    expected = CropResize(window, (0.5, 1.0)).apply(padded, crops)
+        own = torch.from_numpy(clip[:2]).permute(3, 1, 2, 0)
+        place[:, : own.shape[1], :, : own.shape[3]] = own
+    expected = CropResize(window, (0.5, 1.0)).apply(batch_of(padded), crops)
     if angles is not None:
         expected = RandomRotation(3.0).apply(expected, [angles] * len(sizes))
-    assert torch.equal(torch.from_numpy(found), expected.permute(0, 4, 1, 3, 2))
+    assert torch.equal(torch.from_numpy(found), expected.joints)
 
 
 @pytest.mark.skipif(not can_prepare(), reason="the kernel was not built")

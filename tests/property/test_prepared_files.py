@@ -15,8 +15,9 @@ from hypothesis.extra import numpy as npst
 from prepared_files import annotation, npz_arrays, write_npz
 from skeleton_text import a_pose, skeleton_text
 
+from skelab.data.datasets.ntu import NtuZipSource
 from skelab.data.foreign import open_npy_pkl, open_npz
-from skelab.data.recordings import NtuZipSource, PysklSource
+from skelab.data.recordings import PysklSource
 from skelab.data.recordings.custom import CustomSource
 from skelab.errors import DataError, SkelabError
 from skelab.files.npy import parse_npy

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from skelab.data.clips.clip import SampleInfo
 from skelab.data.clips.index import ClipIndex
-from skelab.data.clips.splits import hold_out_subjects, parse_split
+from skelab.data.clips.validation import draw_subjects, hold_out
+from skelab.data.datasets import parse_split
 from skelab.errors import SplitError
 
 NUMBERS = st.sets(st.integers(0, 40), min_size=1, max_size=6)
@@ -38,23 +39,46 @@ def test_parts_share_no_clip_and_no_subject(
     assert (np.diff(testing) > 0).all()
 
 
-@given(st.lists(st.integers(1, 12), min_size=1, max_size=30), st.integers(0, 12), st.integers(0, 9))
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=30), st.integers(1, 12), st.integers(0, 9))
 def test_validation_takes_whole_subjects_and_leaves_some(
     subjects: list[int], number: int, seed: int
 ) -> None:
-    rows = np.arange(len(subjects))[::2]
+    index, rows = index_of(subjects), np.arange(len(subjects))[::2]
     present = {subjects[row] for row in rows}
 
     try:
-        training, validation = hold_out_subjects(index_of(subjects), rows, number, seed)
+        held = draw_subjects(index, rows, number, seed)
     except SplitError:
         assert number >= len(present)
         return
 
-    held = {subjects[row] for row in validation}
+    training, validation = hold_out(index, rows, held)
     assert len(held) == number
-    assert {subjects[row] for row in training} == present - held
+    assert {subjects[row] for row in validation} == set(held)
+    assert {subjects[row] for row in training} == present - set(held)
     assert sorted([*training, *validation]) == rows.tolist()
+
+
+PAIRS = st.tuples(st.integers(1, 6), st.integers(1, 6)).filter(lambda pair: pair[0] != pair[1])
+
+
+@given(st.lists(PAIRS, min_size=1, max_size=20), st.integers(1, 5), st.integers(0, 9))
+def test_nobody_of_a_pair_is_on_both_sides(
+    pairs: list[tuple[int, int]], number: int, seed: int
+) -> None:
+    index = index_of([100 * first + second for first, second in pairs])
+    rows = np.arange(len(pairs))
+
+    try:
+        held = draw_subjects(index, rows, number, seed, people=lambda pair: divmod(pair, 100))
+    except SplitError:
+        return
+
+    parts = hold_out(index, rows, held, people=lambda pair: divmod(pair, 100))
+    trained, validated = ({person for row in part for person in pairs[row]} for part in parts)
+    assert trained
+    assert validated
+    assert not trained & validated
 
 
 @given(st.text(max_size=30) | st.text("0123456789,-/", max_size=20).map("subject:{}".format))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from jaxtyping import Float64, Int64
 from numpy import ndarray
 
-from skelab.data.clips.splits import parse_split
+from skelab.data.datasets import parse_split
 from skelab.data.preprocessing.ctrgcn import prepare
 from skelab.data.recordings.sample_name import parse_sample_name
 from skelab.data.recordings.skeleton_file import parse_skeleton

@@ -139,7 +139,7 @@ def bench(
         on_note: Told, in a few words, what is going on.
 
     Raises:
-        ModelError: There is no family of that name.
+        ModelError: There is no family of that name, or it takes no clips of ``frames`` frames.
         CheckpointError: A checkpoint is damaged, or there is none.
         ExportError: An exported file is damaged, or what reads it is not installed.
         RecipeError: ``frames`` is out of range.
@@ -171,6 +171,7 @@ def _prepare(target: str, plan: BenchPlan, folder: Path, note: Callable[[str], N
     checkpoint = read_checkpoint(file)
     spec = checkpoint.model
     frames = plan.frames or checkpoint.inputs.feeder.window
+    get_card(spec.name).traits.check_length(spec.name, frames)
     clip = (spec.in_channels, frames, spec.layout.num_joints, spec.max_bodies)
     network = _Network(target, clip, {Runtime.EAGER: file})
     for runtime in set(plan.runtimes) & _EXPORTED_AS.keys():

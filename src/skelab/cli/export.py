@@ -87,9 +87,8 @@ def export(
             }
         )
         return
-    of_several = f", a multiple of {metadata.frames_multiple_of}"
-    several = of_several if metadata.frames_multiple_of > 1 else ""
-    any_length = f"any number{several}; skelab gives it {metadata.window}"
+    limits = "" if metadata.traits.takes_all else f", {metadata.traits.lengths}"
+    any_length = f"any number{limits}; skelab gives it {metadata.window}"
     print_pairs(
         {
             "files": ", ".join(str(file) for file in made.files),

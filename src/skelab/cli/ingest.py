@@ -51,11 +51,10 @@ def ingest(
     """
     from skelab.data.audit.leaks import leave_out_leaks
     from skelab.data.clips.index import ClipIndex
-    from skelab.data.clips.splits import parse_split
     from skelab.data.copying import copy_clips
+    from skelab.data.datasets import check_split, open_source, parse_split
     from skelab.data.ingest import ingest as ingest_source
     from skelab.data.opened import holds_clips
-    from skelab.data.recordings import open_source
     from skelab.data.recordings.ignore_list import read_ignore_list
     from skelab.native import available
 
@@ -67,6 +66,7 @@ def ingest(
         clips = open_data(source, names, ignore, layout)
         prepared = clips.info.pipeline
         if chosen:
+            check_split(str(split), clips.info.dataset, clips.index, source, option="--split ")
             chosen.rows(clips.index)  # a split that does not fit is known before anything is read
         if pipeline not in (None, prepared):
             raise SourceError(
@@ -91,7 +91,9 @@ def ingest(
         opened = open_source(source, layout=layout)
         count = len(opened.items())
         if chosen:
-            chosen.rows(ClipIndex.of(item.info for item in opened.items()))
+            index = ClipIndex.of(item.info for item in opened.items())
+            check_split(str(split), opened.kind, index, source, option="--split ")
+            chosen.rows(index)
         say(f"{source}: {opened.kind}, {count:,} samples, layout {opened.layout.name}")
         if opened.kind == "ntu" and not available():
             say(

@@ -21,7 +21,7 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Say what a path is and what it holds: layout, counts, frames, bodies, anatomy, digest."""
-    from skelab.data.clips.splits import parse_split
+    from skelab.data.datasets import parse_split
     from skelab.data.recordings.ignore_list import read_ignore_list
     from skelab.runs.inspect import inspect_path
 

@@ -1,4 +1,4 @@
-"""`skelab models`, `skelab recipes`, `skelab layouts`: what there is, and where it comes from."""
+"""`skelab models`, `recipes`, `layouts`, `datasets`: what there is, and where it comes from."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -10,6 +10,7 @@ from rich.text import Text
 from skelab.cli.output import print_entries, print_json, print_table
 
 if TYPE_CHECKING:
+    from skelab.data.recordings import DatasetCard
     from skelab.models import ModelCard
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the list as JSON.")]
@@ -67,6 +68,30 @@ def layouts(as_json: AsJson = False) -> None:
         for layout in found
     ]
     print_table(["layout", "joints", "axes", "recorded by, used in"], rows, right="joints")
+
+
+def datasets(as_json: AsJson = False) -> None:
+    """List the public data sets: classes, layout, splits, official counts, licence."""
+    from skelab.data.datasets import list_datasets
+
+    found = list_datasets()
+    if as_json:
+        print_json([card.to_dict() for card in found])
+        return
+    columns = ["data set", "classes", "layout", "split", "train", "test", "licence"]
+    rows = [row for card in found for row in _dataset_rows(card)]
+    print_table(columns, rows, right="classes,train,test", whole="data set,split")
+
+
+def _dataset_rows(card: "DatasetCard") -> Iterator[tuple[str, ...]]:
+    """A row for each split; what is the same for all stands in the first."""
+    head = (card.name, str(len(card.classes)), card.layout)
+    licence = card.licence
+    for split in card.splits:
+        sizes = card.counts.get(split.name)
+        counted = tuple(f"{size:,}" for size in sizes) if sizes else ("", "")
+        yield (*head, split.name, *counted, licence)
+        head, licence = ("", "", ""), ""
 
 
 def _describe(card: "ModelCard") -> Iterator[tuple[str, str | Text]]:

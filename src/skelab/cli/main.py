@@ -28,6 +28,7 @@ from skelab.cli import (
     train,
     weights,
 )
+from skelab.cli.output import printable
 from skelab.errors import SkelabError
 
 # typer carries a click of its own in newer releases: the base of its errors is found by kinship.
@@ -41,7 +42,7 @@ STOPPED = 130
 app = typer.Typer(
     name="skelab",
     help="Skeleton Action Lab: action recognition from human skeletons, on one ordinary machine.",
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -63,6 +64,7 @@ app.command()(bench.bench)
 app.command()(lists.models)
 app.command()(lists.recipes)
 app.command()(lists.layouts)
+app.command()(lists.datasets)
 
 
 def _print_version(wanted: bool) -> bool:
@@ -89,6 +91,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit status."""
     debug = "--debug" in arguments
     words = [word for word in arguments if word != "--debug"] or ["--help"]
+    if words[0] == "help":  # `skelab help train`, as other tools have it
+        words = [*words[1:], "--help"]
     try:
         if app(words, prog_name="skelab", standalone_mode=False) == STOPPED:
             raise KeyboardInterrupt  # newer releases of typer give the status instead
@@ -143,5 +147,5 @@ def _usage(error: Any) -> str:
 
 
 def _complain(message: str) -> None:
-    line = " ".join(message.split())
+    line = printable(" ".join(message.split()))
     typer.echo(f"skelab: {line}", err=True)

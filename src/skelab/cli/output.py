@@ -1,10 +1,15 @@
-"""How commands print: tables and JSON on stdout, everything else on stderr."""
+"""How commands print: tables and JSON on stdout, everything else on stderr.
+
+Every line passes through :func:`printable`, so that a name in somebody's file cannot move the
+cursor, colour the screen or set the terminal's title.
+"""
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import typer
 from rich import box
@@ -25,24 +30,36 @@ from rich.text import Text
 QUIET = os.environ.get("RANK", "0") != "0"
 """Of several processes that share a command, as `torchrun` starts them, only the first speaks."""
 
+_CONTROL: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 and C1 without tab and newline
+    "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"  # line separators, writing direction
+    "\ud800-\udfff]"  # lone surrogates, which no terminal can be sent
+)
+
 stdout = Console(highlight=False, quiet=QUIET)
 stderr = Console(stderr=True, highlight=False, quiet=QUIET)
 
 
+def printable(text: str) -> str:
+    r"""The text with each control character replaced by its escape, say ``\x1b``."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 def say(text: str) -> None:
     """One line about what is going on; stderr."""
-    stderr.print(text, markup=False, soft_wrap=True)
+    stderr.print(printable(text), markup=False, soft_wrap=True)
 
 
 def result(text: str) -> None:
     """One line of the result; stdout."""
     if not QUIET:
-        typer.echo(text)
+        typer.echo(printable(text))
 
 
 def print_json(content: Any) -> None:
     """A result for machines."""
-    result(json.dumps(content, indent=2, ensure_ascii=False))
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    result(_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def print_table(
@@ -61,7 +78,7 @@ def print_table(
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=bool(whole))
     for column in columns:
         table.add_column(
-            column,
+            _plain(column),
             justify="right" if column in numbers else "left",
             overflow="fold",
             no_wrap=column in unfolded,
@@ -69,7 +86,7 @@ def print_table(
     for row in rows:
         table.add_row(*map(_plain, row))
     if title:
-        stdout.print(Text(title, style="bold"), soft_wrap=True)
+        stdout.print(Text(printable(title), style="bold"), soft_wrap=True)
     stdout.print(table)
 
 
@@ -79,7 +96,7 @@ def print_pairs(pairs: Mapping[str, str]) -> None:
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     for name, value in pairs.items():
-        table.add_row(name, _plain(value))
+        table.add_row(printable(name), _plain(value))
     stdout.print(table)
 
 
@@ -94,9 +111,9 @@ def print_entries(entries: Mapping[str, Sequence[tuple[str, str | Text]]]) -> No
         table.add_column(overflow="fold")
         previous = ""
         for label, text in lines:
-            table.add_row(label if label != previous else "", _plain(text))
+            table.add_row(printable(label) if label != previous else "", _plain(text))
             previous = label
-        stdout.print(Text(name, style="bold cyan"))
+        stdout.print(Text(printable(name), style="bold cyan"))
         stdout.print(Padding(table, (0, 0, 1, 2)))
 
 
@@ -120,8 +137,11 @@ def progress(what: str, unit: str = "clips") -> Iterator["Bar"]:
 
 
 def _plain(text: str | Text) -> Text:
-    """Text in which brackets are brackets and not markup."""
-    return Text(text) if isinstance(text, str) else text
+    """Printable text in which brackets are brackets and not markup."""
+    if isinstance(text, str):
+        return Text(printable(text))
+    text.plain = printable(text.plain)
+    return text
 
 
 class Bar:
@@ -137,7 +157,7 @@ class Bar:
 
     def note(self, text: str) -> None:
         """Show a few words behind the bar."""
-        self._display.update(self._task, note=text)
+        self._display.update(self._task, note=printable(text))
 
     def describe(self, text: str) -> None:
         """Change the words before the bar."""
@@ -145,4 +165,4 @@ class Bar:
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
-        self._display.console.print(text, markup=False)
+        self._display.console.print(printable(text), markup=False)

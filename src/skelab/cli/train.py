@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from skelab.cli.data import Ignore, LayoutName, Names, open_data
 from skelab.cli.output import print_json, print_pairs, progress, result, say
 from skelab.cli.watch import TrainingBar
 from skelab.errors import RecipeError
+
+if TYPE_CHECKING:
+    from skelab.data.opened import OpenedClips
 
 
 def train(
@@ -39,6 +42,10 @@ def train(
         list[str] | None,
         typer.Option("--track", help="Show each epoch to a tracker too: wandb, mlflow."),
     ] = None,
+    log_draws: Annotated[
+        Path | None,
+        typer.Option("--log-draws", help="Write what augmentation draws to this file, JSON lines."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train a network; checkpoints, metrics and the resolved recipe go to the run folder."""
@@ -48,16 +55,19 @@ def train(
     loaded = load_recipe(recipe, overrides)
     out = out or Path("runs") / loaded.name
 
+    from skelab.data.feeding import open_draw_log
     from skelab.data.opened import OpenedClips
+    from skelab.runs.parts import use_given_split
     from skelab.runs.seeds import train_seeds
     from skelab.runs.synthetic import synthetic_store
-    from skelab.runs.train import train_recipe, use_given_split
+    from skelab.runs.train import train_recipe
     from skelab.training.history import read_history
     from skelab.training.processes import Processes
     from skelab.training.trackers import check_trackers
 
     trackers = track or ()
     check_trackers(trackers)
+    draw_log = open_draw_log(log_draws, resume=resume) if log_draws else None
     store: OpenedClips
     if data is None:
         with progress("making synthetic clips") as bar, Processes().first_before_others():
@@ -67,18 +77,19 @@ def train(
     if not any(override.startswith("data.split=") for override in overrides):
         usual, loaded = loaded, use_given_split(loaded, store)
         if loaded is not usual:
-            say(
-                f"{store.path}: the clips lack what split {usual.data.split} goes by: the parts"
-                " of the file itself are taken, nothing is held out for validation, and the last"
-                " epoch counts;"
-                " --names would tell who is who"
-            )
+            say(_says_given(store, usual.data.split, loaded.data.validation_subjects))
     synthetic = store.info.synthetic
     say(f"{loaded.name}: {len(store):,} {'SYNTHETIC ' if synthetic else ''}clips, run in {out}")
     if loaded.seeds > 1:
         with TrainingBar() as watcher:
             folders = train_seeds(
-                loaded, store, out, resume=resume, watcher=watcher, trackers=trackers
+                loaded,
+                store,
+                out,
+                resume=resume,
+                watcher=watcher,
+                trackers=trackers,
+                draw_log=draw_log,
             )
         if as_json:
             print_json({"run": str(out), "seeds": [str(folder) for folder in folders]})
@@ -88,7 +99,13 @@ def train(
         return
     with TrainingBar() as watcher:
         checkpoint = train_recipe(
-            loaded, store, out, resume=resume, watcher=watcher, trackers=trackers
+            loaded,
+            store,
+            out,
+            resume=resume,
+            watcher=watcher,
+            trackers=trackers,
+            draw_log=draw_log,
         )
     last = read_history(out)[-1]
     if as_json:
@@ -96,6 +113,17 @@ def train(
         return
     print_pairs(_summary(out, checkpoint.epoch, last, synthetic))
     result(f"next: skelab evaluate {out} --data {data or store.path}")
+
+
+def _says_given(store: "OpenedClips", usual: str, validation_subjects: int) -> str:
+    """Why the parts of the file itself are taken, and what comes of it."""
+    if validation_subjects:
+        return f"{store.path}: split {usual} is not theirs: the parts of the file itself are taken"
+    return (
+        f"{store.path}: the clips lack what split {usual} goes by: the parts of the file itself are"
+        " taken, nothing is held out for validation, and the last epoch counts;"
+        " --names would tell who is who"
+    )
 
 
 def _half_precision(overrides: Sequence[str]) -> list[str]:

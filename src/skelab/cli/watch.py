@@ -15,7 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from skelab.cli.output import stderr
+from skelab.cli.output import printable, stderr
 from skelab.training.watch import Watcher
 
 
@@ -82,8 +82,8 @@ class TrainingBar(Watcher):
         if "validation_top1" in record:
             line += f"  validation {record['validation_top1']:6.1%}"
         line += f"  {record['clips_per_second']:5.1f} clips/s  {record['seconds']:5.1f} s"
-        self._display.console.print(line, markup=False)
+        self._display.console.print(printable(line), markup=False)
 
     def on_message(self, text: str) -> None:
         """Print a line above the bar."""
-        self._display.console.print(text, markup=False)
+        self._display.console.print(printable(text), markup=False, soft_wrap=True)

@@ -16,7 +16,8 @@ def import_weights(
         str | None, typer.Option(help="The joints' order; ntu25 for 25 joints.")
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="Whose class names: ntu60 or ntu120; by their number.")
+        str | None,
+        typer.Option(help="Whose class names, say ntu60 (skelab datasets); by their number."),
     ] = None,
     classes: Annotated[
         Path | None, typer.Option(help="Text file with the class names, one a line.")

@@ -18,12 +18,13 @@ from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from skelab.data.clips.clip import Clip
-from skelab.data.clips.splits import GivenSplit, parse_split
+from skelab.data.clips.splits import GivenSplit
 from skelab.data.cutting import CUT_PIPELINES, cut_segments
+from skelab.data.datasets import check_split, parse_split
+from skelab.data.datasets.ntu import SYNTHETIC_MARKER
 from skelab.data.foreign.orders import ctrgcn_row_order
 from skelab.data.opened import OpenedClips
 from skelab.data.preprocessing import pad_loop
-from skelab.data.recordings import SYNTHETIC_MARKER
 from skelab.errors import DataError, unknown_name
 from skelab.files.atomic import atomic_write
 
@@ -117,6 +118,8 @@ def convert(
         raise DataError(unknown_name("form", to, _TARGETS))
     target, write = _TARGETS[to]
     _check(clips, target, splits)
+    for split in splits:
+        check_split(split, clips.info.dataset, clips.index, clips.path, option="--split ")
     return write(clips, Path(out), splits, on_progress or (lambda done, total: None))
 
 

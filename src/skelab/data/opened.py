@@ -12,6 +12,7 @@ from numpy import ndarray
 from skelab.data.clips.clip import Clip
 from skelab.data.clips.index import ClipIndex
 from skelab.data.clips.store import Excluded, StoreInfo, open_store
+from skelab.data.datasets import holds_recordings
 from skelab.data.foreign import (
     NpzClips,
     PreparedClips,
@@ -23,7 +24,6 @@ from skelab.data.foreign import (
     rebuild_names,
 )
 from skelab.data.foreign.clips import digest_of
-from skelab.data.recordings import holds_recordings
 from skelab.errors import DataError, SourceError
 from skelab.skeleton import Layout, get_layout
 

@@ -12,16 +12,14 @@ from skelab.data.clips.clip import RawClip, SampleInfo
 from skelab.data.clips.index import ClipIndex
 from skelab.data.clips.sequence import Note, RawSequence, Segment, on_frames
 from skelab.data.clips.store import ClipStore, open_store
-from skelab.data.recordings import (
+from skelab.data.datasets import holds_recordings, open_source
+from skelab.data.datasets.pku_mmd import (
     PKU_MMD_CLASSES,
     PkuLabels,
     PkuMmdSource,
-    Source,
-    SourceItem,
-    holds_recordings,
-    open_source,
+    describe_recording,
 )
-from skelab.data.recordings.pku_mmd import describe_recording
+from skelab.data.recordings import Source, SourceItem
 from skelab.errors import DataError, SourceError
 
 Progress = Callable[[int, int], None]

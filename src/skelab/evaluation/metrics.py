@@ -5,7 +5,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import sklearn.metrics
 from jaxtyping import Float, Float64, Int64
 from numpy import ndarray
 from scipy.special import log_softmax as scipy_log_softmax
+from scipy.stats import binomtest
 
 from skelab.errors import ScoresError
 from skelab.evaluation.scores import GROUPS, Scores, ScoresInfo
@@ -196,12 +196,10 @@ def wilson_interval(hits: int, total: int, *, confidence: float = 0.95) -> tuple
     """
     if total < 1 or not 0 <= hits <= total:
         raise ScoresError(f"interval: expected hits in 0..total, found {hits} of {total}")
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    share, spread = hits / total, z * z / total
-    centre = (share + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * math.sqrt(share * (1 - share) / total + spread / (4 * total))
-    # At the ends the formula gives exactly 0 and 1; rounding must not push the share outside.
-    return (0.0 if hits == 0 else centre - half), (1.0 if hits == total else centre + half)
+    interval = binomtest(hits, total).proportion_ci(confidence, method="wilson")
+    # At the ends the interval begins at exactly 0 and 1; rounding must not move it.
+    low = 0.0 if hits == 0 else float(interval.low)
+    return low, 1.0 if hits == total else float(interval.high)
 
 
 def topk_accuracy(scores: Scores, k: int) -> Proportion:
@@ -245,7 +243,7 @@ def log_loss(logits: Float[ndarray, "N K"], labels: Int64[ndarray, " N"]) -> flo
 def confusion_matrix(
     labels: Int64[ndarray, " N"], predictions: Int64[ndarray, " N"], num_classes: int
 ) -> Int64[ndarray, "K K"]:
-    """How many samples of each class (row) were taken for each class (column)."""
+    """How many samples of each class (row) were predicted as each class (column)."""
     counts = np.bincount(labels * num_classes + predictions, minlength=num_classes**2)
     return counts.reshape(num_classes, num_classes).astype(np.int64)
 

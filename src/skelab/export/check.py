@@ -18,9 +18,6 @@ AGREEMENT: Final = 0.9
 """Lowest share of the calibration clips that an int8 graph must put into the class of eager."""
 
 BATCHES: Final = (1, 2, 5)
-FEWEST_FRAMES: Final = 8
-"""Shortest clips that a graph of any length is made for."""
-
 _CONSTANT: Final = 1e-6  # of the largest logit: what different clips must differ by, at least
 
 Network = Callable[[Float32[ndarray, "N C T V M"]], Float32[ndarray, "N K"]]
@@ -127,10 +124,10 @@ def _made_clips(metadata: ExportMetadata) -> Iterator[Float32[ndarray, "_ C _ V 
     rng = np.random.default_rng(0)
     sizes = [(clips, metadata.window) for clips in BATCHES]
     if metadata.dynamic_frames:
-        multiple = metadata.frames_multiple_of
-        shorter = max(metadata.window // 2 // multiple, -(-FEWEST_FRAMES // multiple)) * multiple
+        lengths, multiple = metadata.graph_lengths, metadata.frames_multiple_of
+        shorter = metadata.window // 2 // multiple * multiple
         longer = metadata.window + (3 if multiple == 1 else multiple)
-        sizes += [(2, shorter), (1, longer)]
+        sizes += [(2, lengths.nearest(shorter)), (1, lengths.nearest(longer))]
     for clips, frames in sizes:
         shape = metadata.shape(clips, frames)
         start = rng.normal(0.0, 0.5, size=(*shape[:2], 1, *shape[3:]))

@@ -10,7 +10,7 @@ from jaxtyping import Float, Float32
 from numpy import ndarray
 
 from skelab.errors import ExportError
-from skelab.export.check import FEWEST_FRAMES, Network
+from skelab.export.check import Network
 from skelab.export.formats import SUFFIXES, open_network, read_metadata
 from skelab.export.metadata import ExportMetadata
 
@@ -105,13 +105,13 @@ def check_shape(shape: tuple[int, ...], metadata: ExportMetadata, where: str) ->
     clips, _, frames, _, _ = shape
     fits = shape == metadata.shape(clips, frames) and clips > 0
     if metadata.dynamic_frames:
-        fits = fits and frames >= FEWEST_FRAMES and frames % metadata.frames_multiple_of == 0
+        fits = fits and metadata.graph_lengths.takes(frames)
     else:
         fits = fits and frames == metadata.window
     if not fits:
         _, channels, window, joints, bodies = metadata.shape()
-        step = metadata.frames_multiple_of
-        some = "T" if step == 1 else f"T (a multiple of {step})"
+        traits = metadata.traits
+        some = "T" if traits.takes_all else f"T ({traits.lengths})"
         raise ExportError(
             f"{where}: expected N x {channels} x {some if metadata.dynamic_frames else window} x"
             f" {joints} x {bodies} (channels, frames, joints, bodies), found"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -10,13 +10,16 @@ from pydantic import ValidationError
 from skelab.data.feeding.feeder import FeederConfig
 from skelab.errors import ExportError, LayoutError, ModelError
 from skelab.inference.checkpoint import Checkpoint, InputSpec
-from skelab.models import ModelSpec, get_card
+from skelab.models import FamilyTraits, ModelSpec, get_card
 from skelab.skeleton import Layout
 
 FORMAT: Final = 1
 METADATA_KEY: Final = "skelab"
 """Where the description stands in a file: an entry of ONNX's metadata, of OpenVINO's run-time
 info, or the extra file ``skelab.json`` of torch.export."""
+
+FEWEST_FRAMES: Final = 8
+"""Shortest clips that a graph of any length is made for."""
 
 INPUT_NAME: Final = "clips"
 OUTPUT_NAME: Final = "logits"
@@ -37,6 +40,8 @@ class ExportMetadata:
         precision: ``fp32`` or ``int8``.
         dynamic_frames: The network takes clips of other lengths than the feeder's window, too.
         frames_multiple_of: T must be a multiple of this.
+        min_frames: T must be at least this.
+        max_frames: T must be at most this; None sets no limit.
         calibration: For int8, digest of the clips' store and the number of clips.
         versions: Versions of what wrote the file.
     """
@@ -51,6 +56,8 @@ class ExportMetadata:
     precision: str = "fp32"
     dynamic_frames: bool = False
     frames_multiple_of: int = 1
+    min_frames: int = 1
+    max_frames: int | None = None
     calibration: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
 
@@ -68,6 +75,20 @@ class ExportMetadata:
     def synthetic(self) -> bool:
         """Whether the network was trained on clips that a program has made."""
         return self.inputs.synthetic
+
+    @property
+    def traits(self) -> FamilyTraits:
+        """The lengths of clips that the family takes; of what mixes, nothing is known."""
+        return FamilyTraits(
+            frames_multiple_of=self.frames_multiple_of,
+            min_frames=self.min_frames,
+            max_frames=self.max_frames,
+        )
+
+    @property
+    def graph_lengths(self) -> FamilyTraits:
+        """The lengths that a graph with ``dynamic_frames`` takes: from ``FEWEST_FRAMES`` on."""
+        return replace(self.traits, min_frames=max(self.min_frames, FEWEST_FRAMES))
 
     @property
     def window(self) -> int:
@@ -137,9 +158,9 @@ def describe_checkpoint(checkpoint: Checkpoint, *, target: str = "checkpoint") -
     """What a checkpoint says of its network, in the words of an exported file."""
     try:
         card = get_card(checkpoint.model.name)
-        title, multiple = card.title, card.frames_multiple_of
+        title, traits = card.title, card.traits
     except ModelError:
-        title, multiple = checkpoint.model.name, 1
+        title, traits = checkpoint.model.name, FamilyTraits()
     return ExportMetadata(
         model=checkpoint.model,
         title=title,
@@ -148,5 +169,7 @@ def describe_checkpoint(checkpoint: Checkpoint, *, target: str = "checkpoint") -
         epoch=checkpoint.epoch,
         protocol=checkpoint.protocol,
         target=target,
-        frames_multiple_of=multiple,
+        frames_multiple_of=traits.frames_multiple_of,
+        min_frames=traits.min_frames,
+        max_frames=traits.max_frames,
     )

@@ -19,7 +19,7 @@ from skelab.export.metadata import INPUT_NAME
 from skelab.inference.checkpoint import Checkpoint
 from skelab.recipes import parse_recipe
 from skelab.runs.evaluate import check_fit
-from skelab.runs.train import choose_parts
+from skelab.runs.parts import choose_parts
 
 _BATCH: Final = 16
 _OPERATORS: Final = ("Conv", "MatMul")

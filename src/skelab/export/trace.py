@@ -8,10 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from skelab.errors import ExportError
-from skelab.export.check import FEWEST_FRAMES
 from skelab.export.extras import without_chatter
 from skelab.export.metadata import ExportMetadata
-from skelab.models import set_activation_policy, set_skip_absent
+from skelab.models import FamilyTraits, set_activation_policy, set_skip_absent
 
 OLDEST_TORCH: Final = (2, 6)
 
@@ -32,10 +31,15 @@ def trace_network(model: nn.Module, metadata: ExportMetadata) -> Any:
         A ``torch.export.ExportedProgram`` from N C T V M to N K.
 
     Raises:
-        ExportError: PyTorch is too old, or cannot make a graph of the network; the message says
-            why.
+        ExportError: PyTorch is too old, the family does not take clips of the window's length, or
+            PyTorch cannot make a graph of the network; the message says why.
     """
     _check_torch()
+    if not metadata.traits.takes(metadata.window):
+        raise ExportError(
+            f"{metadata.model.name}: expected a window whose number of frames is"
+            f" {metadata.traits.lengths}, found {metadata.window}"
+        )
     model = model.eval().requires_grad_(False)
     set_skip_absent(model, False)
     if any(getattr(module, "recomputes", False) for module in model.modules()):
@@ -43,7 +47,7 @@ def trace_network(model: nn.Module, metadata: ExportMetadata) -> Any:
     shape = metadata.shape(_EXAMPLE_CLIPS)
     dynamic: dict[int, Any] = {0: torch.export.Dim("clips", min=1)}
     if metadata.dynamic_frames:
-        dynamic[2] = _frames(metadata.frames_multiple_of)
+        dynamic[2] = _frames(metadata.graph_lengths)
     options: dict[str, Any] = {"strict": False}
     name = "prefer_deferred_runtime_asserts_over_guards"  # lengths that are provably fine, but
     if name in inspect.signature(torch.export.export).parameters:  # not by PyTorch's solver
@@ -82,9 +86,11 @@ def _check_torch() -> None:
         )
 
 
-def _frames(multiple: int) -> Any:
-    """The dimension of the frames: from ``FEWEST_FRAMES`` on, in steps of ``multiple``."""
+def _frames(lengths: FamilyTraits) -> Any:
+    """The dimension of the frames."""
+    multiple, longest = lengths.frames_multiple_of, lengths.longest
     if multiple == 1:
-        return torch.export.Dim("frames", min=FEWEST_FRAMES)
-    fewest = max(-(-FEWEST_FRAMES // multiple), 2)
-    return multiple * torch.export.Dim("steps", min=fewest)
+        return torch.export.Dim("frames", min=lengths.shortest, max=longest)
+    fewest = max(lengths.shortest // multiple, 2)
+    most = None if longest is None else longest // multiple
+    return multiple * torch.export.Dim("steps", min=fewest, max=most)

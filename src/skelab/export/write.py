@@ -13,7 +13,7 @@ from torch import nn
 
 from skelab.data.opened import OpenedClips, open_clips
 from skelab.errors import ExportError, OutputError, unknown_name
-from skelab.export.check import FEWEST_FRAMES, CheckReport, Network, check_export, check_quantised
+from skelab.export.check import CheckReport, Network, check_export, check_quantised
 from skelab.export.formats import (
     SUFFIXES,
     Files,
@@ -24,7 +24,7 @@ from skelab.export.formats import (
     with_onnx_metadata,
     with_versions,
 )
-from skelab.export.metadata import ExportMetadata, describe_checkpoint
+from skelab.export.metadata import FEWEST_FRAMES, ExportMetadata, describe_checkpoint
 from skelab.export.quantise import calibration_batches, quantise
 from skelab.export.trace import trace_network
 from skelab.files.atomic import atomic_write
@@ -178,6 +178,12 @@ def _make(
             raise ExportError(
                 f"{metadata.model.name}: its window of {metadata.window} frames is shorter than"
                 f" {FEWEST_FRAMES}, from where on a graph can take clips of any length"
+            )
+        lengths = metadata.graph_lengths if metadata.traits.takes(metadata.window) else None
+        if lengths is not None and lengths.shortest == lengths.longest:
+            raise ExportError(
+                f"{metadata.model.name}: its family takes clips of no other length than"
+                f" {metadata.window} frames"
             )
         program = trace_network(checkpoint.build(), dynamic)
         if batches is None:

@@ -4,23 +4,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from skelab.data.audit.official_counts import OFFICIAL_COUNTS
+from skelab.data.datasets import list_datasets
 from skelab.errors import ModelError, RecipeError, unknown_name
 from skelab.fit.outcome import DataNeeds
 from skelab.models import list_models
 from skelab.recipes import Recipe, list_recipes, load_recipe
+from skelab.skeleton import get_layout
 
 BYTES_PER_CLIP: Final = 30_800
 """Of a store of NTU-like clips: 1.75 GB for 56,880; the results page has the measurement."""
 
 _NTU_JOINTS: Final = 25
-_NTU60, _NTU120 = OFFICIAL_COUNTS
-_OTHERS: Final = {
-    "utd": DataNeeds("UTD-MHAD", "utd20", 1, 27, 431, 861, 0, "odd subjects of 861 clips"),
-    "ucla": DataNeeds("NW-UCLA", "kinect20", 1, 10, 1_020, 1_484, 0, "views 1 and 2, Wang 2014"),
-    "sbu": DataNeeds("SBU Kinect Interaction", "sbu15", 2, 8, 226, 282, 0, "four of five folds"),
-}
-_JOINTS: Final = {"ntu25": 25, "utd20": 20, "kinect20": 20, "sbu15": 15}
 
 
 def read_recipe(asked: str) -> Recipe:
@@ -66,14 +60,23 @@ def data_needs(recipe: Recipe, clips: int | None = None) -> DataNeeds:
         needs = replace(own, layout=kind.layout, bodies=kind.bodies, classes=kind.classes)
     if needs is None:  # never: one of the two is there
         raise RecipeError(f"{recipe.name}: no clips")
-    disk = needs.clips * BYTES_PER_CLIP * _JOINTS[needs.layout] // _NTU_JOINTS
+    disk = needs.clips * BYTES_PER_CLIP * get_layout(needs.layout).num_joints // _NTU_JOINTS
     return replace(needs, disk=disk)
 
 
 def _published(split: str, *, of_120: bool) -> DataNeeds | None:
-    for counts, classes in ((_NTU120, 120), (_NTU60, 60)):
-        if split in counts.parts and (classes == 60 or of_120 or split == "xset"):
-            training = counts.parts[split][0]
-            source = f"{split} of {counts.title}, {counts.missing} missing samples left out"
-            return DataNeeds(counts.title, "ntu25", 2, classes, training, counts.clips, 0, source)
-    return next((needs for name, needs in _OTHERS.items() if split.startswith(name)), None)
+    """The data set of a split; of several that share it the smallest, unless 120 is asked for."""
+    cards = sorted(
+        (card for card in list_datasets() if split in card.counts),
+        key=lambda card: card.clips,
+        reverse=of_120,
+    )
+    if not cards:
+        return None
+    card, training = cards[0], cards[0].counts[split][0]
+    source = f"{split} of {card.title}"
+    if card.missing:
+        source += f", {card.missing} missing samples left out"
+    return DataNeeds(
+        card.title, card.layout, card.bodies, len(card.classes), training, card.clips, 0, source
+    )

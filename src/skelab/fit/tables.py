@@ -93,7 +93,7 @@ def remarks(report: FitReport) -> list[str]:
     machine = report.machine
     if machine:
         threads, cores = report.device["threads"], machine["usable_cores"]
-        if threads < cores and machine["busy_cores"] is not None:
+        if threads < cores:
             said.append(
                 f"other programs kept {machine['busy_cores']:.1f} of {machine['cores']} cores busy,"
                 f" so it used {_threads(threads)}: times are longer than they need be"

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import torch
 from torch import nn
@@ -32,7 +33,7 @@ from skelab.fit.figures import MemoryParts, NotTriedError
 from skelab.fit.messages import read_configuration
 from skelab.fit.step import InferenceStep, TrainingStep
 from skelab.fit.storage import Part, StorageWatch
-from skelab.host.memory import memory_growth, own_memory, start_to_watch_memory
+from skelab.host.memory import memory_growth, start_to_watch_memory
 from skelab.host.worker_process import die_with_parent, own_answers
 from skelab.recipes import parse_recipe
 from skelab.training.memory import is_out_of_memory
@@ -103,7 +104,7 @@ def idle(task: Answer) -> Answer:
     """What a process that trains takes before its first step: bytes of memory, and mapped ones."""
     return {
         "memory": _with_libraries(_settle("cpu")),
-        "address_space": (own_memory("VmSize") or 0) + _THREADS,
+        "address_space": psutil.Process().memory_info().vms + _THREADS,
     }
 
 
@@ -190,12 +191,11 @@ def _limit(limit: int | None, device: str, held: int) -> None:
     if limit is None:
         return
     if device == "cpu":
-        size = own_memory("VmSize")
-        if size is not None:
-            limit = max(limit - held, 0)
-            _, hard = resource.getrlimit(resource.RLIMIT_AS)
-            bound = size + limit if hard == resource.RLIM_INFINITY else min(size + limit, hard)
-            resource.setrlimit(resource.RLIMIT_AS, (bound, hard))
+        size = psutil.Process().memory_info().vms
+        limit = max(limit - held, 0)
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        bound = size + limit if hard == resource.RLIM_INFINITY else min(size + limit, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (bound, hard))
         return
     total = torch.cuda.get_device_properties(device).total_memory
     torch.cuda.set_per_process_memory_fraction(min(limit / total, 1.0), device)
@@ -228,7 +228,7 @@ def _of_storages(
 
 def _with_libraries(taken: int | None) -> int:
     """Bytes of a process that has touched its libraries itself."""
-    return max(taken or 0, _libraries.get("VmRSS", 0))
+    return max(taken or 0, _libraries.get("resident", 0))
 
 
 def _of_allocator(
@@ -332,7 +332,7 @@ def warm_up() -> None:
     with torch.inference_mode(), StorageWatch():
         torch.ones(2).add(1.0)
     pa.allocate_buffer(1)
-    _libraries["VmRSS"] = own_memory("VmRSS") or 0
+    _libraries["resident"] = psutil.Process().memory_info().rss
 
 
 def serve(commands: Iterator[str], write: Callable[[str], object]) -> None:

@@ -4,38 +4,36 @@ import re
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 _STATUS: Final = Path("/proc/self/status")
 _FORGET_PEAK: Final = Path("/proc/self/clear_refs")
 
 
 def start_to_watch_memory() -> int | None:
-    """Bytes that this process takes now; what it took at most before is forgotten.
+    """Bytes of RAM that this process takes now; its peak so far is forgotten.
 
-    None where the system does not say.
+    None where the system does not keep a peak (all but Linux).
     """
     try:
         _FORGET_PEAK.write_text("5")
     except OSError:
         return None
-    return own_memory("VmRSS")
+    return int(psutil.Process().memory_info().rss)
 
 
 def memory_growth(before: int | None) -> int | None:
-    """By how many bytes this process has grown at most since it was watched.
+    """Bytes by which the peak of this process exceeds what it took when the watch began.
 
     Args:
         before: What :func:`start_to_watch_memory` gave.
     """
-    most = own_memory("VmHWM")
-    return None if before is None or most is None else max(most - before, 0)
+    peak = _peak_memory()
+    return None if before is None or peak is None else max(peak - before, 0)
 
 
-def own_memory(what: str) -> int | None:
-    """Bytes of this process: ``VmRSS`` now, ``VmHWM`` at most, ``VmSize`` of its address space.
-
-    None where the system does not say.
-    """
+def _peak_memory() -> int | None:
     if not _STATUS.is_file():
         return None
-    found = re.search(rf"^{what}:\s+(\d+) kB", _STATUS.read_text(), flags=re.MULTILINE)
+    found = re.search(r"^VmHWM:\s+(\d+) kB", _STATUS.read_text(), flags=re.MULTILINE)
     return int(found[1]) * 1024 if found else None

@@ -1,26 +1,26 @@
 """What this machine is: processor, memory, GPUs, disk, and the limits of the container it is in.
 
-Read from the system's own files, without PyTorch. Nothing here tells whose machine it is: no name
-of a host or user, no path, no serial number.
+psutil and NVIDIA's management library say most of it; the limits of control groups are read from
+the system's own files. PyTorch is not needed. Nothing here tells whose machine it is: no name of a
+host or user, no path, no serial number.
 """
 
 import os
 import re
 import resource
 import shutil
-import subprocess
-import time
-from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
+import pynvml
+
 from skelab.host.machine import count_cores, processor_says
-from skelab.host.memory import own_memory
 
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 _OWN_CGROUP: Final = Path("/proc/self/cgroup")
-_MEMINFO: Final = Path("/proc/meminfo")
 _SHARED: Final = Path("/dev/shm")  # noqa: S108 - the system's shared memory, only looked at
 _INSTRUCTIONS: Final = {
     "AVX2": "avx2",
@@ -30,11 +30,9 @@ _INSTRUCTIONS: Final = {
 }
 """Instruction sets that decide how fast a network runs, and how the system calls them."""
 
-_TIMES: Final = Path("/proc/stat")
 _WATCHED: Final = 0.2  # seconds
 
 _ENDLESS: Final = 1 << 60  # version 1 of cgroups writes a number like this for no limit
-_ASK_GPUS: Final = "name,memory.total,memory.free,compute_cap,driver_version"
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ class Probe:
             where there is none.
         shared_free: Bytes of it that are free.
         load: Processes that ran or waited in the last minute; None where the system does not say.
-        busy_cores: How many of the cores were computing just now; None where it does not say.
+        busy_cores: How many of the cores were computing just now.
         gpus: Those that the driver shows.
     """
 
@@ -113,7 +111,7 @@ class Probe:
     shared_total: int | None
     shared_free: int | None
     load: float | None
-    busy_cores: float | None
+    busy_cores: float
     gpus: tuple[Gpu, ...]
 
     @property
@@ -144,7 +142,7 @@ class Probe:
 
         On a busy machine two threads that wait for each other take longer than one alone.
         """
-        idle = self.cores - round(self.busy_cores or 0)
+        idle = self.cores - round(self.busy_cores)
         return max(1, min(self.usable_cores, idle))
 
     def to_dict(self) -> dict[str, Any]:
@@ -161,14 +159,14 @@ def probe(folder: Path = Path()) -> Probe:
         folder: Its disk is the one that counts.
     """
     flags = processor_says("flags").split()
-    memory = _memory()
+    memory = psutil.virtual_memory()
     shared = _shared()
     return Probe(
         processor=processor_says("model name") or "a processor that the system does not name",
         cores=count_cores(),
         instructions=tuple(name for name, flag in _INSTRUCTIONS.items() if flag in flags),
-        memory_total=memory.get("MemTotal", 0),
-        memory_available=memory.get("MemAvailable", 0),
+        memory_total=memory.total,
+        memory_available=memory.available,
         container=read_container(),
         address_space=_address_space(),
         disk_free=shutil.disk_usage(folder).free,
@@ -180,40 +178,18 @@ def probe(folder: Path = Path()) -> Probe:
     )
 
 
-def watch_cores(seconds: float = _WATCHED, file: Path = _TIMES) -> float | None:
+def watch_cores(seconds: float = _WATCHED) -> float:
     """How many of the cores that this process may use are computing, for it or for others.
 
-    The mean over the last minute, which systems tell, would count what has just ended.
+    The system's own load average covers the last minute, and so counts programs that have just
+    ended.
 
     Args:
-        seconds: How long they are watched.
-        file: Where the system says what each core has done.
+        seconds: How long the cores are watched.
     """
-    before = _core_times(file)
-    time.sleep(seconds if before else 0.0)
-    after = _core_times(file)
-    shares = []
-    for core, (idle, spent) in after.items():
-        idle_before, spent_before = before.get(core, (idle, spent))
-        if spent > spent_before:
-            shares.append(1 - (idle - idle_before) / (spent - spent_before))
-    return sum(shares) if shares else None
-
-
-def _core_times(file: Path) -> dict[int, tuple[int, int]]:
-    """Of each core of this process: time that it was idle, and all time; in the system's unit."""
-    if not file.is_file():
-        return {}
-    ours = os.sched_getaffinity(0)
-    times = {}
-    text = file.read_text(encoding="utf-8")
-    for name, fields in re.findall(r"^cpu(\d+) ([\d ]+)$", text, re.MULTILINE):
-        # user, nice, system, idle, waiting for a disk, interrupts (2), kept by the host; the rest
-        # is counted among the first two as well
-        spent = [int(field) for field in fields.split()][:8]
-        if int(name) in ours:
-            times[int(name)] = (sum(spent[3:5]), sum(spent))
-    return times
+    shares = psutil.cpu_percent(seconds, percpu=True)
+    own = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(len(shares))
+    return sum(share for core, share in enumerate(shares) if core in own) / 100
 
 
 def read_container(root: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> Container:
@@ -230,31 +206,32 @@ def read_container(root: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> Container:
     return Container(limit, used, min((share for share in shares if share), default=None))
 
 
-def list_gpus(command: Sequence[str] = ("nvidia-smi",)) -> tuple[Gpu, ...]:
-    """The GPUs that NVIDIA's driver shows; none where it is not installed or does not answer.
-
-    Args:
-        command: The driver's program.
-    """
-    if shutil.which(command[0]) is None:
-        return ()
-    words = [*command, f"--query-gpu={_ASK_GPUS}", "--format=csv,noheader,nounits"]
+def list_gpus() -> tuple[Gpu, ...]:
+    """The GPUs that NVIDIA's driver shows; none where it is not installed or does not answer."""
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=20, check=True)  # noqa: S603 - the driver's own program
-    except (OSError, subprocess.SubprocessError):
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
         return ()
-    return tuple(gpu for line in done.stdout.splitlines() if (gpu := _gpu(line)) is not None)
+    found = []
+    try:
+        for number in range(pynvml.nvmlDeviceGetCount()):
+            with suppress(pynvml.NVMLError):  # a device that does not tell its memory is left out
+                found.append(_gpu(pynvml.nvmlDeviceGetHandleByIndex(number)))
+    finally:
+        pynvml.nvmlShutdown()
+    return tuple(found)
 
 
-def _gpu(line: str) -> Gpu | None:
-    """One line of the driver's answer; None where it does not tell the memory."""
-    fields = [field.strip() for field in line.split(",")]
-    if len(fields) != len(_ASK_GPUS.split(",")) or not (
-        fields[1].isdigit() and fields[2].isdigit()
-    ):
-        return None
-    name, total, free, capability, driver = fields
-    return Gpu(name, int(total) * 2**20, int(free) * 2**20, capability, driver)
+def _gpu(handle: object) -> Gpu:
+    memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+    major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
+    return Gpu(
+        name=pynvml.nvmlDeviceGetName(handle),
+        memory_total=int(memory.total),
+        memory_free=int(memory.free),
+        capability=f"{major}.{minor}",
+        driver=pynvml.nvmlSystemGetDriverVersion(),
+    )
 
 
 def _groups(root: Path, own: Path, controller: str) -> list[Path]:
@@ -306,19 +283,11 @@ def _number(file: Path) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-def _memory() -> dict[str, int]:
-    """What the system says of its RAM, bytes by name."""
-    if not _MEMINFO.is_file():
-        return {}
-    found = re.findall(r"^(\w+):\s+(\d+) kB", _MEMINFO.read_text(encoding="utf-8"), re.MULTILINE)
-    return {name: int(kilobytes) * 1024 for name, kilobytes in found}
-
-
 def _address_space() -> int | None:
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit == resource.RLIM_INFINITY:
         return None
-    return max(limit - (own_memory("VmSize") or 0), 0)
+    return max(limit - psutil.Process().memory_info().vms, 0)
 
 
 def _shared() -> tuple[int, int] | None:

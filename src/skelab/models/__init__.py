@@ -1,16 +1,15 @@
 """Model families: cards, construction by name, and the authors' weights in and out."""
 
-from skelab.models import aagcn as _aagcn  # noqa: F401  registers itself
-from skelab.models import ctrgcn as _ctrgcn  # noqa: F401  registers itself
-from skelab.models import msg3d as _msg3d  # noqa: F401  registers itself
-from skelab.models import shiftgcn as _shiftgcn  # noqa: F401  registers itself
-from skelab.models import stgcn as _stgcn  # noqa: F401  registers itself
-from skelab.models import stgcnpp as _stgcnpp  # noqa: F401  registers itself
+from skelab.models import families as _families  # noqa: F401  they register themselves
 from skelab.models.activations import ACTIVATION_POLICIES, set_activation_policy
 from skelab.models.base import SkeletonModel, set_skip_absent
-from skelab.models.card import ModelCard, ModelOption, ReportedAccuracy
+from skelab.models.card import ModelCard, ReportedAccuracy
+from skelab.models.check import check_traits
 from skelab.models.decay import parameter_groups
+from skelab.models.inputs import ModelInput
+from skelab.models.options import ModelOption, Option
 from skelab.models.page import models_page
+from skelab.models.pooling import MeanPooling
 from skelab.models.registry import (
     ModelSpec,
     create_model,
@@ -19,15 +18,25 @@ from skelab.models.registry import (
     model_spec,
     register_model,
 )
+from skelab.models.tokens import BackboneOutput, ModelOutput, Tokens
+from skelab.models.traits import FamilyTraits
 from skelab.models.weights import export_weights, import_weights, read_state_dict
 
 __all__ = [
     "ACTIVATION_POLICIES",
+    "BackboneOutput",
+    "FamilyTraits",
+    "MeanPooling",
     "ModelCard",
+    "ModelInput",
     "ModelOption",
+    "ModelOutput",
     "ModelSpec",
+    "Option",
     "ReportedAccuracy",
     "SkeletonModel",
+    "Tokens",
+    "check_traits",
     "create_model",
     "export_weights",
     "get_card",

@@ -1,6 +1,6 @@
 """The frame that every family fills with a backbone of its own."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from itertools import chain
 
 import torch
@@ -8,12 +8,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from skelab.errors import ModelError
+from skelab.models.inputs import ModelInput, as_input
+from skelab.models.pooling import MeanPooling
+from skelab.models.tokens import BackboneOutput, ModelOutput, Tokens
+from skelab.models.traits import FamilyTraits
 from skelab.nn import (
     AbsentBodies,
     BodyNorm,
     ConstantFeatures,
     find_absent,
-    pool_bodies,
     row_counts,
     takes_batch_statistics,
     treats_equal_rows_alike,
@@ -25,31 +28,43 @@ from skelab.nn import (
 class SkeletonModel(nn.Module):
     """A classifier of clips: normalise, run each body through the backbone, pool, classify.
 
-    Absent bodies cost next to nothing. Without gradients, in eval mode, their features are
-    constants of the weights, computed once for each slot and length of clips; they are kept until
-    a weight changes (by all but writing through ``.data``), or the mode, device or type. Otherwise
-    one row for each slot stands for all absent bodies, and batch norms count it as often as it
-    does. Logits, gradients and running statistics are those of the plain computation, within
-    rounding. That is taken by itself where the features cannot be spared: while a graph is traced
-    or exported, where gradients for the clips themselves are asked for, or if the backbone, in
-    training, has dropout or a batch norm that is not PyTorch's plain one.
+    ``forward`` gives logits. In between, ``forward_features`` gives the tokens of every body,
+    ``pool`` makes one vector a clip of them, and ``forward_head`` the logits. ``outputs`` gives
+    logits and auxiliary losses, for training. All of them take a ``ModelInput`` or plain joints.
+
+    Absent bodies cost next to nothing, unless the family's traits say that bodies or samples mix.
+    Without gradients, in eval mode, their features are constants of the weights, computed once for
+    each slot and length of clips; they are kept until a weight changes (by all but writing through
+    ``.data``), or the mode, device or type. Otherwise one row for each slot stands for all absent
+    bodies, and batch norms count it as often as it does. Logits, gradients and running statistics
+    are those of the plain computation, within rounding. That is taken by itself where the features
+    cannot be spared: while a graph is traced or exported, where gradients for the clips themselves
+    are asked for, or if the backbone, in training, has dropout or a batch norm that is not
+    PyTorch's plain one.
+
+    A family has losses of its own if its backbone gives a ``BackboneOutput``, or if it overrides
+    ``auxiliary_losses``.
 
     Args:
-        backbone: Takes single bodies B C T V, gives B F L W: any F, L and W. Each body by itself:
-            but for batch norms, no body may change what another becomes.
+        backbone: Takes single bodies B C T V, body m of clip n in row n * M + m, and gives B F L W,
+            or a ``BackboneOutput`` of that: any F and W, and L = T / stride, rounded up.
         num_features: F.
         num_classes: K.
         in_channels: C, say 3 for x, y, z.
         num_joints: V.
         max_bodies: M. An absent body is all zeros, and counts like any other.
+        stride: Frames of the input from one token to the next.
         dropout: Probability of dropping a feature before the classifier, in training.
         norm_per_body: Normalise each body of a clip by statistics of its own.
+        pooling: Makes vectors N F of ``Tokens``; unless given, the mean.
 
     Attributes:
         skips_absent: Spare absent bodies as said above; ``set_skip_absent`` switches it.
+        traits: What the network mixes, and which lengths of clips it takes; ``create_model`` takes
+            them from the family's card.
 
     Raises:
-        ModelError: ``dropout`` lies outside [0, 1).
+        ModelError: ``dropout`` or ``stride`` is out of range.
     """
 
     def __init__(
@@ -61,77 +76,174 @@ class SkeletonModel(nn.Module):
         in_channels: int,
         num_joints: int,
         max_bodies: int,
+        stride: int = 1,
         dropout: float = 0.0,
         norm_per_body: bool = True,
+        pooling: nn.Module | None = None,
     ) -> None:
         super().__init__()
         if not 0.0 <= dropout < 1.0:
             raise ModelError(f"dropout: expected a number in [0, 1), found {dropout!r}")
+        if stride < 1:
+            raise ModelError(f"stride: expected a whole number from 1, found {stride!r}")
+        self.num_features = num_features
         self.max_bodies = max_bodies
+        self.stride = stride
+        self.traits = FamilyTraits()
         self.input_norm = BodyNorm(in_channels, num_joints, max_bodies, per_body=norm_per_body)
         self.backbone = with_counted_norms(backbone)
+        self.pooling = MeanPooling() if pooling is None else pooling
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(num_features, num_classes)
         self.skips_absent = True
         self._constants = ConstantFeatures()
 
-    def forward_features(self, x: Float[Tensor, "N C T V M"]) -> Float[Tensor, "N F"]:
-        """One vector a clip: the mean over frames, joints and bodies.
+    def forward_features(self, x: ModelInput | Float[Tensor, "N C T V M"]) -> Tokens:
+        """Features of every clip, body, frame and joint.
 
         Raises:
-            ModelError: The clips have other channels, joints or bodies than the model.
+            ModelError: The clips have other channels, joints or bodies than the model, or a length
+                that it does not take; or a loss term of the backbone is misshapen.
         """
-        bodies = self.input_norm(x)
-        absent = self._find_absent(x)
-        if absent is None:
-            return pool_bodies(self.backbone(bodies), self.max_bodies)
-        version = self._weights_version()
-        if version is not None:
-            present = self._pooled(bodies[absent.present]) if len(absent.present) else None
-            return absent.pool(present, self._constants_of(x, absent, version))
-        if not absent.num_spared or not treats_equal_rows_alike(self.backbone):
-            return pool_bodies(self.backbone(bodies), self.max_bodies)
+        given = as_input(x)
+        self._check_frames(given.joints)
+        bodies = self.input_norm(given.joints)
+        absent = self._find_absent(given.joints)
+        if absent is not None and (version := self._weights_version()) is not None:
+            return self._with_constants(given, bodies, absent, version)
+        if absent is None or not absent.num_spared or not treats_equal_rows_alike(self.backbone):
+            return self._tokens(given, bodies, None)
         rows = torch.cat([absent.present, absent.first])
         with row_counts(self.backbone, absent.row_counts()):
-            pooled = self._pooled(bodies[rows])
-        num_present = len(absent.present)
-        return absent.pool(pooled[:num_present], pooled[num_present:])
+            return self._tokens(given, bodies[rows], absent)
+
+    def pool(self, tokens: Tokens) -> Float[Tensor, "N F"]:
+        """One vector a clip."""
+        features: Tensor = self.pooling(tokens)
+        return features
 
     def forward_head(self, features: Float[Tensor, "N F"]) -> Float[Tensor, "N K"]:
         """Logits of the K classes; no softmax."""
         logits: Tensor = self.classifier(self.dropout(features))
         return logits
 
-    def forward(self, x: Float[Tensor, "N C T V M"]) -> Float[Tensor, "N K"]:
+    def forward(self, x: ModelInput | Float[Tensor, "N C T V M"]) -> Float[Tensor, "N K"]:
         """Logits of the K classes for N clips of T frames.
 
         Raises:
-            ModelError: The clips have other channels, joints or bodies than the model.
+            ModelError: As in ``forward_features``.
         """
-        return self.forward_head(self.forward_features(x))
+        return self.forward_head(self.pool(self.forward_features(x)))
+
+    def outputs(self, x: ModelInput | Float[Tensor, "N C T V M"]) -> ModelOutput:
+        """Logits and, in training, auxiliary losses by name.
+
+        Raises:
+            ModelError: As in ``forward_features``; or two loss terms have one name, or one of the
+                family's is no single number.
+        """
+        tokens = self.forward_features(x)
+        logits = self.forward_head(self.pool(tokens))
+        if not self.training:
+            return ModelOutput(logits)
+        own = self.auxiliary_losses(tokens)
+        for name, term in own.items():
+            if term.ndim or name in tokens.auxiliary:
+                found = "a second one of this name" if not term.ndim else f"{term.ndim} axes"
+                raise ModelError(f"auxiliary loss {name!r}: expected one number, found {found}")
+        return ModelOutput(logits, {**tokens.auxiliary, **own})
+
+    def auxiliary_losses(self, tokens: Tokens) -> Mapping[str, Tensor]:
+        """Loss terms of the family by name, single numbers; families that have some override it.
+
+        Only ``outputs`` asks for them, in training. ``tokens.given.labels`` are the classes, if
+        whoever trains gives them.
+        """
+        return {}
+
+    def replace_head(self, head: nn.Module) -> None:
+        """Put another head in the classifier's place; its keys start with ``classifier.``, too.
+
+        Dropout before the head and everything else stay as they are. ``model_spec`` goes on saying
+        what the model was made with.
+
+        Args:
+            head: Takes features N F (``num_features``) and gives one row a clip.
+        """
+        self.add_module("classifier", head)
 
     def train(self, mode: bool = True) -> "SkeletonModel":
         """Set training or eval mode; what was kept of absent bodies is forgotten."""
         self._constants.clear()
         return super().train(mode)
 
+    def _check_frames(self, x: Float[Tensor, "N C T V M"]) -> None:
+        if not torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+            name = getattr(getattr(self, "skelab_spec", None), "name", type(self).__name__)
+            self.traits.check_length(name, x.shape[2])
+
+    @property
+    def _may_spare(self) -> bool:
+        mixes = self.traits.bodies_mix or self.traits.samples_mix
+        return self.skips_absent and not mixes
+
     def _find_absent(self, x: Float[Tensor, "N C T V M"]) -> AbsentBodies | None:
         """The absent bodies, None if there are none or they must be computed like any other."""
         traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
         has_numbers = type(x) is Tensor and not x.is_meta  # others may hide what is in them
         wants_gradient = x.requires_grad and torch.is_grad_enabled()
-        if not self.skips_absent or traced or not has_numbers or wants_gradient:
+        if not self._may_spare or traced or not has_numbers or wants_gradient:
             return None
         return find_absent(x, alike=not self.input_norm.per_body)
 
-    def _pooled(self, bodies: Float[Tensor, "B C T V"]) -> Float[Tensor, "B F"]:
-        """Features of single bodies, the mean over frames and joints."""
-        features: Tensor = self.backbone(bodies).mean(dim=(2, 3))
-        return features
+    def _run(self, bodies: Float[Tensor, "B C T V"]) -> BackboneOutput:
+        made = self.backbone(bodies)
+        return made if isinstance(made, BackboneOutput) else BackboneOutput(made)
+
+    def _tokens(
+        self, given: ModelInput, bodies: Float[Tensor, "B C T V"], absent: AbsentBodies | None
+    ) -> Tokens:
+        """The tokens of bodies, some of which may stand for several."""
+        made = self._run(bodies)
+        counts = None if absent is None else absent.row_counts().counts
+        auxiliary = {
+            name: self._mean_term(name, term, len(bodies), counts)
+            for name, term in made.auxiliary.items()
+            if self.training
+        }
+        return Tokens(made.features, given, self.stride, absent, auxiliary=auxiliary)
+
+    def _mean_term(
+        self, name: str, term: Tensor, rows: int, counts: Float[Tensor, " B"] | None
+    ) -> Float[Tensor, ""]:
+        """The mean of a loss term over all bodies of the batch, those that were spared included."""
+        if term.ndim == 0 and not self._may_spare:
+            return term
+        if tuple(term.shape) != (rows,):
+            found = " x ".join(map(str, term.shape)) or "a single number"
+            raise ModelError(
+                f"auxiliary loss {name!r} of the backbone: expected one number for each of {rows}"
+                f" bodies, found {found}; declare samples_mix in the family's traits if the bodies"
+                " of a batch have it together"
+            )
+        return term.mean() if counts is None else (term * counts).sum() / counts.sum()
+
+    def _with_constants(
+        self,
+        given: ModelInput,
+        bodies: Float[Tensor, "B C T V"],
+        absent: AbsentBodies,
+        version: Hashable,
+    ) -> Tokens:
+        """The tokens of the bodies that are there; those of absent bodies are known."""
+        computed = self._run(bodies[absent.present]).features if len(absent.present) else None
+        constants = self._constants_of(given.joints, absent, version)
+        rows = constants[0][:0] if computed is None else computed
+        return Tokens(rows, given, self.stride, absent, constants)
 
     def _constants_of(
         self, x: Float[Tensor, "N C T V M"], absent: AbsentBodies, version: Hashable
-    ) -> Float[Tensor, "S F"]:
+    ) -> tuple[Float[Tensor, "1 F L W"], ...]:
         """What an absent body's features are in each slot where there is one."""
         one = x.new_ones(1, 1)
         number_type = (one @ one).dtype  # another one than x's under autocast
@@ -139,13 +251,13 @@ class SkeletonModel(nn.Module):
         def compute() -> Tensor:
             with torch.inference_mode(False), torch.no_grad():
                 bodies = self.input_norm(x.new_zeros(1, *x.shape[1:]))
-                return self._pooled(bodies[slot : slot + 1])[0]
+                return self._run(bodies[slot : slot + 1]).features
 
         constants = []
         for slot in absent.slots:
             key = (slot, x.shape[2], x.dtype, x.device, number_type)
             constants.append(self._constants.get(version, key, compute))
-        return torch.stack(constants)
+        return tuple(constants)
 
     def _weights_version(self) -> Hashable:
         """Of all that the features of absent bodies depend on; None if they are no constants."""

@@ -1,6 +1,9 @@
 """What a model family says of itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from skelab.models.options import ModelOption
+from skelab.models.traits import FamilyTraits
 
 CLEAN_ROOM = (
     "Apache-2.0; a clean-room rewrite from the paper and a description of the network, with no"
@@ -28,21 +31,6 @@ class ReportedAccuracy:
 
 
 @dataclass(frozen=True)
-class ModelOption:
-    """A keyword that a family takes beyond classes, layout, channels and bodies.
-
-    Attributes:
-        name: The keyword.
-        default: Its value unless given.
-        meaning: What it does, and what it may be.
-    """
-
-    name: str
-    default: object
-    meaning: str
-
-
-@dataclass(frozen=True)
 class ModelCard:
     """Where a model family comes from and what it reaches.
 
@@ -57,8 +45,11 @@ class ModelCard:
         num_parameters: Numbers that the authors count as trained, with 60 classes, NTU's 25 joints
             and the default options.
         reported: Accuracies that others printed.
-        options: The keywords that the builder takes beyond the common ones.
-        frames_multiple_of: T must be a multiple of this.
+        pipeline: The preprocessing that the authors trained on, or the nearest that is here.
+        pipeline_is_nearest: That preprocessing is not here; ``pipeline`` comes closest.
+        traits: What the network mixes, and which lengths of clips it takes.
+        options: The keywords that the builder takes beyond the common ones. ``register_model``
+            reads them off the builder.
     """
 
     name: str
@@ -70,5 +61,7 @@ class ModelCard:
     licence: str = CLEAN_ROOM
     num_parameters: int | None = None
     reported: tuple[ReportedAccuracy, ...] = ()
+    pipeline: str = "ctrgcn"
+    pipeline_is_nearest: bool = False
+    traits: FamilyTraits = field(default_factory=FamilyTraits)
     options: tuple[ModelOption, ...] = ()
-    frames_multiple_of: int = 1

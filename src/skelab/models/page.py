@@ -1,6 +1,6 @@
 """The reference page of the model families, made from their cards."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from skelab.models.card import ModelCard
 
@@ -50,8 +50,7 @@ def models_page(cards: Iterable[ModelCard]) -> str:
 
 def _section(card: ModelCard) -> str:
     lines = [f"## {card.title}", "", _paper(card), ""]
-    if card.frames_multiple_of > 1:
-        lines += [f"The frames of a clip must be a multiple of {card.frames_multiple_of}.", ""]
+    lines += [line for sentence in _traits(card) for line in (sentence, "")]
     if card.options:
         rows = [
             (f"`{option.name}`", f"`{_plain(option.default)}`", option.meaning)
@@ -65,6 +64,22 @@ def _section(card: ModelCard) -> str:
         ]
         lines.append(_table(("data set", "split", "streams", "top-1 %", "printed by"), figures))
     return "\n".join(lines)
+
+
+def _traits(card: ModelCard) -> Iterator[str]:
+    """What is unusual of a family: a sentence each."""
+    traits = card.traits
+    if not traits.takes_all:
+        yield f"The frames of a clip must be {traits.lengths}."
+    if traits.bodies_mix:
+        yield "The bodies of a clip mix, so that absent bodies are not spared."
+    if traits.samples_mix:
+        yield "The clips of a batch mix."
+    if traits.causal:
+        yield "It is causal: no token depends on later frames."
+    if card.paper:
+        nearest = ", which comes nearest to its authors'" if card.pipeline_is_nearest else ""
+        yield f"Preprocessing: `{card.pipeline}`{nearest}."
 
 
 def _paper(card: ModelCard) -> str:

@@ -1,6 +1,7 @@
 """The plan of ten blocks that ST-GCN drew and many families kept."""
 
 from collections.abc import Callable
+from math import prod
 
 from torch import nn
 
@@ -35,3 +36,4 @@ class TenBlocks(nn.Sequential):
             in_channels = out_channels
         super().__init__(*blocks)
         self.num_features = in_channels
+        self.stride = prod(stride for _, stride in _PLAN)

@@ -1,22 +1,20 @@
 """Model families by name: registration, listing and construction."""
 
-import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, TypeVar
 
 from torch import nn
 
 from skelab.errors import ModelError, unknown_name
 from skelab.models.authors import AuthorsFormat
-from skelab.models.base import set_skip_absent
+from skelab.models.base import SkeletonModel, set_skip_absent
 from skelab.models.card import ModelCard
+from skelab.models.options import COMMON_ARGUMENTS, read_options
 from skelab.skeleton import Layout, get_layout
 
 Parameters = ParamSpec("Parameters")
 Model = TypeVar("Model", bound=nn.Module)
-
-COMMON_ARGUMENTS = ("num_classes", "layout", "in_channels", "max_bodies")
 
 
 @dataclass(frozen=True)
@@ -60,25 +58,33 @@ def register_model(
     """Enter a keyword-only builder under ``card.name``.
 
     The builder takes ``num_classes``, ``layout`` (a ``Layout``), ``in_channels`` and
-    ``max_bodies``, and whatever the card lists as options, with the same defaults.
+    ``max_bodies``. Its other keywords are the family's options: they need defaults, and say what
+    they do by ``Annotated[int, Option("channels")]``.
 
     Args:
-        card: Where the family comes from.
+        card: Where the family comes from, and what it mixes and takes; it lists no options.
         authors: How the authors name its weights, if they can be imported.
         decay_factors: By a pattern that ``re.search`` finds in a parameter's name, how many times
             the recipe's weight decay it gets; the first that is found counts. The others get it
             once.
 
     Raises:
-        ModelError: The name is taken, or the builder's keywords are not those of the card.
+        ModelError: The name is taken, the card lists options, or the builder lacks a common
+            keyword or a default.
     """
 
     def enter(build: Callable[Parameters, Model]) -> Callable[Parameters, Model]:
         if card.name in _FAMILIES:
             title = _FAMILIES[card.name].card.title
             raise ModelError(f"model name {card.name!r} is taken by {title}; choose another")
-        _check_builder(card, build)
-        _FAMILIES[card.name] = _Family(card, build, authors, dict(decay_factors or {}))
+        if card.options:
+            raise ModelError(
+                f"card of {card.name!r}: expected no options, which are read off the builder, found"
+                f" {', '.join(option.name for option in card.options)}; annotate the builder's"
+                " keywords with Annotated[..., Option('what it does')]"
+            )
+        complete = replace(card, options=read_options(card.name, build))
+        _FAMILIES[card.name] = _Family(complete, build, authors, dict(decay_factors or {}))
         return build
 
     return enter
@@ -106,8 +112,8 @@ def create_model(
         **options: What the family's card lists.
 
     Returns:
-        A module with ``forward(x: N C T V M) -> logits N K``, ``forward_features`` and
-        ``forward_head``.
+        A module with ``forward(x: N C T V M) -> logits N K``; a ``SkeletonModel`` for the families
+        that come with the lab.
 
     Raises:
         ModelError: There is no such family or option, or a value is out of range.
@@ -136,6 +142,8 @@ def create_model(
     )
     arguments = {argument: getattr(spec, argument) for argument in COMMON_ARGUMENTS}
     model = family.build(**arguments, **{**defaults, **options})
+    if isinstance(model, SkeletonModel):
+        model.traits = family.card.traits
     if not skip_absent:
         set_skip_absent(model, False)
     model.skelab_spec = spec  # type: ignore[assignment]  # a plain attribute, no submodule
@@ -210,23 +218,3 @@ def _of_kind(where: str, value: object, like: object) -> object:
     if type(like) in kinds and type(value) is not type(like):
         raise ModelError(f"{where}: expected {kinds[type(like)]}, found {value!r}")
     return value
-
-
-def _check_builder(card: ModelCard, build: Callable[..., nn.Module]) -> None:
-    keywords = {
-        parameter.name: parameter.default
-        for parameter in inspect.signature(build).parameters.values()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    }
-    missing = [argument for argument in COMMON_ARGUMENTS if argument not in keywords]
-    if missing:
-        raise ModelError(
-            f"builder of {card.name!r}: expected the keywords {', '.join(COMMON_ARGUMENTS)},"
-            f" found none called {', '.join(missing)}"
-        )
-    taken = {key: value for key, value in keywords.items() if key not in COMMON_ARGUMENTS}
-    listed = {option.name: option.default for option in card.options}
-    if taken != listed:
-        raise ModelError(
-            f"builder of {card.name!r}: expected the options of its card, {listed}, found {taken}"
-        )

@@ -3,7 +3,7 @@
 from skelab.nn.absent import AbsentBodies, ConstantFeatures, find_absent, version_of
 from skelab.nn.attention import ChannelAttention, FrameAttention, JointAttention
 from skelab.nn.block import Block
-from skelab.nn.bodies import BodyNorm, pool_bodies
+from skelab.nn.bodies import BodyNorm
 from skelab.nn.graph_conv import (
     AdaptiveGraphConv,
     ChannelTopologyConv,
@@ -57,7 +57,6 @@ __all__ = [
     "init_convs_by_fan_out",
     "init_norms_near_one",
     "joint_shift_table",
-    "pool_bodies",
     "projection",
     "row_counts",
     "takes_batch_statistics",

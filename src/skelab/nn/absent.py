@@ -43,20 +43,18 @@ class AbsentBodies:
         counts = torch.tensor([1.0] * len(self.present) + [float(count) for count in self.counts])
         return RowCounts(counts.to(self.mask.device), self.mask.numel())
 
-    def pool(
-        self, present: Float[Tensor, "P F"] | None, absent: Float[Tensor, "S F"]
-    ) -> Float[Tensor, "N F"]:
-        """Mean over the bodies of each clip, from the features of both; None if P is 0."""
-        table = absent  # 1 F, of any slot
+    def spread(
+        self, present: Float[Tensor, "P ..."], absent: Float[Tensor, "S ..."]
+    ) -> Float[Tensor, "N M ..."]:
+        """What was computed of both kinds of rows, by clip and body."""
+        axes = absent.shape[1:]
+        table = absent  # 1 *F, of any slot
         if not self.alike:
             slots = torch.tensor(self.slots, device=absent.device)
-            table = absent.new_zeros(self.mask.shape[1], absent.shape[1])
-            table = table.index_copy(0, slots, absent)  # M F
-        rows = absent.new_zeros(self.mask.numel(), absent.shape[1])
-        if present is not None:
-            rows = rows.index_copy(0, self.present, present)
-        bodies = rows.view(*self.mask.shape, -1)  # N M F
-        return torch.where(self.mask.unsqueeze(2), table, bodies).mean(dim=1)
+            table = absent.new_zeros(self.mask.shape[1], *axes).index_copy(0, slots, absent)  # M *F
+        rows = absent.new_zeros(self.mask.numel(), *axes).index_copy(0, self.present, present)
+        bodies = rows.view(*self.mask.shape, *axes)
+        return torch.where(self.mask.view(*self.mask.shape, *[1] * len(axes)), table, bodies)
 
 
 def find_absent(x: Float[Tensor, "N C T V M"], *, alike: bool) -> AbsentBodies | None:
@@ -84,7 +82,7 @@ def find_absent(x: Float[Tensor, "N C T V M"], *, alike: bool) -> AbsentBodies |
 
 
 class ConstantFeatures:
-    """Features of absent bodies, kept until a weight changes.
+    """Feature maps of absent bodies, kept until a weight changes.
 
     Copies and pickles of it are empty.
     """
@@ -94,15 +92,17 @@ class ConstantFeatures:
         self._kept: dict[Hashable, Tensor] = {}
 
     def get(
-        self, version: Hashable, key: Hashable, compute: Callable[[], Float[Tensor, " F"]]
-    ) -> Float[Tensor, " F"]:
+        self, version: Hashable, key: Hashable, compute: Callable[[], Float[Tensor, "..."]]
+    ) -> Float[Tensor, "..."]:
         """What is kept under ``key``, computed first if it is new or of another version."""
         if version != self._version:
             self._version, self._kept = version, {}
         if key not in self._kept:
-            if len(self._kept) >= _MOST_KEPT:
+            computed = compute()
+            kept = [*self._kept.values(), computed]
+            if len(kept) > _MOST_KEPT or sum(map(_num_bytes, kept)) > _MOST_BYTES:
                 self._kept.clear()
-            self._kept[key] = compute()
+            self._kept[key] = computed
         return self._kept[key]
 
     def clear(self) -> None:
@@ -113,7 +113,12 @@ class ConstantFeatures:
         return ConstantFeatures, ()
 
 
-_MOST_KEPT = 256  # vectors; as many lengths of clips, if one slot is empty
+_MOST_KEPT = 256  # as many lengths of clips, if one slot is empty
+_MOST_BYTES = 64 << 20  # CTR-GCN takes 400 kB for NTU's joints and 64 frames
+
+
+def _num_bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
 
 
 def version_of(tensors: Iterable[Tensor]) -> Hashable:

@@ -1,4 +1,4 @@
-"""From a clip with several bodies to a batch of single ones, and back."""
+"""From clips with several bodies to a batch of single ones."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -41,12 +41,3 @@ class BodyNorm(nn.Module):
         series = x.permute(0, 4, 3, 1, 2).reshape(-1, self.norm.num_features, t)
         normed: Tensor = self.norm(series)
         return normed.view(n, m, v, c, t).permute(0, 1, 3, 4, 2).reshape(n * m, c, t, v)
-
-
-def pool_bodies(x: Float[Tensor, "B F T V"], max_bodies: int) -> Float[Tensor, "N F"]:
-    """Mean over frames and joints, then over the ``max_bodies`` rows of each clip.
-
-    An absent body counts like any other, as in the published networks.
-    """
-    rows, features = x.shape[:2]
-    return x.mean(dim=(2, 3)).view(rows // max_bodies, max_bodies, features).mean(dim=1)

@@ -14,8 +14,9 @@ from typing import Any, Final
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from skelab.data.clips.splits import parse_split
+from skelab.data.datasets import parse_split
 from skelab.data.feeding.feeder import FeederConfig
+from skelab.data.feeding.transforms import TRANSFORM_SETTINGS
 from skelab.errors import RecipeError, SplitError, unknown_name
 from skelab.training.config import MemoryConfig, Precision, TrainingConfig
 
@@ -51,6 +52,8 @@ class DataConfig(FeederConfig):
         split: Protocol by name (``xsub``) or written out (``subject:1,3,5/7``).
         validation_subjects: Training subjects that choose the epoch instead of training; 0 trains
             on all of them and takes the last epoch.
+        held_out: Who these are, by number; None draws them by ``training.seed``. The recipe of a
+            run names them, so that an evaluation needs no second draw.
         max_bodies: Bodies of an input; None takes what the store has, at most 2.
         workers: Processes that read clips ahead; None decides by device. Fewer are taken where
             shared memory has no room for their batches.
@@ -58,6 +61,7 @@ class DataConfig(FeederConfig):
 
     split: str = "xsub"
     validation_subjects: int = Field(default=0, ge=0, strict=True)
+    held_out: tuple[int, ...] | None = Field(default=None, min_length=1)
     max_bodies: int | None = Field(default=None, ge=1, le=8, strict=True)
     workers: int | None = Field(default=None, ge=0, le=64, strict=True)
 
@@ -260,6 +264,7 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "data": DataConfig,
     "training": TrainingConfig,
     "memory": MemoryConfig,
+    **TRANSFORM_SETTINGS,  # entries of data.transforms
 }
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Int64
 from numpy import ndarray
 
 from skelab.data.clips.index import UNKNOWN
-from skelab.data.clips.splits import parse_split
+from skelab.data.datasets import check_split
 from skelab.data.feeding.feeder import Feeder
 from skelab.data.opened import OpenedClips, check_trimmed
 from skelab.data.preprocessing import get_pipeline
@@ -22,7 +22,7 @@ from skelab.inference.checkpoint import Checkpoint, read_checkpoint
 from skelab.inference.scoring import predict_logits
 from skelab.recipes import Recipe, parse_recipe
 from skelab.report import Report, Section, write_report
-from skelab.runs.train import choose_parts
+from skelab.runs.parts import choose_parts, describe_parts
 from skelab.training.history import read_history
 from skelab.training.job import CHECKPOINTS, CHOSEN
 
@@ -92,9 +92,10 @@ def evaluate_run(
     file = find_checkpoint(path)
     checkpoint = read_checkpoint(file)
     check_fit(checkpoint, store, file)
-    recipe = parse_recipe(checkpoint.recipe, where=f"{file}, its recipe")
+    trained = parse_recipe(checkpoint.recipe, where=f"{file}, its recipe")
+    recipe = trained
     if split is not None:
-        parse_split(split)
+        check_split(split, store.info.dataset, store.index, store.path, option="--split ")
         data = recipe.data.model_copy(update={"split": split})
         recipe = recipe.model_copy(update={"data": data})
     folder = out or (path if path.is_dir() else file.parent)
@@ -109,7 +110,7 @@ def evaluate_run(
         history=_counted_from_one(read_history(run)) if run else (),
         recipe=recipe.to_yaml(),
         environment=_environment(run),
-        notes=_notes(recipe, store, checkpoint),
+        notes=_notes(trained, recipe, store, checkpoint),
         validation=_saved_validation(run, scores, part),
         chosen_epoch=checkpoint.epoch or None,
         sections=sections,
@@ -216,14 +217,18 @@ def _counted_from_one(records: Sequence[Mapping[str, Any]]) -> list[dict[str, An
     return [{**record, "epoch": record["epoch"] + 1} for record in records]
 
 
-def _notes(recipe: Recipe, store: OpenedClips, checkpoint: Checkpoint) -> list[str]:
-    parts = choose_parts(recipe, store)
-    notes = [
-        f"{len(parts.train):,} clips trained, {len(parts.validation):,} validated,"
-        f" {len(parts.test):,} test; preprocessing {store.info.pipeline}."
-    ]
+def _notes(
+    trained: Recipe, recipe: Recipe, store: OpenedClips, checkpoint: Checkpoint
+) -> list[str]:
+    """What was trained, by the run's own split, and what was tested, if that is another."""
+    notes = [f"Preprocessing {store.info.pipeline}."]
     if store.info.digest == checkpoint.inputs.digest:
+        parts = describe_parts(trained, store, choose_parts(trained, store))
         notes.append("The clips come from the store that the network was trained on.")
+        notes.append(f"Trained on {parts}.")
+    if recipe != trained or store.info.digest != checkpoint.inputs.digest:
+        test = choose_parts(recipe, store).test
+        notes.append(f"Evaluated on split {recipe.data.split}, test {len(test):,} clips.")
     if store.info.excluded:
         notes.append(f"{len(store.info.excluded):,} samples were left out of the store.")
     return notes

@@ -20,9 +20,10 @@ from skelab.data.clips.index import UNKNOWN, ClipIndex
 from skelab.data.clips.sequence import Note, RawSequence
 from skelab.data.clips.splits import Split, list_parts
 from skelab.data.clips.store import ClipStore, joints_digest, open_store
+from skelab.data.datasets import check_split, holds_recordings, open_source
 from skelab.data.foreign import is_npy_pkl, is_npz
 from skelab.data.opened import OpenedClips, describe_format, open_clips
-from skelab.data.recordings import Source, holds_recordings, open_source
+from skelab.data.recordings import Source
 from skelab.data.segments import (
     LabelledRecording,
     SegmentTable,
@@ -104,6 +105,7 @@ def inspect_path(
 
 def _describe_store(store: ClipStore, split: Split | None) -> dict[str, Any]:
     info = store.info
+    _check_split(split, info.dataset, store.index, store.path)
     leaks = None if split is None else find_leaks(store.index, store.digests, split)
     absent = sum(_absent_poses(clip.joints) for clip in store.clips())
     return {
@@ -129,6 +131,7 @@ def _describe_prepared(
     clips: OpenedClips, split: Split | None, on_progress: Callable[[int, int], None] | None
 ) -> dict[str, Any]:
     info = clips.info
+    _check_split(split, info.dataset, clips.index, clips.path)
     sizes, damaged, absent = [], [], 0
     digests: dict[int, bytes] = {}
     for row in range(len(clips)):
@@ -175,6 +178,7 @@ def _describe_source(
     ignored = set(ignore)
     items = [item for item in source.items() if item.info.name not in ignored]
     index = ClipIndex.of(item.info for item in items)
+    _check_split(split, source.kind, index, source.path)
     looked_at = set(spread(len(items)))
     sample: list[RawClip] = []
     digests: dict[int, bytes] = {}
@@ -305,6 +309,12 @@ def _other_views(index: ClipIndex, split: Split) -> dict[str, Any]:
         f"training sequences of {split.name} tested from another camera": len(leaks),
         "same recording": [f"{leak.train} = {leak.test}" for leak in leaks],
     }
+
+
+def _check_split(split: Split | None, kind: str, index: ClipIndex, path: Path) -> None:
+    """Refuse the split of another data set before anything is read."""
+    if split is not None:
+        check_split(split.name, kind, index, path, option="--split ")
 
 
 def _leaks(index: ClipIndex, digests: Mapping[int, bytes], split: Split) -> tuple[Leak, ...]:

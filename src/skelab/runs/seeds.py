@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import t as student
 
+from skelab.data.feeding.draw_log import DrawLog
 from skelab.data.opened import OpenedClips
 from skelab.files.atomic import atomic_write
 from skelab.recipes import Recipe
-from skelab.runs.train import RECIPE, check_folder, train_recipe
+from skelab.runs.train import RECIPE, check_folder, recipe_to_resume, train_recipe
 from skelab.training.processes import Processes
 from skelab.training.watch import Watcher
 
@@ -71,10 +72,12 @@ def train_seeds(
     resume: bool = False,
     watcher: Watcher | None = None,
     trackers: Sequence[str] = (),
+    draw_log: DrawLog | None = None,
 ) -> list[Path]:
     """Train a recipe once with each of its seeds, one run after the other.
 
     With ``resume``, seeds that have ended are left as they are, and the others go on or begin.
+    ``draw_log`` is told what augmentation draws for every clip, in all of them.
 
     Returns:
         The run folder of each seed.
@@ -85,7 +88,7 @@ def train_seeds(
     """
     watcher = watcher or Watcher()
     if Processes().first:
-        text = recipe.to_yaml()
+        text = recipe_to_resume(recipe, run)[1] if resume else recipe.to_yaml()
         check_folder(run, text, holds_run=bool(find_seed_runs(run)), resume=resume)
         if not resume:
             with atomic_write(run / RECIPE) as temporary:
@@ -101,6 +104,7 @@ def train_seeds(
             resume=resume and begun,
             watcher=watcher,
             trackers=trackers,
+            draw_log=draw_log,
         )
         folders.append(folder)
     return folders

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from skelab.data.clips.store import ClipStore, open_store
+from skelab.data.datasets import open_source
 from skelab.data.ingest import ingest
-from skelab.data.recordings import open_source
 from skelab.synthetic import write_synthetic
 
 DEFAULT_CLIPS = 480

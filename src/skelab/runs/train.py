@@ -3,25 +3,30 @@
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int64
-from numpy import ndarray
 
 from skelab.data.clips.index import UNKNOWN
-from skelab.data.clips.splits import GIVEN, GivenSplit, hold_out_subjects, list_parts, parse_split
+from skelab.data.feeding.draw_log import DrawLog
 from skelab.data.feeding.feeder import Feeder
 from skelab.data.opened import OpenedClips, check_trimmed
 from skelab.data.preprocessing import get_pipeline
-from skelab.errors import TrainingError
+from skelab.errors import RecipeError, TrainingError
 from skelab.files.atomic import atomic_write
 from skelab.host.environment import describe_environment
 from skelab.inference.checkpoint import Checkpoint, InputSpec
 from skelab.models import ModelSpec, create_model, model_spec
-from skelab.recipes import Protocol, Recipe
+from skelab.recipes import Recipe, parse_recipe
+from skelab.runs.parts import (
+    check_own_split,
+    choose_parts,
+    describe_parts,
+    draw_held_out,
+    warn_of_parts,
+)
 from skelab.runs.workers import choose_workers
 from skelab.training.job import TrainingJob
 from skelab.training.loop import train
@@ -33,15 +38,6 @@ RECIPE = "recipe.yaml"
 """The resolved recipe in a run folder; there from the first moment of a run."""
 
 
-@dataclass(frozen=True)
-class RunParts:
-    """Rows of a store by their part in a run."""
-
-    train: Int64[ndarray, " A"]
-    validation: Int64[ndarray, " B"]
-    test: Int64[ndarray, " C"]
-
-
 def train_recipe(
     recipe: Recipe,
     store: OpenedClips,
@@ -50,8 +46,11 @@ def train_recipe(
     resume: bool = False,
     watcher: Watcher | None = None,
     trackers: Sequence[str] = (),
+    draw_log: DrawLog | None = None,
 ) -> Checkpoint:
     """Train what a recipe says on a store; the run folder says how it went.
+
+    ``draw_log`` is told what augmentation draws for every clip.
 
     Raises:
         TrainingError: The folder holds a run already, ``resume`` finds none or one of another
@@ -61,14 +60,50 @@ def train_recipe(
         OutputError: The folder cannot be written.
     """
     first = Processes().first
-    job = plan_training(
-        recipe, store, run, on_message=watcher.on_message if watcher and first else None
-    )
+    tell = watcher.on_message if watcher and first else _tell_nobody
+    text = None
+    if resume:
+        recipe, text = recipe_to_resume(recipe, run)
+    else:
+        check_own_split(recipe, store)
+        recipe = draw_held_out(recipe, store)
+    job = plan_training(recipe, store, run, on_message=tell, draw_log=draw_log)
+    if text is not None:
+        job = replace(job, recipe=text)
     if first:
         check_folder(run, job.recipe, holds_run=job.checkpoints.exists(), resume=resume)
         if not resume:
             _describe_run(job)
+        parts = choose_parts(recipe, store)
+        tell(describe_parts(recipe, store, parts))
+        if warning := warn_of_parts(recipe, parts):
+            tell(warning)
     return train(job, resume=resume, watcher=watcher, trackers=trackers)
+
+
+def recipe_to_resume(recipe: Recipe, run: Path) -> tuple[Recipe, str]:
+    """The recipe that a run goes on with, and its text as the run has it.
+
+    It is the one that the run wrote down, if what is asked for agrees with it in all but the names
+    of held-out subjects. A run of an older release lacks keys that came later; its text stays as
+    it is, since its checkpoints carry the same. Another recipe comes back as it is, for
+    ``check_folder`` to refuse.
+    """
+    written = run / RECIPE
+    try:
+        text = written.read_text(encoding="utf-8")
+        saved = parse_recipe(text, where=str(written))
+    except (OSError, UnicodeDecodeError, RecipeError):
+        return recipe, recipe.to_yaml()
+    asked = recipe
+    if recipe.data.held_out is None:
+        data = recipe.data.model_copy(update={"held_out": saved.data.held_out})
+        asked = recipe.model_copy(update={"data": data})
+    return (saved, text) if asked == saved else (recipe, recipe.to_yaml())
+
+
+def _tell_nobody(_: str) -> None:
+    """Where nobody watches."""
 
 
 def check_folder(run: Path, recipe: str, *, holds_run: bool, resume: bool) -> None:
@@ -124,10 +159,12 @@ def plan_training(
     run: Path,
     *,
     on_message: Callable[[str], None] | None = None,
+    draw_log: DrawLog | None = None,
 ) -> TrainingJob:
     """Everything that the run needs, checked before anything is written.
 
-    ``on_message`` is told where the machine makes something different from what the recipe says.
+    ``on_message`` is told where the machine makes something different from what the recipe says,
+    ``draw_log`` what augmentation draws for every clip.
 
     Raises:
         SplitError: The clips do not fit the recipe's split.
@@ -179,6 +216,7 @@ def plan_training(
             recipe.data.feeder,
             info.layout,
             keeps_gaps=get_pipeline(info.pipeline).keeps_gaps,
+            log=draw_log,
         ),
         config=recipe.training,
         memory=recipe.memory,
@@ -188,37 +226,6 @@ def plan_training(
         protocol=recipe.protocol.value,
         run=run,
     )
-
-
-def use_given_split(recipe: Recipe, store: OpenedClips) -> Recipe:
-    """The recipe itself, or, for clips that lack what its split goes by, with the file's own split.
-
-    Rows of an npz carry no names, so nobody knows their subject; but the file says which of them
-    train and which test. Without subjects nothing can be held out, and the last epoch counts.
-    """
-    split = parse_split(recipe.data.split)
-    parts = list_parts(store.index)
-    if isinstance(split, GivenSplit) or not parts or (split.column(store.index) != UNKNOWN).all():
-        return recipe
-    data = recipe.data.model_copy(update={"split": GIVEN, "validation_subjects": 0})
-    return recipe.model_copy(update={"data": data})
-
-
-def choose_parts(recipe: Recipe, store: OpenedClips) -> RunParts:
-    """The rows that train, choose the epoch, and test.
-
-    Under ``paper`` the test part chooses the epoch; nothing is then held out of training.
-
-    Raises:
-        SplitError: The clips do not fit the recipe's split.
-    """
-    training, test = parse_split(recipe.data.split).rows(store.index)
-    if recipe.protocol is Protocol.PAPER:
-        return RunParts(training, test, test)
-    training, validation = hold_out_subjects(
-        store.index, training, recipe.data.validation_subjects, recipe.training.seed
-    )
-    return RunParts(training, validation, test)
 
 
 def _check_labels(store: OpenedClips) -> None:

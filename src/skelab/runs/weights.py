@@ -8,9 +8,9 @@ from typing import Final
 import torch
 from safetensors.torch import save_file
 
+from skelab.data.datasets import get_dataset, list_datasets
 from skelab.data.preprocessing import get_pipeline
-from skelab.data.recordings.ntu_actions import NTU60_CLASSES, NTU120_CLASSES
-from skelab.errors import WeightsError, unknown_name
+from skelab.errors import SourceError, WeightsError
 from skelab.files.atomic import atomic_write
 from skelab.inference.checkpoint import Checkpoint, InputSpec, read_checkpoint
 from skelab.models import (
@@ -25,26 +25,11 @@ from skelab.recipes import Protocol, Recipe, list_recipes, load_recipe, parse_re
 from skelab.runs.evaluate import find_checkpoint
 from skelab.skeleton import Layout
 
-DATASETS: Final = {"ntu60": NTU60_CLASSES, "ntu120": NTU120_CLASSES}
-"""Data sets whose classes are known by name."""
-
 UNKNOWN_EPOCH: Final = 0
 """The epoch of a checkpoint of which nobody knows how long it was trained."""
 
-_NTU: Final = "ntu"
 _UNNAMED: Final = "unnamed"
 _PLAIN: Final = "as-given"
-# The preprocessing that each family's authors trained on, or the nearest that is here.
-_PIPELINES: Final = {
-    "aagcn": "msg3d",
-    "ctrgcn": "ctrgcn",
-    "msg3d": "msg3d",
-    "shiftgcn": "msg3d",
-    "stgcn": "msg3d",
-    "stgcn_official": "msg3d",
-    "stgcnpp": "msg3d",
-}
-_NEAREST_ONLY: Final = ("aagcn", "stgcn", "stgcn_official", "stgcnpp")
 _SUFFIXES: Final = (".safetensors", ".pt", ".pth")
 
 
@@ -87,7 +72,7 @@ def import_weights_file(
         file: ``.pt``, ``.pth`` or ``.safetensors``; no code in it is run.
         out: The checkpoint to write.
         layout: The joints' order; needed unless there are 25.
-        dataset: Where the class names are from, one of ``DATASETS``.
+        dataset: Where the class names are from, as in :func:`list_datasets`.
         classes: The class names themselves.
         pipeline: Preprocessing of the clips.
         stream: What the network was shown.
@@ -114,7 +99,7 @@ def import_weights_file(
         inputs=InputSpec(
             pipeline=prepared,
             units="metres",
-            dataset=_NTU if named in DATASETS.values() else _UNNAMED,
+            dataset=_kind_of(named),
             classes=named,
             feeder=recipe.data.feeder,
         ),
@@ -125,7 +110,7 @@ def import_weights_file(
     )
     checkpoint.save(out)
     notes = []
-    if pipeline is None and name in _NEAREST_ONLY:
+    if pipeline is None and get_card(name).pipeline_is_nearest:
         notes.append(
             f"the preprocessing of {name}'s authors is not among ours; {prepared} comes closest"
         )
@@ -191,17 +176,17 @@ def _recipe(spec: ModelSpec, stream: str | None, window: int | None) -> Recipe:
 
 
 def _check_window(spec: ModelSpec, window: int) -> None:
-    multiple = get_card(spec.name).frames_multiple_of
-    if window % multiple:
+    traits = get_card(spec.name).traits
+    if not traits.takes(window):
         raise WeightsError(
-            f"{spec.name}: expected a window of a multiple of {multiple} frames, found {window}"
+            f"{spec.name}: expected a window of {traits.lengths} frames, found {window}"
         )
 
 
 def _default_pipeline(spec: ModelSpec) -> str:
     if spec.layout.axes != ("x", "y", "z"):
         return _PLAIN
-    return _PIPELINES.get(spec.name, "ctrgcn")
+    return get_card(spec.name).pipeline
 
 
 def _class_names(
@@ -209,20 +194,34 @@ def _class_names(
 ) -> tuple[str, ...]:
     """One name for each class that the weights tell apart."""
     if given is None and dataset is None:
-        fitting = [key for key, names in DATASETS.items() if len(names) == spec.num_classes]
+        # Poses in the image of a data set that PYSKL passes on have another layout than its own.
+        cards = [
+            card
+            for card in list_datasets()
+            if card.layout == spec.layout.name or "pyskl" in card.also_as
+        ]
+        fitting = [card.name for card in cards if len(card.classes) == spec.num_classes]
         if not fitting:
+            by_themselves = ", ".join(card.name for card in cards)
             raise WeightsError(
                 f"{file}: {spec.num_classes} classes; name them in a file, one a line, by"
-                f" --classes FILE (by themselves come those of {', '.join(DATASETS)})"
+                f" --classes FILE (by themselves come those of {by_themselves})"
             )
         dataset = fitting[0]
     if given is None:
-        if dataset not in DATASETS:
-            raise WeightsError(unknown_name("data set", str(dataset), DATASETS))
-        given = DATASETS[dataset]
+        try:
+            given = get_dataset(str(dataset)).classes
+        except SourceError as error:
+            raise WeightsError(str(error)) from None
     if len(given) != spec.num_classes:
         raise WeightsError(
             f"{file}: expected {spec.num_classes} class names, as many as the weights tell apart,"
             f" found {len(given)}"
         )
     return tuple(given)
+
+
+def _kind_of(classes: tuple[str, ...]) -> str:
+    """The kind of the data set that has these classes."""
+    kinds = [card.kind for card in list_datasets() if card.classes == classes]
+    return kinds[0] if kinds else _UNNAMED

@@ -2,7 +2,7 @@
 
 from math import gcd
 
-from skelab.data.clips.splits import parse_split
+from skelab.data.datasets import parse_split
 from skelab.errors import DataError
 from skelab.synthetic.actions import list_actions
 from skelab.synthetic.performer import NUM_PERFORMERS

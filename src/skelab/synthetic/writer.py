@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from skelab.data.recordings import SYNTHETIC_MARKER
+from skelab.data.datasets.ntu import SYNTHETIC_MARKER
 from skelab.errors import DataError, OutputError
 from skelab.files.atomic import atomic_write, write_error
 from skelab.synthetic.actions import SyntheticAction, get_action, list_actions

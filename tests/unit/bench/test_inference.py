@@ -161,6 +161,15 @@ def test_a_family_is_measured_with_the_frames_of_its_recipe_or_those_asked_for(
     assert (usual.model, usual.frames, short.frames) == ("stgcnpp", 100, 16)
 
 
+def test_frames_that_a_family_does_not_take_are_refused() -> None:
+    plan = BenchPlan(**{**vars(EAGER), "frames": 50})
+
+    with pytest.raises(
+        ModelError, match=r"shiftgcn: expected .* a multiple of 4, found 50; choose"
+    ):
+        list(bench(["shiftgcn"], plan))
+
+
 def test_an_unknown_name_is_refused_before_anything_is_measured(
     worker: type[MadeUpWorker],
 ) -> None:

@@ -14,12 +14,11 @@ import pytest
 from tiny_clips import tiny_clip, tiny_info
 
 from skelab.data.clips.clip import Clip, SampleInfo
-from skelab.data.clips.splits import parse_split
 from skelab.data.clips.store import StoreInfo, write_store
 from skelab.data.convert import convert, list_targets
+from skelab.data.datasets import open_source, parse_split
 from skelab.data.opened import OpenedClips, open_clips
 from skelab.data.preprocessing import pad_loop
-from skelab.data.recordings import open_source
 from skelab.errors import DataError, OutputError, SplitError
 from skelab.files.plain_pickle import load_plain_pickle
 from skelab.skeleton import get_layout

@@ -15,9 +15,9 @@ from listed_source import ListedSource
 
 from skelab.data import ingest as ingest_module
 from skelab.data.clips.store import Excluded, open_store, write_part
+from skelab.data.datasets import open_source
 from skelab.data.ingest import IngestReport, ingest
 from skelab.data.preprocessing import get_pipeline
-from skelab.data.recordings import open_source
 from skelab.data.recordings.ignore_list import read_ignore_list
 from skelab.errors import DataError, OutputError, SourceError
 from skelab.skeleton import get_layout

@@ -11,8 +11,8 @@ from shared_data import shared_data
 from skeleton_text import a_pose, skeleton_text
 
 from skelab.data.clips.store import open_store
+from skelab.data.datasets import open_source
 from skelab.data.ingest import ingest
-from skelab.data.recordings import open_source
 
 GOOD, EMPTY, DAMAGED, IGNORED = (f"S001C001P00{number}R001A001" for number in (1, 2, 3, 6))
 

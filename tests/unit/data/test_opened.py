@@ -49,7 +49,7 @@ def test_a_loader_reads_from_an_npz_as_from_a_store(tmp_path: Path) -> None:
     padded = pad_clips([dataset[0], dataset[1]], max_bodies=2)
 
     rows = np.concatenate([npz_arrays()["x_train"], npz_arrays()["x_test"]])[[2, 7]]
-    wanted = rows.reshape(2, 20, 2, 25, 3)[:, :7]
+    wanted = rows.reshape(2, 20, 2, 25, 3)[:, :7].transpose(0, 4, 1, 3, 2)
     np.testing.assert_array_equal(padded.joints.numpy(), wanted)
     assert padded.valid == (7, 6)
     assert padded.labels.tolist() == [2, 1]

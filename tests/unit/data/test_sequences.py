@@ -8,15 +8,14 @@ from tiny_clips import CLASSES, tiny_clip, tiny_info
 from untrimmed_files import precog_folder, tiny_sequence
 
 from skelab.data.clips.sequence import SEGMENT_LEFT_OUT, Segment, UntrimmedSequence
-from skelab.data.clips.splits import parse_split
 from skelab.data.clips.store import open_store, write_store
 from skelab.data.convert import convert
 from skelab.data.copying import copy_clips
 from skelab.data.cutting import cut_segments
+from skelab.data.datasets import open_source, parse_split
 from skelab.data.ingest import ingest
 from skelab.data.opened import check_trimmed, open_clips
 from skelab.data.preprocessing import get_pipeline
-from skelab.data.recordings import open_source
 from skelab.data.segments import read_segments
 from skelab.errors import DataError, SourceError
 

@@ -76,6 +76,18 @@ def test_a_length_that_the_network_takes_in_steps_is_kept_to(metadata: ExportMet
     assert frames == {8, 12}
 
 
+def test_a_length_beyond_the_limits_of_the_network_is_not_shown(metadata: ExportMetadata) -> None:
+    frames: set[int] = set()
+
+    def listening(joints: Float32[ndarray, "N C T V M"]) -> Float32[ndarray, "N K"]:
+        frames.add(joints.shape[2])
+        return network(joints)
+
+    check_export(network, listening, replace(metadata, max_frames=metadata.window + 1))
+
+    assert max(frames) == metadata.window + 1
+
+
 @pytest.mark.parametrize("share", [2 * TOLERANCE, float("nan")])
 def test_logits_that_deviate_are_refused(share: float, metadata: ExportMetadata) -> None:
     def deviating(joints: Float32[ndarray, "N C T V M"]) -> Float32[ndarray, "N K"]:

@@ -89,6 +89,15 @@ def test_clips_between_the_steps_of_a_graph_are_refused(exports: dict[str, Expor
         in_steps.logits(some_clips((2, 3, 13, 15, 2)))
 
 
+def test_clips_beyond_the_limits_of_a_graph_are_refused(exports: dict[str, ExportReport]) -> None:
+    exported = load_exported(exports["onnx"].path)
+    limited = replace(exported, metadata=replace(exported.metadata, max_frames=12))
+
+    assert limited.logits(some_clips((2, 3, 12, 15, 2))).shape == (2, 4)
+    with pytest.raises(ExportError, match=r"N x 3 x T \(from 1 to 12\) x 15 x 2"):
+        limited.logits(some_clips((2, 3, 13, 15, 2)))
+
+
 def test_weights_of_another_export_are_refused(
     exports: dict[str, ExportReport], tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from skelab.errors import ExportError
 from skelab.export import ExportMetadata, ExportReport, describe_checkpoint
 from skelab.inference.checkpoint import read_checkpoint
+from skelab.models import FamilyTraits, get_card
 
 
 def test_the_description_is_read_back_as_it_was_written(checkpoint: Path) -> None:
@@ -58,6 +59,29 @@ def test_another_description_is_refused(text: str, reason: str) -> None:
         ExportMetadata.from_json(text, "net.onnx")
 
     assert reason in str(error.value)
+
+
+def test_the_lengths_of_a_graph_are_those_of_the_family_from_8_frames_on(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traits = FamilyTraits(frames_multiple_of=4, min_frames=4, max_frames=40)
+    monkeypatch.setattr(
+        "skelab.export.metadata.get_card", lambda name: replace(get_card(name), traits=traits)
+    )
+
+    described = describe_checkpoint(read_checkpoint(checkpoint))
+
+    assert described.traits == traits
+    assert described.graph_lengths == replace(traits, min_frames=8)
+    assert ExportMetadata.from_json(described.to_json(), "net.onnx").traits == traits
+
+
+def test_a_description_of_before_the_lengths_had_limits_is_read(checkpoint: Path) -> None:
+    described = describe_checkpoint(read_checkpoint(checkpoint))
+    content = json.loads(described.to_json())
+    del content["min_frames"], content["max_frames"]
+
+    assert ExportMetadata.from_json(json.dumps(content), "net.onnx") == described
 
 
 def test_a_family_that_is_not_known_here_keeps_its_name(checkpoint: Path) -> None:

@@ -80,6 +80,28 @@ def test_a_graph_takes_clips_of_any_length_in_its_steps(
         torch.testing.assert_close(graph(x), network(x))
 
 
+@needs_export
+def test_a_graph_takes_clips_within_the_limits_of_its_family(
+    metadata: ExportMetadata, checkpoint: Path
+) -> None:
+    network = read_checkpoint(checkpoint).build()
+    limited = replace(metadata, dynamic_frames=True, max_frames=40)
+
+    graph = trace_network(network, limited).module()
+
+    for frames in (8, 13, 40):
+        x = torch.randn(limited.shape(2, frames))
+        torch.testing.assert_close(graph(x), network(x))
+
+
+@needs_export
+def test_a_window_that_the_family_does_not_take_is_refused(metadata: ExportMetadata) -> None:
+    with pytest.raises(
+        ExportError, match=r"tiny: expected a window whose number of frames is at least 9, found 8"
+    ):
+        trace_network(nn.Identity(), replace(metadata, min_frames=9))
+
+
 def test_an_old_pytorch_is_told_and_shown_another_way(
     metadata: ExportMetadata, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """A checkpoint becomes a file that is its network, or no file at all."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from skelab.export import write as write_module
 from skelab.export.trace import trace_network
 from skelab.export.write import write_files
 from skelab.inference.checkpoint import read_checkpoint
-from skelab.models import get_card, list_models
+from skelab.models import FamilyTraits, get_card, list_models
 from skelab.skeleton import get_layout
 
 FAMILIES = [card.name for card in list_models()]
@@ -162,13 +163,29 @@ def _tracing(network: nn.Module) -> Any:
 def test_every_family_becomes_a_graph_for_any_number_and_length_of_clips(
     name: str, tmp_path: Path
 ) -> None:
-    window = 4 * get_card(name).frames_multiple_of if get_card(name).frames_multiple_of > 1 else 12
+    multiple = get_card(name).traits.frames_multiple_of
+    window = 4 * multiple if multiple > 1 else 12
     family_checkpoint(tmp_path / "net.safetensors", name, window=window)
 
     made = export_checkpoint(tmp_path / "net.safetensors", tmp_path / "net.pt2", to="torch")
 
     assert made.metadata.dynamic_frames, made.notes
     assert made.check.num_inputs == 13
+
+
+@needs_export
+def test_a_family_of_one_length_becomes_a_graph_of_that_length(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traits = FamilyTraits(min_frames=8, max_frames=8)
+    monkeypatch.setattr(
+        "skelab.export.metadata.get_card", lambda name: replace(get_card(name), traits=traits)
+    )
+
+    made = export_checkpoint(checkpoint, tmp_path / "net.pt2", to="torch")
+
+    assert not made.metadata.dynamic_frames
+    assert "tiny: its family takes clips of no other length than 8 frames" in made.notes[0]
 
 
 @pytest.mark.slow

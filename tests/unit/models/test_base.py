@@ -1,6 +1,7 @@
 """The frame around a backbone: features and logits of whole clips, absent bodies for nothing."""
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -8,8 +9,13 @@ import torch
 from module_kit import SMALL, STICK
 from torch import Tensor, nn
 
+from skelab.errors import ModelError
 from skelab.models import (
+    BackboneOutput,
+    FamilyTraits,
+    ModelInput,
     SkeletonModel,
+    Tokens,
     create_model,
     list_models,
     model_spec,
@@ -35,8 +41,10 @@ def test_the_forward_pass_is_the_head_on_the_features() -> None:
     model = make_model().eval()
     x = torch.randn(2, 3, 6, 5, 2)
 
-    features = model.forward_features(x)
+    tokens = model.forward_features(x)
+    features = model.pool(tokens)
 
+    assert tokens.dense().shape == (2, 2, 3, 6, 5)
     assert features.shape == (2, 3)
     assert torch.equal(model(x), model.forward_head(features))
     torch.testing.assert_close(features, x.mean(dim=(2, 3, 4)) / (1 + 1e-5) ** 0.5)
@@ -369,3 +377,230 @@ def test_steps_are_repeated_bit_for_bit() -> None:
         runs.append(model.state_dict())
 
     assert all(torch.equal(runs[0][key], runs[1][key]) for key in runs[0])
+
+
+# What follows: inputs that are more than joints, heads, and losses of a family's own.
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_an_input_with_more_than_joints_gives_the_same(training: bool) -> None:
+    model, twin = (model.train(training) for model in make_pair("ctrgcn", torch.float64))
+    x = half_empty()
+    given = ModelInput(x, times=torch.arange(84.0).view(7, 12), labels=torch.arange(7))
+    set_skip_absent(model, True)
+
+    torch.testing.assert_close(model(given), twin(x), rtol=0, atol=0)
+    assert model.forward_features(given).given is given
+
+
+def test_outputs_are_the_logits_and_no_losses_where_a_family_has_none() -> None:
+    model, twin = make_pair("ctrgcn", torch.float64)
+    set_skip_absent(model, True)
+    x = half_empty()
+
+    found = model.outputs(x)
+
+    assert torch.equal(found.logits, twin(x))
+    assert dict(found.auxiliary) == {}
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_tokens_with_absent_bodies_spared_are_those_of_the_plain_way(training: bool) -> None:
+    plain, sparing = (model.train(training) for model in make_pair("ctrgcn", torch.float64))
+    x = half_empty()
+
+    with torch.no_grad():
+        expected, found = plain.forward_features(x), sparing.forward_features(x)
+
+    assert found.rows.shape[0] < expected.rows.shape[0] == 14
+    assert found.stride == 4
+    assert relative(found.dense(), expected.dense()) < 1e-12
+    assert found.valid().shape == (7, 2, 3)
+    assert found.valid()[:, :, 0].tolist() == [[True, True]] * 2 + [[True, False]] * 4 + [
+        [False, False]
+    ]
+
+
+def test_another_head_takes_the_classifiers_place_and_keys() -> None:
+    model = make_model(dropout=0.5).eval()
+    keys = list(model.state_dict())
+    x = torch.randn(2, 3, 6, 5, 2)
+
+    model.replace_head(nn.Linear(model.num_features, 7))
+
+    assert model(x).shape == model.outputs(x).logits.shape == (2, 7)
+    assert list(model.state_dict()) == keys
+    assert model.state_dict()["classifier.weight"].shape == (7, 3)
+
+
+def test_another_pooling_is_asked_for_the_features() -> None:
+    class Largest(nn.Module):
+        def forward(self, tokens: Tokens) -> Tensor:
+            return tokens.dense().amax(dim=(1, 3, 4))
+
+    model = SkeletonModel(
+        nn.Identity(),
+        num_features=3,
+        num_classes=4,
+        in_channels=3,
+        num_joints=5,
+        max_bodies=2,
+        pooling=Largest(),
+    ).eval()
+    x = torch.randn(2, 3, 6, 5, 2)
+
+    pooled = model.pool(model.forward_features(x))
+
+    torch.testing.assert_close(pooled, x.amax(dim=(2, 3, 4)) / (1 + 1e-5) ** 0.5)
+
+
+def test_a_stride_below_one_is_refused() -> None:
+    with pytest.raises(ModelError, match="stride: expected a whole number from 1, found 0"):
+        SkeletonModel(
+            nn.Identity(),
+            num_features=3,
+            num_classes=4,
+            in_channels=3,
+            num_joints=5,
+            max_bodies=2,
+            stride=0,
+        )
+
+
+@pytest.mark.parametrize(
+    ("traits", "frames", "message"),
+    [
+        (FamilyTraits(min_frames=8), 6, r"at least 8, found 6; choose such .*window=64\)"),
+        (FamilyTraits(max_frames=32), 40, r"from 1 to 32, found 40; choose such .*window=32\)"),
+        (FamilyTraits(frames_multiple_of=6), 8, r"a multiple of 6, found 8; choose .*window=66\)"),
+    ],
+)
+def test_a_length_that_a_family_does_not_take_is_refused(
+    traits: FamilyTraits, frames: int, message: str
+) -> None:
+    model = make_model()
+    model.traits = traits
+
+    with pytest.raises(
+        ModelError, match=f"SkeletonModel: expected clips whose number of frames is {message}"
+    ):
+        model(torch.zeros(1, 3, frames, 5, 2))
+
+
+@pytest.mark.parametrize("trait", ["bodies_mix", "samples_mix"])
+@pytest.mark.parametrize("training", [True, False])
+def test_absent_bodies_of_a_family_that_mixes_are_computed(trait: str, training: bool) -> None:
+    _, model = make_pair("ctrgcn", torch.float64)
+    model.traits = FamilyTraits(**{trait: True})
+    rows = count_rows(model)
+
+    with torch.no_grad():
+        model.train(training)(half_empty())
+
+    assert rows == [14]
+
+
+class Penalised(nn.Module):
+    """A backbone with losses of its own: how large its features are."""
+
+    def __init__(self, *, together: bool = False) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, kernel_size=1)
+        self.norm = nn.BatchNorm2d(3)
+        self.together = together
+
+    def forward(self, x: Tensor) -> BackboneOutput:
+        features = self.norm(self.conv(x))
+        size = features.square().mean(dim=(1, 2, 3))
+        return BackboneOutput(features, {"size": size.mean() if self.together else size})
+
+
+class Centred(SkeletonModel):
+    """A family with a loss that needs the labels: features near the mean of their class."""
+
+    name = "centre"
+
+    def auxiliary_losses(self, tokens: Tokens) -> Mapping[str, Tensor]:
+        assert tokens.given.labels is not None
+        features = self.pool(tokens)
+        same = (tokens.given.labels[:, None] == tokens.given.labels).to(features.dtype)
+        centres = same @ features / same.sum(dim=1, keepdim=True)
+        return {self.name: (features - centres).square().mean()}
+
+
+def make_penalised(*, skip_absent: bool = True, together: bool = False) -> Centred:
+    torch.manual_seed(0)
+    model = Centred(
+        Penalised(together=together),
+        num_features=3,
+        num_classes=4,
+        in_channels=3,
+        num_joints=5,
+        max_bodies=2,
+    )
+    set_skip_absent(model, skip_absent)
+    return model.double()
+
+
+def test_losses_of_backbone_and_family_are_those_of_all_bodies_with_or_without_sparing() -> None:
+    given = ModelInput(half_empty(), labels=torch.arange(7) % 3)
+    found, gradients = [], []
+
+    for skip_absent in (False, True):
+        model = make_penalised(skip_absent=skip_absent)
+        output = model.outputs(given)
+        torch.autograd.backward([output.logits.sum(), *output.auxiliary.values()])
+        found.append(output.auxiliary)
+        gradients.append(model.backbone.get_parameter("conv.weight").grad)
+
+    assert list(found[0]) == list(found[1]) == ["size", "centre"]
+    features = make_penalised(skip_absent=False).forward_features(given).dense()
+    torch.testing.assert_close(found[0]["size"], features.square().mean())
+    for name in found[0]:
+        torch.testing.assert_close(found[1][name], found[0][name], rtol=1e-12, atol=1e-12)
+    assert gradients[0] is not None
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-9, atol=1e-9)
+
+
+def test_outside_training_there_are_no_losses() -> None:
+    model = make_penalised().eval()
+
+    with torch.no_grad():
+        tokens, output = model.forward_features(half_empty()), model.outputs(half_empty())
+
+    assert dict(tokens.auxiliary) == dict(output.auxiliary) == {}
+
+
+def test_a_single_loss_of_the_backbone_is_taken_where_nobody_is_spared() -> None:
+    given = ModelInput(half_empty(), labels=torch.arange(7) % 3)
+    plain = make_penalised(skip_absent=False, together=True)
+    mixing = make_penalised(together=True)
+    mixing.traits = FamilyTraits(samples_mix=True)
+
+    losses = [model.outputs(given).auxiliary["size"] for model in (plain, mixing)]
+
+    assert torch.equal(*losses)
+    with pytest.raises(
+        ModelError,
+        match=r"'size' of the backbone: expected one number for each of 10 bodies, found a single"
+        r" number; declare samples_mix",
+    ):
+        make_penalised(together=True).outputs(given)
+
+
+@pytest.mark.parametrize(
+    ("name", "axes", "message"),
+    [
+        ("size", 0, "'size': expected one number, found a second one of this name"),
+        ("centre", 1, "'centre': expected one number, found 1 axes"),
+    ],
+)
+def test_losses_of_a_family_that_do_not_fit_are_refused(
+    name: str, axes: int, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make_penalised()
+    loss = torch.zeros([2] * axes, dtype=torch.float64)
+    monkeypatch.setattr(model, "auxiliary_losses", lambda tokens: {name: loss})
+
+    with pytest.raises(ModelError, match=f"auxiliary loss {message}"):
+        model.outputs(half_empty())

@@ -1,6 +1,15 @@
 """The page of the model families says what their cards say."""
 
-from skelab.models import ModelCard, ModelOption, ReportedAccuracy, list_models, models_page
+from dataclasses import replace
+
+from skelab.models import (
+    FamilyTraits,
+    ModelCard,
+    ModelOption,
+    ReportedAccuracy,
+    list_models,
+    models_page,
+)
 
 BARE = ModelCard(name="bare", title="Bare")
 FULL = ModelCard(
@@ -13,7 +22,7 @@ FULL = ModelCard(
     num_parameters=1_234_567,
     reported=(ReportedAccuracy("NTU60", "xsub", "joint", 81.5, "the paper"),),
     options=(ModelOption("depth", None, "how deep"), ModelOption("wide", False, "is it")),
-    frames_multiple_of=4,
+    traits=FamilyTraits(frames_multiple_of=4),
 )
 
 
@@ -27,6 +36,19 @@ def test_a_card_becomes_a_row_and_a_section() -> None:
     assert "| `depth` | `null` | how deep |\n" in page
     assert "| `wide` | `false` | is it |\n" in page
     assert "| NTU60 | xsub | joint | 81.5 | the paper |\n" in page
+
+
+def test_what_is_unusual_of_a_family_stands_in_words() -> None:
+    traits = FamilyTraits(bodies_mix=True, samples_mix=True, causal=True, min_frames=8)
+    card = replace(FULL, traits=traits, pipeline="msg3d", pipeline_is_nearest=True)
+
+    page = models_page([card])
+
+    assert "The frames of a clip must be at least 8.\n" in page
+    assert "The bodies of a clip mix, so that absent bodies are not spared.\n" in page
+    assert "The clips of a batch mix.\n" in page
+    assert "It is causal: no token depends on later frames.\n" in page
+    assert "Preprocessing: `msg3d`, which comes nearest to its authors'.\n" in page
 
 
 def test_what_a_card_leaves_open_is_left_out() -> None:

@@ -1,16 +1,19 @@
 """Families are found by name, and everything that does not fit is refused in words."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import torch
 from module_kit import STICK
 from torch import nn
 
+from skelab.data.preprocessing import get_pipeline
 from skelab.errors import LayoutError, ModelError
 from skelab.models import (
     ModelCard,
     ModelOption,
+    Option,
+    SkeletonModel,
     create_model,
     get_card,
     list_models,
@@ -28,14 +31,17 @@ def spare_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_FAMILIES", dict(registry._FAMILIES))
 
 
+Depth = Annotated[int, Option("layers")]
+
+
 def build_linear(
-    *, num_classes: int, layout: Layout, in_channels: int, max_bodies: int, depth: int = 1
+    *, num_classes: int, layout: Layout, in_channels: int, max_bodies: int, depth: Depth = 1
 ) -> nn.Module:
     """A family of a user's own."""
     return nn.Sequential(nn.Flatten(), nn.LazyLinear(num_classes))
 
 
-LINEAR = ModelCard(name="linear", title="Linear", options=(ModelOption("depth", 1, "layers"),))
+LINEAR = ModelCard(name="linear", title="Linear")
 
 
 FAMILIES = ["aagcn", "ctrgcn", "msg3d", "shiftgcn", "stgcn", "stgcn_official", "stgcnpp"]
@@ -100,11 +106,35 @@ def test_a_name_taken_twice_is_refused() -> None:
 
 
 @pytest.mark.usefixtures("spare_registry")
-def test_a_builder_whose_options_are_not_those_of_its_card_is_refused() -> None:
-    card = ModelCard(name="bare", title="Bare")
+def test_options_are_read_off_the_builder() -> None:
+    register_model(LINEAR)(build_linear)
 
-    with pytest.raises(ModelError, match=r"'bare': expected the options .* \{\}, found .*depth"):
+    assert get_card("linear").options == (ModelOption("depth", 1, "layers"),)
+
+
+@pytest.mark.usefixtures("spare_registry")
+def test_a_card_that_lists_options_itself_is_refused() -> None:
+    card = ModelCard(name="bare", title="Bare", options=(ModelOption("depth", 1, "layers"),))
+
+    with pytest.raises(ModelError, match=r"'bare': expected no options, .* found depth; annotate"):
         register_model(card)(build_linear)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_option_says_what_it_does_and_every_pipeline_exists(name: str) -> None:
+    card = get_card(name)
+
+    assert all(option.meaning for option in card.options)
+    assert get_pipeline(card.pipeline).name == card.pipeline
+
+
+@pytest.mark.usefixtures("spare_registry")
+def test_a_model_has_the_traits_of_its_card() -> None:
+    model = create_model("shiftgcn", num_classes=2, width=4)
+
+    assert isinstance(model, SkeletonModel)
+    assert model.traits is get_card("shiftgcn").traits
+    assert model.traits.frames_multiple_of == 4
 
 
 @pytest.mark.usefixtures("spare_registry")

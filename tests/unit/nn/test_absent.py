@@ -61,7 +61,7 @@ def test_features_are_averaged_over_the_bodies_of_each_clip() -> None:
 
     absent = find_absent(x, alike=False)
     assert absent is not None
-    pooled = absent.pool(present, gone)
+    pooled = absent.spread(present, gone).mean(dim=1)
 
     bodies = [(present[0], gone[1]), (present[1], present[2]), tuple(gone), (present[3], gone[1])]
     for clip, (one, other) in enumerate(bodies):
@@ -74,7 +74,8 @@ def test_clips_without_anybody_have_the_features_of_absent_bodies() -> None:
     absent = find_absent(torch.zeros(2, 3, 5, 6, 2), alike=True)
     assert absent is not None
 
-    torch.testing.assert_close(absent.pool(None, gone), gone.expand(2, 7))
+    nobody = gone[:0]
+    torch.testing.assert_close(absent.spread(nobody, gone).mean(dim=1), gone.expand(2, 7))
 
 
 def test_constants_are_computed_once_for_each_version_and_key() -> None:

@@ -1,11 +1,11 @@
-"""Bodies join the batch normalised, and leave it averaged."""
+"""Bodies join the batch normalised."""
 
 import pytest
 import torch
 from module_kit import normed, randomised
 
 from skelab.errors import ModelError
-from skelab.nn import BodyNorm, pool_bodies
+from skelab.nn import BodyNorm
 
 
 def test_each_coordinate_of_each_joint_of_each_body_has_its_own_scale() -> None:
@@ -45,13 +45,3 @@ def test_clips_of_another_shape_are_refused_with_both_shapes() -> None:
         "model input: expected N x 3 x T x 25 x 2 (channels, frames, joints, bodies), found"
         " 4 x 3 x 10 x 20 x 1; make the model with the layout, channels and bodies of the clips"
     )
-
-
-def test_pooling_is_the_mean_over_frames_and_joints_then_over_the_bodies_of_a_clip() -> None:
-    x = torch.randn(6, 4, 5, 7, dtype=torch.float64)  # two clips of three bodies
-
-    pooled = pool_bodies(x, 3)
-
-    for clip in range(2):
-        expected = sum(x[clip * 3 + body].mean(dim=(1, 2)) for body in range(3)) / 3
-        torch.testing.assert_close(pooled[clip], expected)

@@ -8,6 +8,7 @@ from tiny_clips import tiny_store
 from tiny_run import CONFIG, same_tensors, tiny_recipe
 
 from skelab.data.clips.store import ClipStore
+from skelab.data.feeding import DrawLog, read_draws
 from skelab.errors import TrainingError
 from skelab.inference.checkpoint import read_checkpoint
 from skelab.recipes import Recipe, parse_recipe
@@ -98,3 +99,13 @@ def test_one_run_has_no_interval() -> None:
     assert found.mean == 0.9
     assert math.isnan(found.low)
     assert math.isnan(found.high)
+
+
+def test_the_seeds_of_a_recipe_share_a_log_of_draws(store: ClipStore, tmp_path: Path) -> None:
+    log = DrawLog(tmp_path / "draws.jsonl")
+
+    train_seeds(three_seeds(), store, tmp_path / "run", draw_log=log)
+
+    drawn = [read_draws(log.path, epoch=0, seed=seed).drawn for seed in (3, 4, 5)]
+    assert drawn[0].keys() == drawn[1].keys() == drawn[2].keys()
+    assert drawn[0] != drawn[1] != drawn[2]

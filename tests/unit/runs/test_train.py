@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -9,16 +10,20 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
+import yaml
 from tiny_clips import CLASSES, SBU15, tiny_clip, tiny_info, tiny_store
 from tiny_run import CONFIG, FEEDER, tiny_recipe, what_training_computed
 
+import skelab.runs.train
 from skelab.data.clips.clip import Clip
 from skelab.data.clips.store import ClipStore, open_store, write_store
+from skelab.data.feeding import DrawLog, open_draw_log, read_draws
 from skelab.errors import DataError, ModelError, SkelabError, SplitError, TrainingError
 from skelab.host.environment import describe_environment
 from skelab.inference.checkpoint import read_checkpoint
 from skelab.recipes import Recipe, parse_recipe
-from skelab.runs.train import choose_parts, plan_training, train_recipe
+from skelab.runs.parts import choose_parts, draw_held_out
+from skelab.runs.train import plan_training, train_recipe
 from skelab.skeleton import get_layout
 from skelab.training.watch import Watcher
 
@@ -82,6 +87,7 @@ def test_a_run_folder_holds_all_that_a_result_was_made_with(
         "recipe.yaml",
         "tensorboard",
     }
+    recipe = draw_held_out(recipe, store)
     assert parse_recipe((run / "recipe.yaml").read_text()) == recipe
     assert checkpoint.digest == read_checkpoint(run / "checkpoints" / "best.safetensors").digest
     assert parse_recipe(checkpoint.recipe) == recipe
@@ -117,6 +123,85 @@ def test_a_checkpoint_says_what_its_network_must_be_shown(store: ClipStore, tmp_
     assert (model.name, model.num_classes, model.layout) == ("tiny", 3, SBU15)
     assert (model.in_channels, model.max_bodies) == (3, 2)
     assert model.options == {"dropout": 0.5, "skip_absent": True}
+
+
+class Listener(Watcher):
+    """Keeps what a run says."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def on_message(self, text: str) -> None:
+        self.said.append(text)
+
+
+def test_a_run_says_its_parts_before_the_first_epoch_and_warns(
+    store: ClipStore, tmp_path: Path
+) -> None:
+    listener = Listener()
+
+    train_recipe(
+        short(data={"split": "subject:1-3/4", "validation_subjects": 2, "window": 8}),
+        store,
+        tmp_path / "run",
+        watcher=listener,
+    )
+
+    assert listener.said[:2] == [
+        "split subject:1-3/4: train 6 clips (1 subject) · validation 12 (2) · test 6 (1);"
+        " validation has 3 of 3 classes and 66.7% of the training part",
+        "warning: validation takes 12 clips and leaves 6 to train on; --set"
+        " data.validation_subjects=N holds out fewer",
+    ]
+
+
+def of_an_older_release(run: Path) -> None:
+    """Make a run what it would be if ``data.held_out`` had not been there."""
+    for path in (run / "checkpoints").glob("*.safetensors"):
+        checkpoint = read_checkpoint(path)
+        replace(checkpoint, recipe=without_held_out(checkpoint.recipe)).save(path)
+    written = run / "recipe.yaml"
+    written.write_text(without_held_out(written.read_text()))
+
+
+def without_held_out(recipe: str) -> str:
+    content = yaml.safe_load(recipe)
+    del content["data"]["held_out"]
+    return yaml.safe_dump(content, sort_keys=False, width=100)
+
+
+def test_a_run_of_an_older_release_goes_on_with_those_whom_its_seed_drew(
+    store: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(skelab.runs.train, "draw_held_out", lambda recipe, store: recipe)
+        with pytest.raises(StoppedError):
+            train_recipe(tiny_recipe(), store, run, watcher=Stopper())
+    of_an_older_release(run)
+    before = (run / "recipe.yaml").read_bytes()
+
+    resumed = train_recipe(tiny_recipe(), store, run, resume=True)
+
+    assert (run / "recipe.yaml").read_bytes() == before
+    assert resumed.recipe.encode() == before
+    parts = choose_parts(parse_recipe(resumed.recipe), store)
+    assert parts.validation.tolist() == choose_parts(tiny_recipe(), store).validation.tolist()
+
+
+def test_the_split_of_another_data_set_is_refused_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
+    clips = [tiny_clip(row, label=row % 3) for row in range(12)]
+    store = store_of(tmp_path, clips, dataset="utd-mhad")
+
+    message = refusal(
+        SplitError, short(data={"split": "xsub", "window": 8}), store, tmp_path / "run"
+    )
+
+    assert "split xsub is that of NTU RGB+D 120 and NTU RGB+D 60" in message
+    assert "expected --set data.split=utd or --set data.split=subject:1-2/3-4" in message
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_that_was_stopped_goes_on(store: ClipStore, tmp_path: Path) -> None:
@@ -172,7 +257,65 @@ def test_resuming_with_another_recipe_is_refused_and_keeps_the_one_that_is_there
     message = refusal(TrainingError, tiny_recipe(), store, run, resume=True)
 
     assert message.startswith(f"{run}: the run was started with another recipe, see {run}/recipe.y")
-    assert parse_recipe((run / "recipe.yaml").read_text()) == short()
+    assert parse_recipe((run / "recipe.yaml").read_text()) == draw_held_out(short(), store)
+
+
+def test_a_run_whose_recipe_lacks_keys_that_came_later_goes_on(
+    store: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_transforms(recipe: Recipe) -> str:
+        content = recipe.model_dump(mode="json")
+        del content["data"]["transforms"]
+        return yaml.safe_dump(content, sort_keys=False, width=100)
+
+    whole = train_recipe(tiny_recipe(), store, tmp_path / "whole")
+    run = tmp_path / "older"
+    with monkeypatch.context() as older:
+        older.setattr(Recipe, "to_yaml", without_transforms)
+        with pytest.raises(StoppedError):
+            train_recipe(tiny_recipe(), store, run, watcher=Stopper())
+    before = (run / "recipe.yaml").read_bytes()
+
+    resumed = train_recipe(tiny_recipe(), store, run, resume=True)
+
+    assert (run / "recipe.yaml").read_bytes() == before
+    assert b"transforms" not in before
+    assert resumed.recipe.encode() == before
+    assert resumed.weights.keys() == whole.weights.keys()
+    assert all(torch.equal(resumed.weights[name], whole.weights[name]) for name in whole.weights)
+
+
+def test_a_run_whose_recipe_is_damaged_is_not_gone_on_with(
+    store: ClipStore, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(StoppedError):
+        train_recipe(short(), store, run, watcher=Stopper(in_epoch=True))
+    (run / "recipe.yaml").write_text("name: [")
+
+    message = refusal(TrainingError, short(), store, run, resume=True)
+
+    assert message.startswith(f"{run}: the run was started with another recipe")
+
+
+def test_a_run_that_goes_on_goes_on_with_its_log_of_draws(store: ClipStore, tmp_path: Path) -> None:
+    data = {**tiny_recipe().data.model_dump(mode="json"), "transforms": ["mirror", "noise"]}
+    recipe = tiny_recipe(data=data)
+    logs = {name: tmp_path / f"{name}.jsonl" for name in ("whole", "stopped")}
+    train_recipe(recipe, store, tmp_path / "whole", draw_log=DrawLog(logs["whole"]))
+    log, stopper = DrawLog(logs["stopped"]), Stopper(in_epoch=True)
+    with pytest.raises(StoppedError):
+        train_recipe(recipe, store, tmp_path / "stopped", watcher=stopper, draw_log=log)
+
+    log = open_draw_log(logs["stopped"], resume=True)
+    train_recipe(recipe, store, tmp_path / "stopped", resume=True, draw_log=log)
+
+    epochs = range(recipe.training.epochs)
+    whole, stopped = ([read_draws(path, epoch=epoch) for epoch in epochs] for path in logs.values())
+    assert [epoch.drawn for epoch in whole] == [epoch.drawn for epoch in stopped]
+    assert [epoch.rows for epoch in whole] == [epoch.rows for epoch in stopped]
+    assert {len(epoch.rows) for epoch in whole} == {len(whole[0].rows)}
+    assert list(whole[0].drawn[whole[0].rows[0]]) == ["crop-resize", "rotate", "mirror", "noise"]
 
 
 def test_resuming_on_other_clips_is_refused(store: ClipStore, tmp_path: Path) -> None:

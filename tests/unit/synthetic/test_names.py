@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from skelab.data.clips.splits import parse_split
+from skelab.data.datasets import parse_split
 from skelab.data.recordings.sample_name import parse_sample_name
 from skelab.errors import DataError
 from skelab.synthetic import clip_names, list_actions

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from skelab.data.recordings import open_source
+from skelab.data.datasets import open_source
 from skelab.errors import DataError, OutputError
 from skelab.synthetic import clip_names, read_marker, synthetic_file, write_synthetic
 from skelab.synthetic import writer as writer_module

@@ -1,10 +1,10 @@
 """Lack of memory is told from other faults, and buffers can be put back."""
 
+import psutil
 import pytest
 import torch
 from torch import nn
 
-from skelab.host.memory import own_memory
 from skelab.training.memory import BufferGuard, Reserve, free_memory, is_out_of_memory
 
 
@@ -58,17 +58,14 @@ def test_a_guard_puts_back_what_a_forward_pass_has_moved() -> None:
 
 
 def test_a_reserve_takes_addresses_and_no_memory_until_it_is_released() -> None:
-    mapped, used = own_memory("VmSize"), own_memory("VmRSS")
-    assert mapped is not None
-    assert used is not None
+    process = psutil.Process()
+    before = process.memory_info()
 
     reserve = Reserve()
-    held, touched = own_memory("VmSize"), own_memory("VmRSS")
+    held = process.memory_info()
     reserve.release()
     reserve.release()
 
-    assert held is not None
-    assert touched is not None
-    assert held - mapped >= Reserve.SIZE
-    assert touched - used < Reserve.SIZE // 4
-    assert (own_memory("VmSize") or 0) <= held - Reserve.SIZE
+    assert held.vms - before.vms >= Reserve.SIZE
+    assert held.rss - before.rss < Reserve.SIZE // 4
+    assert process.memory_info().vms <= held.vms - Reserve.SIZE

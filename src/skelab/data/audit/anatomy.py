@@ -20,6 +20,7 @@ from numpy import ndarray
 
 from skelab.data.audit.scrambles import Scramble, known_scrambles
 from skelab.data.clips.clip import Clip, RawClip
+from skelab.data.datasets import find_datasets
 from skelab.data.opened import OpenedClips
 from skelab.data.recordings import Source, SourceItem
 from skelab.errors import DataError, SourceError
@@ -220,7 +221,7 @@ def usual_up(dataset: str, pipeline: str | None = None) -> str | None:
         return "+z"  # it turns the spine of the first frame there
     if pipeline == "as-given":
         return None
-    return _UP.get(dataset)
+    return next((card.up for card in find_datasets(dataset)), None)
 
 
 @dataclass(frozen=True)
@@ -237,14 +238,6 @@ class _Measure:
     feet_to_head: Float64[ndarray, " D"]
 
 
-_UP: Final = {
-    "ntu": "+y",
-    "utd-mhad": "+y",
-    "nw-ucla": "+y",
-    "precog": "+y",
-    "utkinect": "+y",
-    "sbu": "-y",
-}
 _COORDINATES: Final = ("x", "y", "z")
 _TINY: Final = 1e-12
 

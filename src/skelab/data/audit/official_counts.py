@@ -1,34 +1,13 @@
 """How many clips the published splits have, and whether a set that looks complete has as many."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from skelab.data.clips.index import ClipIndex
-from skelab.data.clips.splits import GIVEN, parse_split
+from skelab.data.clips.splits import GIVEN
+from skelab.data.datasets import list_datasets, parse_split
+from skelab.data.recordings import DatasetCard
 from skelab.errors import SplitError
-
-
-@dataclass(frozen=True)
-class OfficialCounts:
-    """The official size of a data set.
-
-    Attributes:
-        title: The data set.
-        recorded: Samples that its makers give out.
-        missing: Samples in the makers' list of missing skeletons.
-        parts: Training and test clips of each split, those samples left out.
-    """
-
-    title: str
-    recorded: int
-    missing: int
-    parts: Mapping[str, tuple[int, int]]
-
-    @property
-    def clips(self) -> int:
-        """Samples that are left."""
-        return self.recorded - self.missing
 
 
 @dataclass(frozen=True)
@@ -53,25 +32,6 @@ class CountCheck:
 
 _CLOSE: Final = 0.01  # a set of this share around the official size claims to be complete
 
-OFFICIAL_COUNTS: Final = (
-    OfficialCounts(
-        title="NTU RGB+D 60",
-        recorded=56_880,
-        missing=302,
-        parts={"xsub": (40_091, 16_487), "xview": (37_646, 18_932)},
-    ),
-    OfficialCounts(
-        title="NTU RGB+D 120",
-        recorded=114_480,
-        missing=535,
-        parts={"xsub": (63_026, 50_919), "xset": (54_468, 59_477)},
-    ),
-)
-"""Sizes that are published or follow from the names of all samples.
-
-Source: Shahroudy et al., CVPR 2016; Liu et al., TPAMI 2019; the authors' lists of missing samples.
-"""
-
 
 def check_counts(index: ClipIndex, dataset: str) -> CountCheck | None:
     """Compare a set with the data set that it claims to be by its size; None if it claims nothing.
@@ -84,24 +44,25 @@ def check_counts(index: ClipIndex, dataset: str) -> CountCheck | None:
         index: The clips.
         dataset: Kind of their source.
     """
-    official = next((known for known in OFFICIAL_COUNTS if _claims(len(index), known)), None)
-    if official is None or dataset not in ("ntu", "npz", "npy-pkl", "pyskl"):
+    possible = [card for card in list_datasets() if dataset in (card.kind, *card.also_as)]
+    official = next((card for card in possible if _claims(len(index), card)), None)
+    if official is None:
         return None
     differences = [] if len(index) == official.clips else [_total(len(index), official)]
     compared = False
-    for name, expected in official.parts.items():
+    for name, expected in official.counts.items():
         found = _sizes(index, name)
         compared = compared or found is not None
         if found is not None and found != expected:
             differences.append(_difference(name, found, expected))
     given = _sizes(index, GIVEN)
-    if not compared and given is not None and given not in official.parts.values():
-        wanted = " nor ".join(_pair(pair) for pair in official.parts.values())
+    if not compared and given is not None and given not in official.counts.values():
+        wanted = " nor ".join(_pair(pair) for pair in official.counts.values())
         differences.append(f"its own parts have {_pair(given)} clips, neither {wanted}")
     return CountCheck(official.title, tuple(differences))
 
 
-def _claims(size: int, official: OfficialCounts) -> bool:
+def _claims(size: int, official: DatasetCard) -> bool:
     return official.clips * (1 - _CLOSE) <= size <= official.recorded * (1 + _CLOSE)
 
 
@@ -113,11 +74,11 @@ def _sizes(index: ClipIndex, split: str) -> tuple[int, int] | None:
     return len(train), len(test)
 
 
-def _total(found: int, official: OfficialCounts) -> str:
+def _total(found: int, official: DatasetCard) -> str:
     surplus = found - official.clips
     said = f"{found:,} clips, {abs(surplus):,} {'more' if surplus > 0 else 'fewer'} than"
     said += f" {official.clips:,}"
-    if surplus > 0:
+    if surplus > 0 and official.missing:
         said += f" (--ignore takes the makers' list of {official.missing} missing samples)"
     return said
 

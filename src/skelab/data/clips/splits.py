@@ -1,4 +1,7 @@
-"""Benchmark protocols: which clips train, which test, and how validation is cut from training."""
+"""Splits: which clips train and which test.
+
+The published ones are those of the data sets, see :mod:`skelab.data.datasets`.
+"""
 
 import re
 from collections.abc import Iterable
@@ -15,13 +18,14 @@ from skelab.errors import SplitError, unknown_name
 GIVEN: Final = "given"
 """Name of the split that the file itself makes."""
 
-_COLUMNS: Final = {
+COLUMNS: Final = {
     "subject": "subjects",
     "camera": "cameras",
     "setup": "setups",
     "replication": "replications",
     "script": "scripts",
 }
+"""What a split can go by, and the column of an index that has it."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Split:
 
     def column(self, index: ClipIndex) -> Int64[ndarray, " N"]:
         """What decides where each clip belongs."""
-        numbers: Int64[ndarray, " N"] = getattr(index, _COLUMNS[self.by])
+        numbers: Int64[ndarray, " N"] = getattr(index, COLUMNS[self.by])
         return numbers
 
     def rows(self, index: ClipIndex) -> tuple[Int64[ndarray, " A"], Int64[ndarray, " B"]]:
@@ -141,67 +145,32 @@ def list_parts(index: ClipIndex) -> tuple[str, ...]:
     return tuple(sorted({part for parts in set(index.parts) for part in parts}))
 
 
-def parse_split(text: str) -> Split:
-    """A split by its name (``xsub``), or written out (``subject:1,3,5/7``: train / test).
+def parse_written_split(text: str, names: Iterable[str] = ()) -> Split:
+    """A split that is written out: ``subject:1,3,5/7``, ``part:a_train/a_val`` or ``given``.
 
-    Ranges are allowed: ``setup:1-8/9-17``. ``given`` is the split that the file itself makes,
-    ``part:xsub_train/xsub_val`` one of several that it makes.
+    Args:
+        text: The split.
+        names: Names that are known besides; they stand in the message about one that is not.
 
     Raises:
-        SplitError: The name is unknown or the text cannot be read.
+        SplitError: The text cannot be read.
     """
-    if text in _NAMED:
-        return _NAMED[text]
     if text == GIVEN:
         return GivenSplit(GIVEN, "part", frozenset(), frozenset(), "the file's own parts")
     if parts := re.fullmatch(r"part:([^/]+)/([^/]+)", text):
         train_parts, test_parts = (frozenset(side.split(",")) for side in parts.groups())
         return GivenSplit(text, "part", frozenset(), frozenset(), "", train_parts, test_parts)
     match = re.fullmatch(r"(\w+):([\d,\-]+)/([\d,\-]+)", text)
-    if match is None or match[1] not in _COLUMNS:
+    if match is None or match[1] not in COLUMNS:
         raise SplitError(
-            f"{unknown_name('split', text, (*_NAMED, GIVEN))};"
+            f"{unknown_name('split', text, (*names, GIVEN))};"
             " or written out as BY:TRAIN/TEST, say subject:1,3,5/7"
-            f" (BY is one of {', '.join(_COLUMNS)}, part)"
+            f" (BY is one of {', '.join(COLUMNS)}, part)"
         )
     train, test = _numbers(match[2], text), _numbers(match[3], text)
     if train & test:
         raise SplitError(f"split {text}: {_listed(train & test)} is on both sides")
     return Split(text, match[1], train, test)
-
-
-def list_splits() -> tuple[Split, ...]:
-    """The published protocols, by name."""
-    return tuple(_NAMED[name] for name in sorted(_NAMED))
-
-
-def hold_out_subjects(
-    index: ClipIndex, rows: Int64[ndarray, " A"], num_subjects: int, seed: int
-) -> tuple[Int64[ndarray, " B"], Int64[ndarray, " C"]]:
-    """Cut validation from the training rows by subject; returns what trains and what validates.
-
-    The subjects are drawn by ``seed``; nobody stands on both sides.
-
-    Raises:
-        SplitError: The clips lack subjects, or too few would be left to train.
-    """
-    if num_subjects == 0:
-        return rows, rows[:0]
-    subjects = index.subjects[rows]
-    if (subjects == UNKNOWN).any():
-        raise SplitError(
-            "validation goes by subject, which these clips lack;"
-            " --set data.validation_subjects=0 trains without"
-        )
-    present = np.unique(subjects)
-    if num_subjects >= len(present):
-        raise SplitError(
-            f"{num_subjects} validation subjects were asked for, but the training part has only"
-            f" {len(present)}; at least one must be left to train"
-        )
-    chosen = np.random.default_rng(seed).choice(present, size=num_subjects, replace=False)
-    held_out = np.isin(subjects, chosen)
-    return rows[~held_out], rows[held_out]
 
 
 def _numbers(text: str, where: str) -> frozenset[int]:
@@ -234,57 +203,3 @@ def _listed(numbers: Iterable[int]) -> str:
     found = sorted({int(number) for number in numbers})
     shown = ", ".join(map(str, found[:12]))
     return f"{shown}, … ({len(found)} in all)" if len(found) > 12 else shown or "none"
-
-
-_XSUB_TRAIN: Final = frozenset(
-    [
-        *[1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38],
-        *[45, 46, 47, 49, 50, 52, 53, 54, 55, 56, 57, 58, 59, 70, 74, 78, 80, 81, 82, 83],
-        *[84, 85, 86, 89, 91, 92, 93, 94, 95, 97, 98, 100, 103],
-    ]
-)
-"""NTU 60's twenty training subjects, and those that NTU 120 adds (all above 40)."""
-
-_SBU_FOLDS: Final = (
-    frozenset({102, 304, 502, 604}),
-    frozenset({203, 207, 305, 503}),
-    frozenset({103, 107, 701, 703}),
-    frozenset({201, 206, 302, 306}),
-    frozenset({402, 403, 406, 602, 603}),
-)
-"""Pairs of performers, 100 * A + B as the reader of SBU counts them."""
-
-_SBU: Final = "Yun et al., CVPRW 2012: five folds by pair, each tests once"
-_PKU: Final = "Liu et al., arXiv:1703.07475"
-_PKU_TEST: Final = frozenset(range(291, 335))
-"""Recordings of PKU-MMD's test subjects, in all three views."""
-
-_NTU: Final = "Shahroudy et al., CVPR 2016; Liu et al., TPAMI 2019"
-_NAMED: Final = {
-    split.name: split
-    for split in (
-        Split("xsub", "subject", _XSUB_TRAIN, frozenset(range(1, 107)) - _XSUB_TRAIN, _NTU),
-        Split("xview", "camera", frozenset({2, 3}), frozenset({1}), _NTU),
-        Split("xset", "setup", frozenset(range(2, 33, 2)), frozenset(range(1, 33, 2)), _NTU),
-        Split(
-            "utd",
-            "subject",
-            frozenset({1, 3, 5, 7}),
-            frozenset({2, 4, 6, 8}),
-            "Chen et al., ICIP 2015: odd subjects train, even ones test",
-        ),
-        Split(
-            "ucla",
-            "camera",
-            frozenset({1, 2}),
-            frozenset({3}),
-            "Wang et al., CVPR 2014: views 1 and 2 train, view 3 tests",
-        ),
-        Split("pku-xsub", "replication", frozenset(range(1, 365)) - _PKU_TEST, _PKU_TEST, _PKU),
-        Split("pku-xview", "camera", frozenset({2, 3}), frozenset({1}), _PKU),
-        *(
-            Split(f"sbu-fold{number}", "subject", frozenset().union(*_SBU_FOLDS) - fold, fold, _SBU)
-            for number, fold in enumerate(_SBU_FOLDS, start=1)
-        ),
-    )
-}

@@ -91,6 +91,8 @@ class PaddedClips:
         valid: Valid frames of each clip, from its first.
         labels: Class indices; -1 unknown.
         rows: Row of each clip in its source.
+        names: Name of each clip.
+        known_labels: The labels again, where they can be looked at without waiting for a device.
     """
 
     poses: Float32[Tensor, "poses V C"]
@@ -100,10 +102,15 @@ class PaddedClips:
     valid: tuple[int, ...]
     labels: Int64[Tensor, " N"]
     rows: tuple[int, ...]
+    names: tuple[str, ...]
+    known_labels: tuple[int, ...]
 
     @cached_property
-    def joints(self) -> Float32[Tensor, "N T M V C"]:
-        """The coordinates with all their zeros, T being the frames of the longest clip."""
+    def joints(self) -> Float32[Tensor, "N C T V M"]:
+        """The coordinates with all their zeros, T being the frames of the longest clip.
+
+        A view of memory in the order N T M V C, in which poses lie.
+        """
         clips, longest = len(self.frames), max(self.frames)
         places = np.full((clips, longest, self.max_bodies), len(self.poses))  # a pose of zeros
         for place, first, frames, bodies in zip(
@@ -112,7 +119,9 @@ class PaddedClips:
             own = np.arange(first, first + frames * bodies)
             place[:frames, :bodies] = own.reshape(bodies, frames).T
         zeros = self.poses.new_zeros(1, *self.poses.shape[1:])
-        return torch.cat([self.poses, zeros])[torch.as_tensor(places, device=self.poses.device)]
+        poses = torch.cat([self.poses, zeros])
+        by_pose = poses[torch.as_tensor(places, device=poses.device)]  # N T M V C
+        return by_pose.permute(0, 4, 1, 3, 2)
 
     @property
     def starts(self) -> tuple[int, ...]:
@@ -134,7 +143,9 @@ def pad_clips(items: Sequence[tuple[int, Clip]] | RowsOfSource, max_bodies: int)
     if isinstance(items, RowsOfSource):
         rows = items.rows
         packed = items.source.pack(rows, max_bodies)
-        labels = torch.from_numpy(items.source.index.labels[list(rows)])
+        index = items.source.index
+        labels = torch.from_numpy(index.labels[list(rows)])
+        names = tuple([index.names[row] for row in rows])
         clip_of: Callable[[int], Clip] = items.source.clip
     else:
         rows = tuple([row for row, _ in items])
@@ -142,6 +153,7 @@ def pad_clips(items: Sequence[tuple[int, Clip]] | RowsOfSource, max_bodies: int)
         packed = _packed(clips, max_bodies)
         known = [UNKNOWN if clip.info.label is None else clip.info.label for clip in clips]
         labels = torch.tensor(known)
+        names = tuple([clip.info.name for clip in clips])
         clip_of = dict(items).__getitem__
     return PaddedClips(
         poses=torch.from_numpy(packed.poses),
@@ -151,6 +163,8 @@ def pad_clips(items: Sequence[tuple[int, Clip]] | RowsOfSource, max_bodies: int)
         valid=_valid_frames(packed, rows, clip_of),
         labels=labels,
         rows=rows,
+        names=names,
+        known_labels=tuple(labels.tolist()),
     )
 
 

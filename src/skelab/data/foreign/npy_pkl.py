@@ -16,10 +16,10 @@ from numpy import ndarray
 
 from skelab.data.clips.index import ClipIndex
 from skelab.data.clips.store import StoreInfo
+from skelab.data.datasets.ntu import SYNTHETIC_MARKER
 from skelab.data.foreign.clips import Part, PreparedClips, digest_of, majority, read_labels
 from skelab.data.foreign.rows import MappedRows
 from skelab.data.recordings.class_names import classes_of, describe_sample, is_from_ntu
-from skelab.data.recordings.ntu import SYNTHETIC_MARKER
 from skelab.errors import DataError, SourceError
 from skelab.files.npy import read_npy_header
 from skelab.files.plain_pickle import load_plain_pickle

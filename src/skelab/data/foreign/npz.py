@@ -16,10 +16,10 @@ from numpy import ndarray
 
 from skelab.data.clips.index import UNKNOWN, ClipIndex
 from skelab.data.clips.store import StoreInfo
+from skelab.data.datasets.ntu import SYNTHETIC_MARKER
 from skelab.data.foreign.clips import Part, PreparedClips, digest_of, majority, read_labels
 from skelab.data.foreign.rows import DeflatedRows, MappedRows, Rows
 from skelab.data.recordings.class_names import ntu_classes, numbered_classes
-from skelab.data.recordings.ntu import SYNTHETIC_MARKER
 from skelab.errors import SourceError
 from skelab.files.archives import is_archive, list_members, locate_member, open_archive
 from skelab.files.npy import read_npy_header

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from skelab.data.clips.clip import SampleInfo
-from skelab.data.clips.splits import GivenSplit, parse_split
+from skelab.data.clips.splits import GivenSplit
+from skelab.data.datasets import parse_split
 from skelab.errors import SplitError
 
 

@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 
 from skelab.data.clips.clip import SampleInfo
+from skelab.data.datasets import open_source
 from skelab.data.foreign.clips import Part
 from skelab.data.foreign.orders import ctrgcn_row_order
-from skelab.data.recordings import open_source
 from skelab.data.recordings.ignore_list import read_ignore_list
 from skelab.data.recordings.sample_name import parse_sample_name
 from skelab.errors import DataError, SourceError, SplitError

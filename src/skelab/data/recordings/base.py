@@ -92,6 +92,8 @@ class FolderSource(ABC):
     expects: ClassVar[str]
     layout_name: ClassVar[str]
     units: ClassVar[str] = "metres"
+    is_file: ClassVar[bool] = False
+    """Whether one file holds all recordings, say a zip, in place of a folder."""
 
     def __init__(self, path: Path, layout: Layout | None = None) -> None:
         usual = get_layout(self.layout_name)

@@ -24,8 +24,8 @@ from skelab.data.audit.anatomy import (
 )
 from skelab.data.audit.scrambles import scramble
 from skelab.data.clips.clip import BodyTrack, RawClip
+from skelab.data.datasets import open_source
 from skelab.data.preprocessing import get_pipeline
-from skelab.data.recordings import open_source
 from skelab.errors import DataError, SourceError
 from skelab.skeleton import Layout, get_layout
 from skelab.synthetic import clip_names, synthetic_clip

@@ -14,7 +14,6 @@ from skelab.data.audit.leaks import Leak, find_leaks, find_other_views, leave_ou
 from skelab.data.clips import store as store_module
 from skelab.data.clips.clip import Clip, SampleInfo
 from skelab.data.clips.index import ClipIndex
-from skelab.data.clips.splits import parse_split
 from skelab.data.clips.store import (
     ClipStore,
     join_parts,
@@ -23,8 +22,8 @@ from skelab.data.clips.store import (
     write_part,
     write_store,
 )
+from skelab.data.datasets import open_source, parse_split
 from skelab.data.ingest import ingest
-from skelab.data.recordings import open_source
 from skelab.errors import SplitError, StoreError
 
 SPLIT = parse_split("camera:1/2")

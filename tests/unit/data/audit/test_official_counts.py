@@ -7,17 +7,18 @@ import numpy as np
 import pytest
 from shared_data import shared_data
 
-from skelab.data.audit.official_counts import OFFICIAL_COUNTS, CountCheck, check_counts
+from skelab.data.audit.official_counts import CountCheck, check_counts
 from skelab.data.clips.index import ClipIndex
+from skelab.data.datasets import get_dataset, list_datasets
 
-NTU60, NTU120 = OFFICIAL_COUNTS
+NTU60 = get_dataset("ntu60")
 
 
 def ntu60(**changes: int) -> ClipIndex:
     """An index with the official counts of NTU 60, xsub by subject and xview by camera."""
     size = NTU60.clips + changes.get("more", 0)
-    subjects = np.where(np.arange(size) < NTU60.parts["xsub"][0], 1, 3)
-    cameras = np.where(np.arange(size) < NTU60.parts["xview"][0], 2, 1)
+    subjects = np.where(np.arange(size) < NTU60.counts["xsub"][0], 1, 3)
+    cameras = np.where(np.arange(size) < NTU60.counts["xview"][0], 2, 1)
     moved = changes.get("moved", 0)
     subjects[:moved] = 3
     column = np.ones(size, dtype=np.int64)
@@ -86,17 +87,19 @@ def test_rows_without_names_are_compared_by_the_parts_of_their_file(
 
 
 def test_the_parts_of_each_split_make_up_the_whole() -> None:
-    for official in OFFICIAL_COUNTS:
-        for parts in official.parts.values():
-            assert sum(parts) == official.clips
+    for card in list_datasets():
+        assert set(card.counts) == {split.name for split in card.splits}
+        for parts in card.counts.values():
+            assert sum(parts) == card.clips
 
 
 def test_the_counts_equal_those_that_came_with_the_recordings() -> None:
     facts = json.loads(shared_data("..", "golden", "facts", "splits.json").read_text())
 
-    for official, key in ((NTU60, "ntu60"), (NTU120, "ntu120")):
+    for key in ("ntu60", "ntu120"):
+        official = get_dataset(key)
         assert official.recorded == facts[key]["raw_samples"]
         assert official.missing == facts[key]["missing"]
-        for name, (train, test) in official.parts.items():
+        for name, (train, test) in official.counts.items():
             assert facts[key][name]["train_samples"] == train
             assert facts[key][name]["test_samples"] == test

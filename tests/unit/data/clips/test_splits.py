@@ -3,13 +3,13 @@
 import json
 from typing import Any
 
-import numpy as np
 import pytest
 from shared_data import shared_data
 
 from skelab.data.clips.clip import SampleInfo
 from skelab.data.clips.index import ClipIndex
-from skelab.data.clips.splits import Split, hold_out_subjects, list_parts, list_splits, parse_split
+from skelab.data.clips.splits import Split, list_parts
+from skelab.data.datasets import list_splits, parse_split
 from skelab.errors import SplitError
 
 NTU60_XSUB_TRAIN = {1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38}
@@ -212,48 +212,6 @@ def test_a_long_list_of_numbers_is_cut_short_in_a_message() -> None:
 
     with pytest.raises(SplitError, match=r"1, 2, 4, .*, … \(53 in all\), found 200"):
         parse_split("xsub").rows(index)
-
-
-def test_nobody_is_held_out_unless_asked_for() -> None:
-    rows = np.array([2, 0, 1])
-
-    train, validation = hold_out_subjects(index_of(subject=[1, 2, 3]), rows, 0, seed=1)
-
-    assert (train.tolist(), validation.tolist()) == ([2, 0, 1], [])
-
-
-def test_subjects_are_held_out_whole() -> None:
-    subjects: list[int | None] = [1, 2, 3, 4, 1, 2, 3, 4, 9]
-    rows = np.arange(8)
-
-    train, validation = hold_out_subjects(index_of(subject=subjects), rows, 2, seed=1)
-
-    assert sorted([*train, *validation]) == list(range(8))
-    held = {subjects[row] for row in validation}
-    assert len(held) == 2
-    assert not held & {subjects[row] for row in train}
-
-
-def test_the_seed_decides_who_is_held_out() -> None:
-    index, rows = index_of(subject=list(range(1, 21))), np.arange(20)
-
-    draws = [hold_out_subjects(index, rows, 3, seed)[1].tolist() for seed in (1, 1, 2)]
-
-    assert draws[0] == draws[1]
-    assert draws[0] != draws[2]
-
-
-def test_without_subjects_there_is_no_validation_and_the_way_out_is_named() -> None:
-    with pytest.raises(SplitError, match=r"--set data\.validation_subjects=0 trains without"):
-        hold_out_subjects(index_of(subject=[1, None]), np.arange(2), 1, seed=1)
-
-
-@pytest.mark.parametrize("number", [2, 3])
-def test_somebody_must_be_left_to_train(number: int) -> None:
-    message = f"{number} validation subjects were asked for, but the training part has only 2"
-
-    with pytest.raises(SplitError, match=message):
-        hold_out_subjects(index_of(subject=[1, 2, 2, 5]), np.array([0, 1, 2]), number, seed=1)
 
 
 GIVEN_PARTS = [("train",), ("test",), ("train",), ()]

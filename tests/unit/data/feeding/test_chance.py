@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skelab.data.feeding.chance import DRAWS_PER_CLIP, ClipChance, EpochChance
+from skelab.data.feeding.chance import DRAWS_PER_CLIP, ClipChance, EpochChance, draw_seed
 
 
 def drawn(rows: list[int], seed: int = 1, epoch: int = 2) -> list[list[float]]:
@@ -48,8 +48,31 @@ def test_whole_numbers_and_ranges_are_made_of_the_draws_in_their_order() -> None
 
 
 def test_more_draws_than_a_clip_has_are_refused() -> None:
-    chance = ClipChance([0.5])
+    chance = ClipChance([0.5, 0.25])
+    chance.random()
     chance.random()
 
-    with pytest.raises(IndexError, match=f"a clip has {DRAWS_PER_CLIP} draws an epoch"):
+    with pytest.raises(IndexError, match="a clip has 2 draws an epoch, and all were used"):
         chance.random()
+
+
+def test_a_table_of_a_name_of_its_own_draws_otherwise_and_leaves_the_shared_one_alone() -> None:
+    shared, named = EpochChance(), EpochChance(2, name="mirror")
+
+    own = [named.of_clips(seed=1, epoch=2, rows=[5])[0].random() for _ in range(2)]
+    others = [
+        EpochChance(2, name=name).of_clips(seed=1, epoch=2, rows=[5])[0].random()
+        for name in ("shear", "mirror 2")
+    ]
+
+    usual = shared.of_clips(seed=1, epoch=2, rows=[5])[0].random()
+    assert own[0] == own[1]
+    assert len({own[0], usual, *others}) == 4
+    assert usual == drawn([5])[0][0]
+
+
+def test_a_seed_of_a_clips_own_comes_from_one_draw() -> None:
+    chance = ClipChance([0.5, 0.25])
+
+    assert draw_seed(chance) == 2**52
+    assert chance.random() == 0.25

@@ -43,13 +43,14 @@ def test_frames_and_bodies_that_are_not_there_are_zeros() -> None:
 
     padded = pad_clips([(7, short), (9, long)], max_bodies=2)
 
-    expected = np.zeros((2, max(short.num_frames, long.num_frames), 2, 15, 3), np.float32)
+    expected = np.zeros((2, 3, max(short.num_frames, long.num_frames), 15, 2), np.float32)
     for slot, clip in zip(expected, (short, long), strict=True):
         for m in range(clip.num_bodies):
             for t in range(clip.num_frames):
-                slot[t, m] = clip.joints[m, t]
+                slot[:, t, :, m] = clip.joints[m, t].T
     np.testing.assert_array_equal(padded.joints.numpy(), expected)
     assert padded.rows == (7, 9)
+    assert padded.names == (short.info.name, long.info.name)
     assert padded.valid == (short.num_frames, long.num_frames)
 
 
@@ -58,8 +59,8 @@ def test_only_the_first_bodies_are_taken() -> None:
 
     padded = pad_clips([(0, clip)], max_bodies=1)
 
-    assert padded.joints.shape == (1, 4, 1, 15, 3)
-    np.testing.assert_array_equal(padded.joints[0, :, 0].numpy(), clip.joints[0])
+    assert padded.joints.shape == (1, 3, 4, 15, 1)
+    np.testing.assert_array_equal(padded.joints[0, ..., 0].permute(1, 2, 0).numpy(), clip.joints[0])
 
 
 def test_frames_whose_values_sum_to_zero_do_not_count_as_valid() -> None:
@@ -97,6 +98,7 @@ def test_an_unknown_label_is_minus_one() -> None:
     padded = pad_clips([(0, tiny_clip(0, label=None)), (1, tiny_clip(1, label=2))], max_bodies=2)
 
     assert padded.labels.tolist() == [-1, 2]
+    assert padded.known_labels == (-1, 2)
     assert padded.labels.dtype is torch.int64
 
 
@@ -139,6 +141,8 @@ def test_a_batch_that_is_read_in_one_go_is_that_of_its_clips(
     assert together.valid == alone.valid == tuple(clips[row].valid_frames() for row in alone.rows)
     assert torch.equal(together.poses, alone.poses)
     assert torch.equal(together.labels, alone.labels)
+    assert together.known_labels == alone.known_labels == tuple(alone.labels.tolist())
+    assert together.names == alone.names == tuple(clips[row].info.name for row in alone.rows)
     assert together.labels.dtype == alone.labels.dtype
 
 
@@ -176,5 +180,7 @@ def test_a_loader_reads_the_same_with_and_without_a_process_of_its_own(
     batches = list(loader)
 
     assert [batch.rows for batch in batches] == [(3, 1), (0,)]
-    np.testing.assert_array_equal(batches[1].joints[0, :, 0].numpy(), store.clip(0).joints[0])
+    np.testing.assert_array_equal(
+        batches[1].joints[0, ..., 0].permute(1, 2, 0).numpy(), store.clip(0).joints[0]
+    )
     assert batches[0].joints.shape[3] == SBU15.num_joints

@@ -1,8 +1,13 @@
 """The feeder: what training draws, what evaluation does not, and that company does not matter."""
 
+import hashlib
+import json
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from feeding_kit import batch_of, facts_of
 from pydantic import ValidationError
 from tiny_clips import SBU15, tiny_clip
 
@@ -12,8 +17,18 @@ from skelab.data.feeding.chance import EpochChance
 from skelab.data.feeding.dataset import PaddedClips, pad_clips
 from skelab.data.feeding.feeder import Feeder, FeederConfig
 from skelab.data.feeding.streams import Stream, derive_stream
-from skelab.data.feeding.transforms import Crop, CropResize, Fill, PickFrames, RandomRotation
+from skelab.data.feeding.transforms import (
+    TRANSFORM_SETTINGS,
+    Crop,
+    CropResize,
+    Fill,
+    Mirror,
+    PickFrames,
+    RandomRotation,
+    Scale,
+)
 from skelab.errors import DataError
+from skelab.native import can_resample, resample_clips
 from skelab.skeleton import get_layout
 
 
@@ -37,9 +52,10 @@ def test_a_training_batch_equals_its_steps_one_clip_after_the_other(stream: Stre
         (rng,) = EpochChance().of_clips(seed=5, epoch=7, rows=[row])
         single = padded(row).joints
         crop, turn = CropResize(16, (0.3, 0.9)), RandomRotation(0.2)
-        joints = crop.apply(single, [crop.sample(100 + 7 * row, rng)])
-        joints = turn.apply(joints, [turn.sample(rng)])
-        expected = derive_stream(joints.permute(0, 4, 1, 3, 2), stream, SBU15)
+        facts = facts_of(100 + 7 * row)
+        shaped = crop.apply(batch_of(single), [crop.sample(facts, rng)])
+        shaped = turn.apply(shaped, [turn.sample(facts, rng)])
+        expected = derive_stream(shaped.joints, stream, SBU15)
         torch.testing.assert_close(batch.joints[place], expected[0])
     assert batch.joints.shape == (3, 3, 16, 15, 2)
     assert batch.labels.tolist() == [1, 0, 2]
@@ -133,8 +149,8 @@ def test_evaluation_cuts_the_share_from_the_middle_and_turns_nothing() -> None:
     batch = Feeder(FeederConfig(window=16, eval_crop=0.5), SBU15).evaluation_batch(clips)
 
     crop = CropResize(16, (0.5,))
-    expected = crop.apply(clips.joints, [crop.sample(100, np.random.default_rng(0))])
-    assert torch.equal(batch.joints, expected.permute(0, 4, 1, 3, 2))
+    drawn = [crop.sample(facts_of(100), np.random.default_rng(0))]
+    assert torch.equal(batch.joints, crop.apply(batch_of(clips.joints), drawn).joints)
 
 
 def test_an_absent_body_stays_zero_whatever_is_done() -> None:
@@ -154,8 +170,8 @@ def test_without_rotation_clips_are_only_cut_and_resized() -> None:
 
     batch = Feeder(config, SBU15).training_batch(clips, seed=1, epoch=0)
 
-    whole = CropResize(16, (1.0,)).apply(clips.joints, [Crop(0, 114)])
-    assert torch.equal(batch.joints, whole.permute(0, 4, 1, 3, 2))
+    whole = CropResize(16, (1.0,)).apply(batch_of(clips.joints), [Crop(0, 114)])
+    assert torch.equal(batch.joints, whole.joints)
 
 
 def test_flat_skeletons_cannot_be_turned_and_the_way_out_is_named() -> None:
@@ -220,15 +236,15 @@ def test_a_batch_of_picked_frames_equals_its_steps_one_clip_after_the_other(
 
     for place, row in enumerate((4, 0, 2)):
         (rng,) = EpochChance().of_clips(seed=5, epoch=7, rows=[row])
-        single, length = padded(row).joints, 100 + 7 * row
+        single, facts = batch_of(padded(row).joints), facts_of(100 + 7 * row)
         pick, turn = PickFrames(120, (0.6, 0.9), fill), RandomRotation(0.2)
-        joints = pick.apply(single, [pick.sample(length, rng)])
-        joints = turn.apply(joints, [turn.sample(rng)])
-        expected = derive_stream(joints.permute(0, 4, 1, 3, 2), stream, SBU15)
+        shaped = pick.apply(single, [pick.sample(facts, rng)])
+        shaped = turn.apply(shaped, [turn.sample(facts, rng)])
+        expected = derive_stream(shaped.joints, stream, SBU15)
         torch.testing.assert_close(trained[place], expected[0])
         even = PickFrames(120, (0.9,), fill)
-        still = even.apply(single, [even.sample(length, np.random.default_rng(0))])
-        expected = derive_stream(still.permute(0, 4, 1, 3, 2), stream, SBU15)
+        still = even.apply(single, [even.sample(facts, np.random.default_rng(0))])
+        expected = derive_stream(still.joints, stream, SBU15)
         assert torch.equal(tested[place], expected[0])
 
 
@@ -269,3 +285,105 @@ def test_settings_that_say_nothing_of_the_filling_mean_resized_clips() -> None:
     del older["fill"]
 
     assert FeederConfig.model_validate(older).fill is Fill.RESIZE
+
+
+SHORT: dict[str, Any] = {"window": 16, "train_crop": (0.4, 0.9), "yaw": 1.0, "limbs": 0.2}
+DIGESTS = {
+    Fill.RESIZE: "3548ec06be3ddbbdfb07aa2a176d25e3aa204b450e05d683cb31871537b68364",
+    Fill.LOOP: "96f966cabcf40c98a51d6ad286ab137360c219895eb63393d116554d5b6eb194",
+    Fill.ZEROS: "96f966cabcf40c98a51d6ad286ab137360c219895eb63393d116554d5b6eb194",
+    Fill.SAMPLE: "3423994f85ac6b51ca9c896c074a135f70e3ace40173b68d654aa2256fd25df2",
+}
+
+
+@pytest.mark.parametrize("fill", list(Fill))
+def test_the_short_keys_draw_what_they_have_always_drawn(fill: Fill) -> None:
+    feeder = Feeder(FeederConfig(fill=fill, **SHORT), SBU15)
+
+    drawn = feeder.draw(padded(4, 0, 2), seed=5, epoch=7)
+
+    text = json.dumps({label: list(values) for label, values in drawn.items()})
+    assert hashlib.sha256(text.encode()).hexdigest() == DIGESTS[fill]
+
+
+@pytest.mark.parametrize("listed", sorted(set(TRANSFORM_SETTINGS) - {"rotate", "limbs"}))
+def test_a_further_transform_changes_no_draws_of_the_others(listed: str) -> None:
+    others = [name for name in ("mirror", "noise") if name != listed]
+    more = [*others, listed] if listed == "mix" else [listed, *others]
+    clips = padded(4, 0, 2)
+
+    with_it, without = (
+        Feeder(FeederConfig.model_validate({**SHORT, "transforms": names}), SBU15).draw(
+            clips, seed=5, epoch=7
+        )
+        for names in (more, others)
+    )
+
+    assert set(with_it) == {*without, listed}
+    assert {label: with_it[label] for label in without} == without
+
+
+def test_a_transform_that_is_listed_again_draws_for_itself() -> None:
+    config = FeederConfig.model_validate({"transforms": ["mask-time", "mask-time", "mask-time"]})
+    clips = padded(*range(12))
+
+    drawn = Feeder(config, SBU15).draw(clips, seed=5, epoch=7)
+
+    assert list(drawn) == ["crop-resize", "rotate", "mask-time", "mask-time 2", "mask-time 3"]
+    assert len({str(drawn[label]) for label in list(drawn)[2:]}) == 3
+
+
+def test_listed_transforms_act_after_the_usual_ones_in_their_order_and_before_the_stream() -> None:
+    content = {**SHORT, "stream": "bone", "transforms": ["scale", "mirror"]}
+    config, clips = FeederConfig.model_validate(content), padded(4, 0, 2)
+    feeder = Feeder(config, SBU15)
+
+    batch = feeder.training_batch(clips, seed=5, epoch=7)
+
+    drawn = feeder.draw(clips, seed=5, epoch=7)
+    usual = config.model_copy(update={"stream": Stream.JOINT, "transforms": ()})
+    shaped = Feeder(usual, SBU15).training_batch(clips, seed=5, epoch=7)
+    shaped = Scale(SBU15).apply(shaped, drawn["scale"])
+    shaped = Mirror(SBU15).apply(shaped, drawn["mirror"])
+    assert set(drawn["mirror"]) == {True, False}
+    assert torch.equal(batch.joints, derive_stream(shaped.joints, Stream.BONE, SBU15))
+
+
+def test_evaluation_leaves_listed_transforms_out() -> None:
+    config = FeederConfig.model_validate({"transforms": ["noise", "mirror", "mix"]})
+    clips = padded(1, 2)
+
+    batch = Feeder(config, SBU15).evaluation_batch(clips)
+
+    assert torch.equal(batch.joints, Feeder(FeederConfig(), SBU15).evaluation_batch(clips).joints)
+    assert batch.mixed is None
+
+
+@pytest.mark.skipif(not can_resample(), reason="the kernel was not built")
+@pytest.mark.parametrize(
+    ("content", "turned"),
+    [
+        ({}, True),
+        ({"rotation": 0}, False),
+        ({"rotation": 0, "transforms": ["rotate"]}, True),
+        ({"rotation": 0, "transforms": ["mirror", "rotate"]}, False),
+        ({"limbs": 0.1, "transforms": ["shear", "mix"]}, True),
+    ],
+)
+def test_compiled_code_fills_and_turns_whatever_follows_with_the_bits_of_torch(
+    content: dict[str, Any], turned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feeder = Feeder(FeederConfig.model_validate({"window": 16, **content}), SBU15)
+    turns = []
+
+    def watched(values: Any, clips: Any, matrices: Any, out: Any) -> None:
+        turns.append(matrices is not None)
+        resample_clips(values, clips, matrices, out)
+
+    monkeypatch.setattr(feeder_module, "resample_clips", watched)
+    compiled = feeder.training_batch(padded(4, 0, 2), seed=5, epoch=7).joints
+    monkeypatch.setattr(feeder_module, "can_resample", lambda: False)
+    by_torch = feeder.training_batch(padded(4, 0, 2), seed=5, epoch=7).joints
+
+    assert turns == [turned]
+    assert torch.equal(compiled, by_torch)

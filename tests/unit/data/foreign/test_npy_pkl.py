@@ -11,9 +11,10 @@ from jaxtyping import Float32
 from numpy import ndarray
 from prepared_files import Attack, write_npy_pkl
 
+from skelab.data.datasets.ntu import SYNTHETIC_MARKER
 from skelab.data.foreign import NpyClips, is_npy_pkl, open_npy_pkl
 from skelab.data.preprocessing import pad_loop
-from skelab.data.recordings import NTU60_CLASSES, SYNTHETIC_MARKER
+from skelab.data.recordings import NTU60_CLASSES
 from skelab.errors import DataError, NoBodyError, SourceError
 
 NAMES = {

@@ -12,9 +12,10 @@ from numpy import ndarray
 from prepared_files import npz_arrays, one_hot, padded_rows, write_npz
 
 from skelab.data.clips.clip import Clip
+from skelab.data.datasets.ntu import SYNTHETIC_MARKER
 from skelab.data.foreign import NpzClips, is_npz, open_npz
 from skelab.data.foreign.rows import DeflatedRows, MappedRows
-from skelab.data.recordings import NTU60_CLASSES, NTU120_CLASSES, SYNTHETIC_MARKER
+from skelab.data.recordings import NTU60_CLASSES, NTU120_CLASSES
 from skelab.errors import DataError, NoBodyError, SourceError
 from skelab.skeleton import get_layout
 

@@ -11,7 +11,8 @@ import yaml
 from jaxtyping import Float64
 from numpy import ndarray
 
-from skelab.data.recordings import CustomSource, Source, open_source
+from skelab.data.datasets import open_source
+from skelab.data.recordings import CustomSource, Source
 from skelab.errors import DataError, LayoutError, SourceError
 from skelab.skeleton import get_layout
 

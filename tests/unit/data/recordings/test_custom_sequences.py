@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from skelab.data.clips.sequence import SEGMENT_LEFT_OUT, RawSequence, Segment
-from skelab.data.recordings import CustomSource, open_source
+from skelab.data.datasets import open_source
+from skelab.data.recordings import CustomSource
 from skelab.errors import DataError, SourceError
 
 STICK = {

@@ -9,8 +9,9 @@ import pytest
 from numpy import ndarray
 from prepared_files import Attack, annotation, write_pyskl
 
+from skelab.data.datasets import open_source
 from skelab.data.preprocessing import choose_pipeline
-from skelab.data.recordings import NTU60_CLASSES, HeldInMemory, PysklSource, Source, open_source
+from skelab.data.recordings import NTU60_CLASSES, HeldInMemory, PysklSource, Source
 from skelab.errors import DataError, NoBodyError, SourceError
 from skelab.skeleton import get_layout
 

@@ -1,0 +1,37 @@
+"""Batches rebuilt from the log of what training has drawn."""
+
+from skelab.data.feeding.batch import Batch
+from skelab.data.feeding.dataset import PaddedClips
+from skelab.data.feeding.draw_log import LoggedDraws
+from skelab.data.feeding.feeder import Feeder
+from skelab.errors import DataError
+
+
+def replay_draws(feeder: Feeder, clips: PaddedClips, logged: LoggedDraws) -> Batch:
+    """The batch that trained, from its clips and what was drawn for them.
+
+    Equal bit for bit to the batch of the run, on the same kind of device and with the same clips
+    in the same order.
+
+    Args:
+        feeder: As it was in the run: of the same settings, layout and pipeline.
+        clips: The clips of the batch; ``logged.rows`` has the order in which they trained.
+        logged: What was drawn.
+
+    Raises:
+        DataError: The log has other clips or other transforms, or a clip that was mixed in is not
+            in the batch.
+    """
+    where = f"{logged.path}, epoch {logged.epoch}"
+    labels = [step.label for step in feeder.training]
+    for row, name in zip(clips.rows, clips.names, strict=True):
+        if logged.names.get(row) != name:
+            found = "no such clip" if row not in logged.names else f"clip {logged.names[row]!r}"
+            raise DataError(f"{where}: expected clip {name!r} in row {row}, found {found}")
+        if sorted(logged.drawn[row]) != sorted(labels):
+            raise DataError(
+                f"{where}: expected draws of {', '.join(labels)}, as the feeder has them, found"
+                f" those of {', '.join(logged.drawn[row])}"
+            )
+    drawn = {label: [logged.drawn[row][label] for row in clips.rows] for label in labels}
+    return feeder.apply(clips, drawn)

@@ -1,0 +1,247 @@
+"""What a recipe may list under ``data.transforms``: each by its name, with its options."""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from skelab.data.feeding.transforms.geometry import (
+    Mirror,
+    Noise,
+    RandomLimbs,
+    RandomRotation,
+    Scale,
+    Shear,
+)
+from skelab.data.feeding.transforms.masking import DropJoints, MaskTime, ReverseTime
+from skelab.data.feeding.transforms.mixing import Mix
+from skelab.data.feeding.transforms.protocol import Transform
+from skelab.skeleton import Layout
+
+
+def _is_range(shares: tuple[float, float]) -> tuple[float, float]:
+    if not 0 < shares[0] <= shares[1] <= 1:
+        raise ValueError(
+            "expected a lowest and a highest share, 0 < lowest <= highest <= 1, found"
+            f" {list(shares)}"
+        )
+    return shares
+
+
+Shares = Annotated[tuple[float, float], AfterValidator(_is_range)]
+"""A lowest and a highest share of something."""
+
+Probability = Annotated[float, Field(gt=0, le=1)]
+
+
+class TransformSettings(BaseModel):
+    """One entry of ``data.transforms``.
+
+    Attributes:
+        repeatable: It may be listed more than once, since once more does more.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    repeatable: ClassVar[bool] = False
+
+    name: str
+
+    def build(self, layout: Layout) -> Transform:
+        """The transform of clips of this layout."""
+        raise NotImplementedError
+
+
+class RotateSettings(TransformSettings):
+    """Turns about the origin, as ``data.rotation`` and ``data.yaw``; for another place in the list.
+
+    Attributes:
+        limit: Limit of each angle, radians.
+        yaw: That of the angle about the vertical axis; None for ``limit``.
+    """
+
+    name: Literal["rotate"] = "rotate"
+    limit: float = Field(default=0.3, ge=0, le=3.15)
+    yaw: float | None = Field(default=None, ge=0, le=3.15)
+
+    def build(self, layout: Layout) -> Transform:
+        """The transform of clips of this layout."""
+        return RandomRotation(self.limit, self.yaw)
+
+
+class LimbsSettings(TransformSettings):
+    """Other bone lengths, as ``data.limbs``; for another place in the list.
+
+    Attributes:
+        limit: Limit of the change, a share.
+    """
+
+    name: Literal["limbs"] = "limbs"
+    limit: float = Field(default=0.15, gt=0, le=0.9)
+
+    def build(self, layout: Layout) -> Transform:
+        """The transform of clips of this layout."""
+        return RandomLimbs(self.limit, layout)
+
+
+class MirrorSettings(TransformSettings):
+    """Left and right swapped.
+
+    Attributes:
+        probability: Share of the clips.
+    """
+
+    name: Literal["mirror"] = "mirror"
+    probability: Probability = 0.5
+
+    def build(self, layout: Layout) -> Transform:
+        """The transform of clips of this layout."""
+        return Mirror(layout, self.probability)
+
+
+class ShearSettings(TransformSettings):
+    """Coordinates that get shares of the others.
+
+    Attributes:
+        limit: Limit of each share.
+        probability: Share of the clips.
+    """
+
+    name: Literal["shear"] = "shear"
+    limit: float = Field(default=0.5, gt=0, le=2)
+    probability: Probability = 1.0
+
+    def build(self, layout: Layout) -> Transform:
+        """The transform of clips of this layout."""
+        return Shear(self.limit, self.probability)
+
+
+class ScaleSettings(TransformSettings):
+    """Other sizes.
+
+    Attributes:
+        limit: Limit of the change, a share.
+        per_axis: Each coordinate has a factor of its own.
+        probability: Share of the clips.
+    """
+
+    name: Literal["scale"] = "scale"
+    limit: float = Field(default=0.2, gt=0, le=0.9)
+    per_axis: bool = Field(default=True, strict=True)
+    probability: Probability = 1.0
+
+    def build(self, layout: Layout) -> Transform:
+        """The transform of clips of this layout."""
+        return Scale(layout, self.limit, self.per_axis, self.probability)
+
+
+class NoiseSettings(TransformSettings):
+    """Gaussian noise on every coordinate.
+
+    Attributes:
+        std: Standard deviation, metres (or the unit that the store has).
+        probability: Share of the clips.
+    """
+
+    name: Literal["noise"] = "noise"
+    std: float = Field(default=0.01, gt=0, le=10)
+    probability: Probability = 1.0
+
+    def build(self, layout: Layout) -> Transform:
+        """The transform of clips of this layout."""
+        return Noise(layout, self.std, self.probability)
+
+
+class DropJointsSettings(TransformSettings):
+    """Joints that are zeros.
+
+    Attributes:
+        limit: Largest share of the joints.
+        frames: Lowest and highest share of the window in which they are missing.
+        probability: Share of the clips.
+    """
+
+    repeatable: ClassVar[bool] = True
+
+    name: Literal["drop-joints"] = "drop-joints"
+    limit: float = Field(default=0.2, gt=0, lt=1)
+    frames: Shares = (1.0, 1.0)
+    probability: Probability = 0.5
+
+    def build(self, layout: Layout) -> Transform:
+        """The transform of clips of this layout."""
+        return DropJoints(self.limit, self.frames, self.probability)
+
+
+class MaskTimeSettings(TransformSettings):
+    """A stretch of frames that is hidden.
+
+    Attributes:
+        frames: Lowest and highest share of the window.
+        freeze: The stretch stands still; otherwise it is zeros.
+        probability: Share of the clips.
+    """
+
+    repeatable: ClassVar[bool] = True
+
+    name: Literal["mask-time"] = "mask-time"
+    frames: Shares = (0.1, 0.3)
+    freeze: bool = Field(default=False, strict=True)
+    probability: Probability = 0.5
+
+    def build(self, layout: Layout) -> Transform:
+        """The transform of clips of this layout."""
+        return MaskTime(self.frames, self.freeze, self.probability)
+
+
+class ReverseTimeSettings(TransformSettings):
+    """Clips played backwards.
+
+    Attributes:
+        probability: Share of the clips.
+    """
+
+    name: Literal["reverse-time"] = "reverse-time"
+    probability: Probability = 0.5
+
+    def build(self, layout: Layout) -> Transform:
+        """The transform of clips of this layout."""
+        return ReverseTime(self.probability)
+
+
+class MixSettings(TransformSettings):
+    """Mixup of two clips and their labels.
+
+    Attributes:
+        alpha: Parameter of the Beta distribution of the weights.
+        probability: Share of the clips.
+    """
+
+    name: Literal["mix"] = "mix"
+    alpha: float = Field(default=0.2, gt=0, le=100)
+    probability: Probability = 1.0
+
+    def build(self, layout: Layout) -> Transform:
+        """The transform of clips of this layout."""
+        return Mix(self.alpha, self.probability)
+
+
+ListedTransform = Annotated[
+    RotateSettings
+    | LimbsSettings
+    | MirrorSettings
+    | ShearSettings
+    | ScaleSettings
+    | NoiseSettings
+    | DropJointsSettings
+    | MaskTimeSettings
+    | ReverseTimeSettings
+    | MixSettings,
+    Field(discriminator="name"),
+]
+"""What an entry of ``data.transforms`` may be, told apart by its name."""
+
+TRANSFORM_SETTINGS: Final[Mapping[str, type[TransformSettings]]] = {
+    str(kind.model_fields["name"].default): kind for kind in TransformSettings.__subclasses__()
+}
+"""The settings of each transform that a recipe may list, by its name."""

@@ -1,0 +1,175 @@
+"""Transforms that fill the window: they cut a stretch out of each clip and give it W frames.
+
+Every feeder has one of them, and has it first.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from math import floor
+from typing import ClassVar, Final, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from numpy import ndarray
+from torch import Tensor
+
+from skelab.data.feeding.batch import Batch
+from skelab.data.feeding.chance import Chance, draw_seed
+from skelab.data.feeding.transforms.protocol import ClipFacts, Need
+
+MIN_CROP: Final = 64
+"""A random crop is never shorter than this, unless the clip is (CTR-GCN's feeder)."""
+
+
+class Crop(NamedTuple):
+    """A stretch of frames of one clip."""
+
+    start: int
+    length: int
+
+
+class Fill(StrEnum):
+    """How a stretch of a clip becomes the frames of a window."""
+
+    RESIZE = "resize"
+    LOOP = "loop"
+    ZEROS = "zeros"
+    SAMPLE = "sample"
+
+
+@dataclass(frozen=True)
+class CropResize:
+    """Cut a stretch out of each clip and bring it to ``window`` frames.
+
+    Attributes:
+        window: Frames that come out, W.
+        keep: One share of the clip, cut from its middle (test), or the lowest and highest share,
+            drawn uniformly and cut anywhere (training).
+        keeps_gaps: Every frame of a clip counts. Otherwise only as many as have values do.
+
+    Source: section "feeder" of CTR-GCN (Uason-Chen/CTR-GCN@e13d758, feeders/tools.py): linear
+    interpolation with half-pixel centres, lengthening and shortening alike.
+    """
+
+    name: ClassVar[str] = "crop-resize"
+    needs: ClassVar[tuple[Need, ...]] = ()
+    draws: ClassVar[int] = 2
+
+    window: int
+    keep: tuple[float] | tuple[float, float]
+    keeps_gaps: bool = False
+
+    def sample(self, facts: ClipFacts, rng: Chance) -> Crop:
+        """Choose the stretch of a clip; draws only if there is a range."""
+        return _stretch(self.keep, facts.frames if self.keeps_gaps else facts.valid, rng)
+
+    def apply(self, batch: Batch, drawn: Sequence[Sequence[int]]) -> Batch:
+        """Cut and resize padded clips, one stretch a clip."""
+        joints = batch.joints
+        start, length = np.array(drawn, dtype=np.int64).T[:, :, None]  # each N 1
+        output = np.arange(self.window)
+        position = np.maximum((output + 0.5) * length / self.window - 0.5, 0)  # N W
+        before = np.floor(position).astype(np.int64)
+        after = np.minimum(before + 1, length - 1)
+        share = torch.as_tensor(position - before, dtype=joints.dtype, device=joints.device)
+        share = share[..., None, None, None]
+        first = _frames(batch, start + before)
+        second = _frames(batch, start + after)
+        resized = first * (1 - share) + second * share  # each step rounded, as the kernel rounds
+        return replace(batch, joints=resized.transpose(1, 2).contiguous())
+
+
+@dataclass(frozen=True)
+class PickFrames:
+    """Cut a stretch out of each clip and fill ``window`` frames with frames of it, unchanged.
+
+    - ``loop`` repeats the stretch from its first frame on until the window is full. What is longer
+      is cut at the window.
+    - ``zeros`` leaves the frames behind the stretch zeros, and cuts what is longer.
+    - ``sample`` takes frames from the whole of a stretch, in their order. Training draws them: a
+      stretch shorter than the window goes round from any of its frames; one of up to twice the
+      window lacks frames anywhere; of a longer one each of W equal parts gives one. Elsewhere the
+      short one goes round from its first frame, and each part gives its middle.
+
+    Attributes:
+        window: Frames that come out, W.
+        keep: As :class:`CropResize` has it.
+        fill: ``loop``, ``zeros`` or ``sample``.
+
+    Source: ``loop``: kenziyuliu/MS-G3D@2f927f4, ``data_gen/preprocess.py``, and arXiv:1801.07455,
+    section 4.1. ``sample``: kennymckormick/pyskl@3f6795f; departure: outside of training it draws
+    there, too, and takes the mean of ten tries.
+    """
+
+    name: ClassVar[str] = "pick-frames"
+    needs: ClassVar[tuple[Need, ...]] = ()
+    draws: ClassVar[int] = 2
+
+    window: int
+    keep: tuple[float] | tuple[float, float]
+    fill: Fill
+
+    def sample(self, facts: ClipFacts, rng: Chance) -> list[int]:
+        """Choose the frame of each place in the window; -1 stands for a frame of zeros.
+
+        Draws only if ``keep`` is a range.
+        """
+        if self.fill is Fill.SAMPLE and len(self.keep) == 2:
+            own = np.random.default_rng(draw_seed(rng))  # a clip has few draws
+            start, length = _stretch(self.keep, facts.frames, own)
+            frames = start + self._drawn(length, own)
+        else:
+            start, length = _stretch(self.keep, facts.frames, rng)
+            frames = start + self._in_order(length)
+        chosen: list[int] = np.where(frames < start + length, frames, -1).tolist()
+        return chosen
+
+    def apply(self, batch: Batch, drawn: Sequence[Sequence[int]]) -> Batch:
+        """Take the chosen frames out of padded clips."""
+        frames = np.array(drawn, dtype=np.int64)  # N W
+        taken = _frames(batch, np.maximum(frames, 0))
+        empty = torch.as_tensor(frames < 0, device=taken.device)[..., None, None, None]
+        return replace(batch, joints=taken.masked_fill(empty, 0).transpose(1, 2).contiguous())
+
+    def _in_order(self, length: int) -> Int64[ndarray, " W"]:
+        frames = np.arange(self.window)
+        if self.fill is Fill.LOOP:
+            return frames % length
+        return frames if self.fill is Fill.ZEROS else self._even(length)
+
+    def _even(self, length: int) -> Int64[ndarray, " W"]:
+        frames = np.arange(self.window)
+        if length < self.window:
+            return frames % length
+        return (2 * frames + 1) * length // (2 * self.window)
+
+    def _drawn(self, length: int, rng: np.random.Generator) -> Int64[ndarray, " W"]:
+        frames = np.arange(self.window)
+        if length < self.window:
+            return (rng.integers(length) + frames) % length
+        if length < 2 * self.window:
+            skips = np.zeros(self.window + 1, dtype=np.int64)  # a frame left out before each, or 0
+            skips[rng.choice(self.window + 1, length - self.window, replace=False)] = 1
+            return frames + np.cumsum(skips)[:-1]
+        bounds = np.arange(self.window + 1) * length // self.window
+        return rng.integers(bounds[:-1], bounds[1:])
+
+
+def _stretch(keep: tuple[float] | tuple[float, float], num_frames: int, rng: Chance) -> Crop:
+    """A stretch of a clip of ``num_frames`` frames: its middle, or, for a range, drawn."""
+    if len(keep) == 1:
+        margin = int((1 - keep[0]) * num_frames / 2)
+        return Crop(margin, num_frames - 2 * margin)
+    low, high = keep
+    share = rng.random() * (high - low) + low
+    length = min(max(floor(num_frames * share), MIN_CROP), num_frames)
+    return Crop(int(rng.integers(0, num_frames - length + 1)), length)
+
+
+def _frames(batch: Batch, frames: Int64[ndarray, "N W"]) -> Float[Tensor, "N W C V M"]:
+    """The frames of these numbers, W of each clip."""
+    by_frame = batch.joints.transpose(1, 2)  # N T C V M
+    rows = torch.arange(len(by_frame), device=by_frame.device)[:, None]
+    return by_frame[rows, torch.as_tensor(frames, device=by_frame.device)]

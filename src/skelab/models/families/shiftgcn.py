@@ -1,0 +1,236 @@
+"""Shift-GCN: joints and frames are mixed by moving channels; only 1x1 layers compute."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from skelab.errors import ModelError
+from skelab.models.authors import COMMON_NAMES, AuthorsFormat
+from skelab.models.base import SkeletonModel
+from skelab.models.card import ModelCard, ReportedAccuracy
+from skelab.models.options import Dropout, Option
+from skelab.models.plan import TenBlocks
+from skelab.models.registry import register_model
+from skelab.models.traits import FamilyTraits
+from skelab.nn import (
+    Block,
+    ShiftGraphConv,
+    TemporalShift,
+    init_classifier,
+    init_convs_by_fan_out,
+    projection,
+)
+from skelab.skeleton import Layout
+
+_DECAY_FACTORS = {r"\.spatial\.weight$": 10.0, r"\.spatial\.mask$": 0.0}
+_LARGEST_JOINT_OFFSET = 1e-6  # of a joint; what is below moves nothing that float32 can show
+
+
+class ShiftTemporalUnit(nn.Module):
+    """Move channels in time, mix them by a 1x1 convolution, rectify, and move them again.
+
+    The input and the result are normalised; only the second shift takes the stride.
+
+    Source: Cheng et al., CVPR 2020.
+    """
+
+    def __init__(self, channels: int, *, stride: int = 1, sign_gradients: bool = False) -> None:
+        super().__init__()
+        self.norm_in = nn.BatchNorm2d(channels)
+        self.norm_out = nn.BatchNorm2d(channels)
+        self.shift_in = TemporalShift(channels, sign_gradients=sign_gradients)
+        self.shift_out = TemporalShift(channels, stride=stride, sign_gradients=sign_gradients)
+        self.mix = nn.Conv2d(channels, channels, kernel_size=1)
+        nn.init.kaiming_normal_(self.mix.weight, mode="fan_out")
+
+    def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N C L V"]:
+        """The mixture of frames; L = floor(T / stride)."""
+        mixed = torch.relu(self.mix(self.shift_in(self.norm_in(x))))
+        moved: Tensor = self.norm_out(self.shift_out(mixed))
+        return moved
+
+
+class ShiftGCNBlock(Block):
+    """Mix the joints, then the frames, and add the block's input.
+
+    Source: Cheng et al., CVPR 2020.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        num_joints: int,
+        stride: int = 1,
+        has_residual: bool = True,
+        sign_gradients: bool = False,
+    ) -> None:
+        super().__init__()
+        self.spatial = ShiftGraphConv(in_channels, out_channels, num_joints=num_joints)
+        self.temporal = ShiftTemporalUnit(
+            out_channels, stride=stride, sign_gradients=sign_gradients
+        )
+        self.residual = (
+            projection(in_channels, out_channels, stride=stride) if has_residual else None
+        )
+        init_convs_by_fan_out(self.spatial)
+        if self.residual is not None:
+            init_convs_by_fan_out(self.residual)
+
+    def transform(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D L V"]:
+        """ReLU of what the shifts make of x, plus x itself."""
+        mixed: Tensor = self.temporal(self.spatial(x))
+        if self.residual is not None:
+            mixed = mixed + self.residual(x)
+        return torch.relu(mixed)
+
+
+class ShiftGCNBackbone(TenBlocks):
+    """Ten blocks on single bodies, B C T V to B F L V, with L = T / 4.
+
+    F is ``4 * width``; the first block has no residual.
+
+    Source: Cheng et al., CVPR 2020.
+    """
+
+    def __init__(
+        self, in_channels: int, *, width: int, num_joints: int, sign_gradients: bool
+    ) -> None:
+        def make_block(
+            in_channels: int, out_channels: int, stride: int, is_first: bool
+        ) -> ShiftGCNBlock:
+            return ShiftGCNBlock(
+                in_channels,
+                out_channels,
+                num_joints=num_joints,
+                stride=stride,
+                has_residual=not is_first,
+                sign_gradients=sign_gradients,
+            )
+
+        super().__init__(in_channels, width=width, make_block=make_block)
+
+
+def _build_arguments(theirs: Mapping[str, Tensor]) -> dict[str, Any]:
+    num_joints, in_channels = theirs["l1.gcn1.Feature_Mask"].shape[1:]
+    for key, tensor in theirs.items():
+        if key.endswith(".xpos") and tensor.abs().max() > _LARGEST_JOINT_OFFSET:
+            raise ValueError(
+                f"{key}: expected offsets between joints of at most {_LARGEST_JOINT_OFFSET:g}, as"
+                f" the authors' code leaves them, found {tensor.abs().max():g}"
+            )
+    return {
+        "num_classes": theirs["fc.weight"].shape[0],
+        "num_joints": num_joints,
+        "in_channels": in_channels,
+        "max_bodies": theirs["data_bn.weight"].shape[0] // (num_joints * in_channels),
+        "width": theirs["l1.gcn1.Linear_weight"].shape[1],
+        "sign_gradients": True,
+    }
+
+
+def _as_authors(key: str, tensor: Tensor) -> Tensor:
+    """Biases and masks have axes of length 1 before their own."""
+    if key.endswith(".spatial.bias"):
+        return tensor.view(1, 1, -1)
+    if key.endswith(".spatial.mask"):
+        return tensor.unsqueeze(0)
+    return tensor
+
+
+def _block_name(match: re.Match[str]) -> str:
+    return f"l{int(match[1]) + 1}."
+
+
+_AUTHORS = AuthorsFormat(
+    names=(
+        (r"^backbone\.(\d+)\.", _block_name),
+        (r"\.spatial\.weight$", ".gcn1.Linear_weight"),
+        (r"\.spatial\.bias$", ".gcn1.Linear_bias"),
+        (r"\.spatial\.mask$", ".gcn1.Feature_Mask"),
+        (r"\.spatial\.residual\.conv\.", ".gcn1.down.0."),
+        (r"\.spatial\.residual\.norm\.", ".gcn1.down.1."),
+        (r"\.spatial\.norm\.", ".gcn1.bn."),
+        (r"\.spatial\.", ".gcn1."),
+        (r"\.joint_offset$", ".xpos"),
+        (r"\.offset$", ".ypos"),
+        (r"\.temporal\.norm_in\.", ".tcn1.bn."),
+        (r"\.temporal\.norm_out\.", ".tcn1.bn2."),
+        (r"\.temporal\.mix\.", ".tcn1.temporal_linear."),
+        (r"\.temporal\.", ".tcn1."),
+        *COMMON_NAMES,
+    ),
+    build_arguments=_build_arguments,
+    as_authors=_as_authors,
+)
+
+_README = "the README of the authors' repository"
+_CARD = ModelCard(
+    name="shiftgcn",
+    title="Shift-GCN",
+    paper="Cheng, Zhang, He, Chen, Cheng, Lu: Skeleton-Based Action Recognition with Shift Graph"
+    " Convolutional Network. CVPR 2020",
+    code="kchengiva/Shift-GCN@20276b64d16775c2de33408beb32825d2f93ffa4",
+    code_licence="CC BY-NC 4.0",
+    num_parameters=693_107,
+    pipeline="msg3d",
+    reported=(
+        ReportedAccuracy("NTU60", "xsub", "joint", 87.8, _README),
+        ReportedAccuracy("NTU60", "xview", "joint", 95.1, _README),
+        ReportedAccuracy("NTU120", "xsub", "joint", 80.9, _README),
+        ReportedAccuracy("NTU120", "xset", "joint", 83.2, _README),
+    ),
+    # a shift by two frames rounds odd lengths down, the residual beside it rounds them up
+    traits=FamilyTraits(frames_multiple_of=4),
+)
+
+
+@register_model(_CARD, authors=_AUTHORS, decay_factors=_DECAY_FACTORS)
+def shiftgcn(
+    *,
+    num_classes: int,
+    layout: Layout,
+    in_channels: int,
+    max_bodies: int,
+    dropout: Dropout = 0.0,
+    width: Annotated[int, Option("channels of the first four blocks")] = 64,
+    sign_gradients: Annotated[
+        bool,
+        Option(
+            "let each temporal offset learn by 0.01 times the sign of its gradient, as in the"
+            " authors' code, and not by the gradient; imported weights have it"
+        ),
+    ] = False,
+) -> SkeletonModel:
+    """Shift-GCN for clips N C T V M whose length is a multiple of 4.
+
+    Raises:
+        ModelError: An option is out of range.
+
+    Source: Cheng et al., CVPR 2020; layer sizes and initialisation of kchengiva/Shift-GCN@20276b6,
+    from a description of it. The authors' gradient of the temporal offsets is behind
+    ``sign_gradients``. As in their code, weight decay acts tenfold on the weights that mix joints,
+    and not on the masks.
+    """
+    if width < 1:
+        raise ModelError(f"shiftgcn: width: expected a whole number from 1, found {width!r}")
+    backbone = ShiftGCNBackbone(
+        in_channels, width=width, num_joints=layout.num_joints, sign_gradients=sign_gradients
+    )
+    model = SkeletonModel(
+        backbone,
+        num_features=backbone.num_features,
+        stride=backbone.stride,
+        num_classes=num_classes,
+        in_channels=in_channels,
+        num_joints=layout.num_joints,
+        max_bodies=max_bodies,
+        dropout=dropout,
+    )
+    init_classifier(model.classifier)
+    return model

@@ -1,0 +1,165 @@
+"""ST-GCN++: ST-GCN with a topology that is learned freely and temporal convolutions in branches."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from skelab.errors import ModelError
+from skelab.models.authors import AuthorsFormat
+from skelab.models.base import SkeletonModel
+from skelab.models.card import ModelCard, ReportedAccuracy
+from skelab.models.options import Dropout, Option
+from skelab.models.plan import TenBlocks
+from skelab.models.pyskl import (
+    PYSKL_CODE,
+    PYSKL_LICENCE,
+    PYSKL_NAMES,
+    PYSKL_TABLE,
+    init_pyskl_classifier,
+    pyskl_arguments,
+    with_pyskl_hands,
+)
+from skelab.models.registry import register_model
+from skelab.nn import Block, MergingTemporalConv, PartitionedGraphConv, projection
+from skelab.skeleton import Layout, spatial_partition
+
+_DILATIONS = (1, 2, 3, 4)
+_NUM_BRANCHES = len(_DILATIONS) + 2
+
+
+class LearnedTopologyUnit(nn.Module):
+    """Mix the joints over a topology that is learned as it is, and add the (projected) input.
+
+    Source: arXiv:2205.09443.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, topology: Float[Tensor, "K V V"]
+    ) -> None:
+        super().__init__()
+        self.topology = nn.Parameter(topology.clone())
+        self.norm = nn.BatchNorm2d(out_channels)
+        self.mix = PartitionedGraphConv(in_channels, out_channels, num_subsets=len(topology))
+        self.residual = projection(in_channels, out_channels)
+
+    def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D T V"]:
+        """The mixture, normalised, plus the input, rectified."""
+        return torch.relu(self.norm(self.mix(x, self.topology)) + self.residual(x))
+
+
+class STGCNppBlock(Block):
+    """Mix the joints, then the frames, and add the block's input.
+
+    Source: arXiv:2205.09443.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        topology: Float[Tensor, "K V V"],
+        stride: int = 1,
+        has_residual: bool = True,
+    ) -> None:
+        super().__init__()
+        self.spatial = LearnedTopologyUnit(in_channels, out_channels, topology=topology)
+        self.temporal = MergingTemporalConv(
+            out_channels, out_channels, kernel_size=3, dilations=_DILATIONS, stride=stride
+        )
+        self.residual = (
+            projection(in_channels, out_channels, stride=stride) if has_residual else None
+        )
+
+    def transform(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D L V"]:
+        """ReLU of what the convolutions make of x, plus x itself."""
+        mixed: Tensor = self.temporal(self.spatial(x))
+        if self.residual is not None:
+            mixed = mixed + self.residual(x)
+        return torch.relu(mixed)
+
+
+def _build_arguments(theirs: Mapping[str, Tensor]) -> dict[str, Any]:
+    return pyskl_arguments(theirs, "backbone.gcn.0.gcn.conv.weight")
+
+
+_AUTHORS = AuthorsFormat(
+    names=(
+        (r"\.spatial\.topology$", ".gcn.A"),
+        (r"\.temporal\.branch_norm\.", ".tcn.transform.0."),
+        (r"\.temporal\.merge\.", ".tcn.transform.2."),
+        *PYSKL_NAMES,
+    ),
+    build_arguments=_build_arguments,
+)
+
+_CARD = ModelCard(
+    name="stgcnpp",
+    title="ST-GCN++",
+    paper="Duan, Wang, Chen, Lin: PYSKL: Towards Good Practices for Skeleton Action Recognition."
+    " ACM MM 2022",
+    arxiv="2205.09443",
+    code=PYSKL_CODE,
+    code_licence=PYSKL_LICENCE,
+    num_parameters=1_403_144,
+    pipeline="msg3d",
+    pipeline_is_nearest=True,
+    reported=(
+        ReportedAccuracy("NTU60", "xsub", "joint", 89.3, PYSKL_TABLE),
+        ReportedAccuracy("NTU60", "xsub", "four streams", 92.1, PYSKL_TABLE),
+        ReportedAccuracy("NTU60", "xview", "joint", 95.6, PYSKL_TABLE),
+        ReportedAccuracy("NTU60", "xview", "four streams", 97.0, PYSKL_TABLE),
+        ReportedAccuracy("NTU120", "xsub", "joint", 83.2, PYSKL_TABLE),
+        ReportedAccuracy("NTU120", "xset", "joint", 85.6, PYSKL_TABLE),
+    ),
+)
+
+
+@register_model(_CARD, authors=_AUTHORS)
+def stgcnpp(
+    *,
+    num_classes: int,
+    layout: Layout,
+    in_channels: int,
+    max_bodies: int,
+    dropout: Dropout = 0.0,
+    width: Annotated[int, Option("channels of the first four blocks; at least 6")] = 64,
+) -> SkeletonModel:
+    """ST-GCN++ for clips N C T V M of any length.
+
+    Raises:
+        ModelError: An option is out of range.
+
+    Source: arXiv:2205.09443; layer sizes, hands and initialisation of kennymckormick/pyskl@3f6795f,
+    from a description of it.
+    """
+    if width < _NUM_BRANCHES:
+        raise ModelError(
+            f"stgcnpp: width: expected a whole number from {_NUM_BRANCHES}, found {width!r}"
+        )
+    topology = torch.from_numpy(spatial_partition(with_pyskl_hands(layout))).float()
+
+    def make_block(
+        in_channels: int, out_channels: int, stride: int, is_first: bool
+    ) -> STGCNppBlock:
+        return STGCNppBlock(
+            in_channels, out_channels, topology=topology, stride=stride, has_residual=not is_first
+        )
+
+    backbone = TenBlocks(in_channels, width=width, make_block=make_block)
+    model = SkeletonModel(
+        backbone,
+        num_features=backbone.num_features,
+        stride=backbone.stride,
+        num_classes=num_classes,
+        in_channels=in_channels,
+        num_joints=layout.num_joints,
+        max_bodies=max_bodies,
+        dropout=dropout,
+        norm_per_body=False,
+    )
+    init_pyskl_classifier(model.classifier)
+    return model

@@ -1,0 +1,84 @@
+"""The options of a family, read off the signature of its builder."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args, get_origin
+
+from skelab.errors import ModelError
+
+COMMON_ARGUMENTS = ("num_classes", "layout", "in_channels", "max_bodies")
+"""The keywords that every builder takes."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """Says in a builder's signature what an option does: ``Annotated[int, Option("channels")]``.
+
+    Attributes:
+        meaning: What it does, and what it may be.
+    """
+
+    meaning: str
+
+
+Dropout = Annotated[float, Option("probability of dropping a feature before the classifier")]
+"""The type of the option that every family here has."""
+
+
+@dataclass(frozen=True)
+class ModelOption:
+    """A keyword that a family takes beyond classes, layout, channels and bodies.
+
+    Attributes:
+        name: The keyword.
+        default: Its value unless given.
+        meaning: What it does, and what it may be.
+    """
+
+    name: str
+    default: object
+    meaning: str = ""
+
+
+def read_options(name: str, build: Callable[..., Any]) -> tuple[ModelOption, ...]:
+    """The keywords of the builder of the family ``name`` that are its options.
+
+    Raises:
+        ModelError: The builder lacks a common keyword, an option has no default, or an annotation
+            cannot be read.
+    """
+    try:
+        parameters = inspect.signature(build, eval_str=True).parameters.values()
+    except (NameError, SyntaxError) as error:
+        raise ModelError(
+            f"builder of {name!r}: expected annotations that can be read, found a fault: {error}"
+        ) from None
+    keywords = {
+        parameter.name: parameter
+        for parameter in parameters
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    missing = [argument for argument in COMMON_ARGUMENTS if argument not in keywords]
+    if missing:
+        raise ModelError(
+            f"builder of {name!r}: expected the keywords {', '.join(COMMON_ARGUMENTS)},"
+            f" found none called {', '.join(missing)}"
+        )
+    options = [keywords[key] for key in keywords if key not in COMMON_ARGUMENTS]
+    bare = [option.name for option in options if option.default is inspect.Parameter.empty]
+    if bare:
+        raise ModelError(
+            f"builder of {name!r}: expected a default for each option, found none for"
+            f" {', '.join(bare)}"
+        )
+    return tuple(
+        ModelOption(option.name, option.default, _meaning(option.annotation)) for option in options
+    )
+
+
+def _meaning(annotation: object) -> str:
+    if get_origin(annotation) is not Annotated:
+        return ""
+    marks = [mark for mark in get_args(annotation)[1:] if isinstance(mark, Option)]
+    return marks[0].meaning if marks else ""

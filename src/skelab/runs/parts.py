@@ -1,0 +1,182 @@
+"""Which clips of a store train, choose the epoch and test, and the line that says so."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int64
+from numpy import ndarray
+
+from skelab.data.clips.index import UNKNOWN, ClipIndex
+from skelab.data.clips.splits import GIVEN, GivenSplit, list_parts
+from skelab.data.clips.validation import People, draw_by_seed_alone, draw_subjects, hold_out
+from skelab.data.datasets import check_split, parse_split, people_of
+from skelab.data.opened import OpenedClips
+from skelab.errors import SplitError
+from skelab.recipes import Protocol, Recipe
+
+
+@dataclass(frozen=True)
+class RunParts:
+    """Rows of a store by their part in a run.
+
+    Attributes:
+        train: Rows that train.
+        validation: Rows that choose the epoch; under ``paper`` those of ``test``.
+        test: Rows that test.
+        left_out: Training rows in neither part, of held-out people and others together.
+    """
+
+    train: Int64[ndarray, " A"]
+    validation: Int64[ndarray, " B"]
+    test: Int64[ndarray, " C"]
+    left_out: int = 0
+
+
+def use_given_split(recipe: Recipe, store: OpenedClips) -> Recipe:
+    """The recipe itself, or, for clips that its split does not fit, with the file's own split.
+
+    Rows of an npz carry no names, so nobody knows their subject; but the file says which of them
+    train and which test. So may a data set of one's own, of which no published split can be taken.
+    Without subjects nothing can be held out, and the last epoch counts.
+    """
+    split = parse_split(recipe.data.split)
+    if isinstance(split, GivenSplit) or not list_parts(store.index) or _fits(recipe, store):
+        return recipe
+    changes: dict[str, object] = {"split": GIVEN}
+    if (store.index.subjects == UNKNOWN).any():
+        changes |= {"validation_subjects": 0, "held_out": None}
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update=changes)})
+
+
+def check_own_split(recipe: Recipe, store: OpenedClips) -> None:
+    """Refuse the split of a data set that the clips are not of, before anything is trained on it.
+
+    Raises:
+        SplitError: The message lists the splits that fit.
+    """
+    check_split(
+        recipe.data.split,
+        store.info.dataset,
+        store.index,
+        store.path,
+        option="--set data.split=",
+    )
+
+
+def draw_held_out(recipe: Recipe, store: OpenedClips) -> Recipe:
+    """The recipe with the names of those who are held out, where it leaves them to chance.
+
+    Raises:
+        SplitError: The clips do not fit the recipe's split, or lack subjects.
+    """
+    data = recipe.data
+    if data.held_out or not data.validation_subjects or recipe.protocol is Protocol.PAPER:
+        return recipe
+    training, _ = parse_split(data.split).rows(store.index)
+    held_out = draw_subjects(
+        store.index,
+        training,
+        data.validation_subjects,
+        recipe.training.seed,
+        people=people_of(store.info.dataset),
+    )
+    return recipe.model_copy(update={"data": data.model_copy(update={"held_out": held_out})})
+
+
+def choose_parts(recipe: Recipe, store: OpenedClips) -> RunParts:
+    """The rows that train, choose the epoch, and test.
+
+    Under ``paper`` the test part chooses the epoch; nothing is then held out of training. A recipe
+    that names nobody to hold out is of a run from before ``data.held_out``: subject numbers are
+    drawn as they were then.
+
+    Raises:
+        SplitError: The clips do not fit the recipe's split.
+    """
+    data = recipe.data
+    training, test = parse_split(data.split).rows(store.index)
+    if recipe.protocol is Protocol.PAPER:
+        return RunParts(training, test, test)
+    people: People | None = people_of(store.info.dataset)
+    held_out = data.held_out
+    if held_out is None and data.validation_subjects:
+        people = None
+        held_out = draw_by_seed_alone(
+            store.index, training, data.validation_subjects, recipe.training.seed
+        )
+    if not held_out:
+        return RunParts(training, training[:0], test)
+    train, validation = hold_out(store.index, training, held_out, people=people)
+    return RunParts(train, validation, test, len(training) - len(train) - len(validation))
+
+
+def describe_parts(recipe: Recipe, store: OpenedClips, parts: RunParts) -> str:
+    """One line: the split, how many clips and people are in each part, and what validation covers.
+
+    Raises:
+        SplitError: The clips do not fit the recipe's split.
+    """
+    who = people_of(store.info.dataset)
+    counted = {
+        name: f"{len(rows):,}{_people(store.index, rows, who, unit)}"
+        for name, rows, unit in (
+            ("train", parts.train, True),
+            ("validation", parts.validation, False),
+            ("test", parts.test, False),
+        )
+    }
+    line = f"split {recipe.data.split}: train {counted['train']}"
+    if recipe.protocol is Protocol.PAPER:
+        return f"{line} · test {counted['test']}; protocol paper: the test part chooses the epoch"
+    if not len(parts.validation):
+        return f"{line} · test {counted['test']}; no validation: the last epoch counts"
+    line += f" · validation {counted['validation']} · test {counted['test']}"
+    labels = [_classes(store.index, rows) for rows in (parts.train, parts.validation)]
+    share = len(parts.validation) / _training_size(parts)
+    line += (
+        f"; validation has {len(labels[1])} of {len(labels[0] | labels[1])} classes and"
+        f" {share:.1%} of the training part"
+    )
+    if parts.left_out:
+        line += f"; {parts.left_out:,} clips of both sides' people are left out"
+    return line
+
+
+def warn_of_parts(recipe: Recipe, parts: RunParts) -> str | None:
+    """A warning where validation leaves less to train on than it takes itself; else None."""
+    if recipe.protocol is Protocol.PAPER or len(parts.validation) <= len(parts.train):
+        return None
+    return (
+        f"warning: validation takes {len(parts.validation):,} clips and leaves"
+        f" {len(parts.train):,} to train on; --set data.validation_subjects=N holds out fewer"
+    )
+
+
+def _fits(recipe: Recipe, store: OpenedClips) -> bool:
+    """Whether the clips have what the split goes by, and are of its data set."""
+    if (parse_split(recipe.data.split).column(store.index) == UNKNOWN).any():
+        return False
+    try:
+        check_own_split(recipe, store)
+    except SplitError:
+        return False
+    return True
+
+
+def _training_size(parts: RunParts) -> int:
+    return len(parts.train) + len(parts.validation) + parts.left_out
+
+
+def _classes(index: ClipIndex, rows: Int64[ndarray, " R"]) -> set[int]:
+    return set(np.unique(index.labels[rows]).tolist()) - {UNKNOWN}
+
+
+def _people(index: ClipIndex, rows: Int64[ndarray, " R"], who: People, unit: bool) -> str:
+    """How many people are in the rows, in brackets; nothing where that is not known."""
+    numbers = np.unique(index.subjects[rows]).tolist()
+    if UNKNOWN in numbers or not numbers:
+        return " clips" if unit else ""
+    count = len({person for number in numbers for person in who(number)})
+    if not unit:
+        return f" ({count})"
+    return f" clips ({count} {'subject' if count == 1 else 'subjects'})"
