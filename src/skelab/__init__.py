@@ -11,6 +11,7 @@ from skelab._version import __version__
 
 if TYPE_CHECKING:
     from skelab.data.clips.clip import BodyTrack, Clip, RawClip, SampleInfo
+    from skelab.data.clips.sequence import Segment, UntrimmedSequence
     from skelab.data.clips.store import ClipStore, open_store, write_store
     from skelab.data.datasets import (
         get_dataset,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from skelab.data.ingest import ingest
     from skelab.data.opened import OpenedClips, open_clips
     from skelab.data.recordings.skeleton_file import read_skeleton_file
+    from skelab.data.segments import read_segments
     from skelab.errors import SkelabError
     from skelab.evaluation import Scores, evaluate_scores
     from skelab.export import export_checkpoint
@@ -55,7 +57,9 @@ __all__ = [
     "Recipe",
     "SampleInfo",
     "Scores",
+    "Segment",
     "SkelabError",
+    "UntrimmedSequence",
     "__version__",
     "create_model",
     "evaluate_run",
@@ -80,6 +84,7 @@ __all__ = [
     "parse_split",
     "predict",
     "read_checkpoint",
+    "read_segments",
     "read_skeleton_file",
     "train_recipe",
     "write_store",
@@ -92,6 +97,8 @@ _MODULES = {
     "skelab.data.ingest": ("ingest",),
     "skelab.data.opened": ("OpenedClips", "open_clips"),
     "skelab.data.recordings.skeleton_file": ("read_skeleton_file",),
+    "skelab.data.segments": ("read_segments",),
+    "skelab.data.clips.sequence": ("Segment", "UntrimmedSequence"),
     "skelab.data.datasets": (
         "get_dataset",
         "list_datasets",

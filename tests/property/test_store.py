@@ -1,6 +1,7 @@
 """What holds for the clip store whatever is put in, and whatever happens to its file."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,8 +14,10 @@ from hypothesis.extra.numpy import arrays
 from jaxtyping import Float32
 from numpy import ndarray
 from tiny_clips import SBU15, tiny_clip, tiny_info
+from untrimmed_files import tiny_sequence
 
 from skelab.data.clips.clip import Clip, SampleInfo
+from skelab.data.clips.sequence import Segment, UntrimmedSequence
 from skelab.data.clips.store import ClipStore, join_parts, open_store, write_part, write_store
 from skelab.errors import StoreError
 
@@ -29,10 +32,12 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-@pytest.fixture(scope="module")
-def whole(folder: Path) -> bytes:
-    """The bytes of a sound store of three clips."""
-    clips = [tiny_clip(row, label=row % 2) for row in range(3)]
+@pytest.fixture(scope="module", params=["clips", "sequences"])
+def whole(folder: Path, request: pytest.FixtureRequest) -> bytes:
+    """The bytes of a sound store of three clips, or of two clips and a sequence."""
+    clips: list[Clip] = [tiny_clip(row, label=row % 2) for row in range(3)]
+    if request.param == "sequences":
+        clips[1] = tiny_sequence(1, labelled=True, script=3)
     write_store(folder / "whole.arrow", clips, tiny_info())
     return (folder / "whole.arrow").read_bytes()
 
@@ -41,21 +46,50 @@ def whole(folder: Path) -> bytes:
 def clip_lists(draw: st.DrawFn) -> list[Clip]:
     """One to six clips of any length, any values, NaN and infinities among them."""
     names = draw(st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=6, unique=True))
-    clips = []
+    clips: list[Clip] = []
     for name in names:
         bodies, frames = draw(st.integers(1, 3)), draw(st.integers(1, 5))
         shape = (bodies, frames, 15, 3)
         joints: Float32[ndarray, "M T V C"] = draw(arrays(np.float32, shape, elements=ANY_FLOAT))
         numbers = draw(arrays(np.int32, frames))
-        label, subject, camera, setup, replication = (draw(NUMBER) for _ in range(5))
-        info = SampleInfo(name, label, subject, camera, setup, replication)
-        clips.append(Clip(info, joints, numbers))
+        label, subject, camera, setup, replication, script = (draw(NUMBER) for _ in range(6))
+        info = SampleInfo(name, label, subject, camera, setup, replication, script=script)
+        if draw(st.booleans()):
+            clips.append(draw(sequences(info, joints, numbers)))
+        else:
+            clips.append(Clip(info, joints, numbers))
     return clips
+
+
+@st.composite
+def sequences(
+    draw: st.DrawFn, info: SampleInfo, joints: Float32[ndarray, "M T V C"], numbers: ndarray
+) -> UntrimmedSequence:
+    """A sequence with any segments that do not overlap, with or without labels of frames."""
+    frames = joints.shape[1]
+    edges = sorted(draw(st.sets(st.integers(0, frames), max_size=frames + 1)))
+    segments = tuple(
+        Segment(draw(st.integers(0, 60)), start, end, draw(st.none() | st.floats(0, 9)))
+        for start, end in pairwise(edges)
+        if draw(st.booleans())
+    )
+    labels = draw(st.none() | arrays(np.int32, frames, elements=st.integers(-1, 60)))
+    info = replace(info, untrimmed=True)
+    return UntrimmedSequence(info, joints, numbers, segments, labels)
+
+
+def labels_of(clip: Clip) -> object:
+    """The labels of a sequence, to be compared; None for a clip."""
+    if not isinstance(clip, UntrimmedSequence):
+        return None
+    labels = clip.frame_labels
+    return clip.segments, None if labels is None else labels.tolist()
 
 
 def same(found: Clip, expected: Clip) -> bool:
     return (
         found.info == expected.info
+        and labels_of(found) == labels_of(expected)
         and found.joints.shape == expected.joints.shape
         and found.joints.tobytes() == expected.joints.tobytes()
         and found.frame_numbers.tobytes() == expected.frame_numbers.tobytes()
@@ -79,7 +113,8 @@ def test_clips_come_back_bit_for_bit(folder: Path, clips: list[Clip]) -> None:
 def test_the_digest_is_the_same_wherever_the_clips_are_parted(
     folder: Path, cuts: list[int]
 ) -> None:
-    clips = [tiny_clip(row, label=row % 3) for row in range(7)]
+    clips: list[Clip] = [tiny_clip(row, label=row % 3) for row in range(7)]
+    clips[2:4] = [tiny_sequence(row, labelled=True) for row in (2, 3)]
     expected = write_store(folder / "together.arrow", clips, tiny_info()).digest
     edges = [0, *sorted(cuts), 7]
 
@@ -134,6 +169,7 @@ def test_one_damaged_byte_is_refused_or_touches_nothing_but_joints(
         assert outcome.frames.tolist() == sound.frames.tolist()
         for found, clip in zip(outcome.clips(), sound.clips(), strict=True):
             assert found.info == clip.info
+            assert labels_of(found) == labels_of(clip)
 
 
 @given(st.binary(max_size=300))

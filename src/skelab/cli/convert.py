@@ -1,4 +1,4 @@
-"""`skelab convert`: a clip store becomes the files that other repositories read."""
+"""`skelab convert`: a store becomes the files of other repositories, or sequences become clips."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ from skelab.cli.output import print_json, progress, result
 def convert(
     store: Annotated[Path, typer.Argument(help="Clip store, or other prepared clips.")],
     out: Annotated[Path, typer.Argument(help="File to write; for msg3d, a folder.")],
-    to: Annotated[str, typer.Option("--to", help="Whose form: ctrgcn, msg3d or pyskl.")],
+    to: Annotated[str, typer.Option("--to", help="Whose form: ctrgcn, msg3d, pyskl; or clips.")],
     split: Annotated[
         list[str] | None,
         typer.Option(help="Split, say xsub; pyskl takes several, one --split each."),
@@ -21,7 +21,8 @@ def convert(
     """Write a store in the form of CTR-GCN (npz), MS-G3D (npy and pkl) or PYSKL (pkl).
 
     The authors' own code can be fed with it. The store must have been made by the preprocessing
-    that the form stands for: ctrgcn, msg3d, and clean or ctrgcn.
+    that the form stands for: ctrgcn, msg3d, and clean or ctrgcn. With --to clips a store of
+    sequences becomes a store of trimmed clips, one for each segment.
     """
     from skelab.data.convert import convert as convert_clips
     from skelab.data.opened import open_clips
@@ -43,7 +44,9 @@ def convert(
         return
     for part, count in done.counts.items():
         result(f"{part}: {count:,} {'SYNTHETIC ' if synthetic else ''}clips")
-    if done.left_over:
-        result(f"{done.left_over:,} clips are in no part of {', '.join(split or ())}")
+    if done.left_over and split:
+        result(f"{done.left_over:,} clips are in no part of {', '.join(split)}")
+    elif done.left_over:
+        result(f"{done.left_over:,} segments without a body were left out")
     for file in done.files:
         result(f"{file}")

@@ -1,6 +1,7 @@
 """`skelab ingest`: any source becomes one clip store."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,9 @@ from skelab.cli.output import print_json, progress, result, say
 from skelab.errors import SourceError, SplitError
 
 if TYPE_CHECKING:
+    from skelab.data.clips.sequence import Note
     from skelab.data.clips.splits import Split
+    from skelab.data.clips.store import Excluded
 
 SHOWN_REASONS = 5
 
@@ -112,32 +115,37 @@ def ingest(
     if report.num_resumed:
         say(f"{report.num_resumed:,} samples were already done by an earlier run")
     excluded = report.info.excluded
-    counts, leaks = _look_again(report.path, chosen)
+    notes = report.info.notes
+    counts, leaks, views, held = _look_again(report.path, chosen)
     if as_json:
         print_json(
             {
                 "store": str(report.path),
-                "clips": report.num_clips,
+                "clips": report.num_clips - held.get("sequences", 0),
+                **held,
                 "digest": report.info.digest,
                 "synthetic": report.info.synthetic,
                 "anatomy": report.anatomy.to_dict() if report.anatomy else None,
                 "official counts": counts,
                 "leaks": leaks,
                 "excluded": [entry._asdict() for entry in excluded],
+                **({"other views": views, "notes": [n._asdict() for n in notes]} if held else {}),
             }
         )
         return
     if report.anatomy:
         say(f"anatomy: {report.anatomy.reason}")
     synthetic = "SYNTHETIC " if report.info.synthetic else ""
-    result(f"{report.num_clips:,} {synthetic}clips in {report.path}, {len(excluded):,} left out")
-    for cause, count in sorted(Counter(entry.cause for entry in excluded).items()):
-        result(f"  {cause}: {count:,}")
-        reasons = [entry for entry in excluded if entry.cause == cause]
-        for entry in reasons[:SHOWN_REASONS]:
-            result(f"    {entry.reason}")
-        if count > SHOWN_REASONS:
-            result(f"    … {count - SHOWN_REASONS:,} more: skelab inspect {report.path} --json")
+    whole = f"{report.num_clips:,} {synthetic}clips"
+    if held:
+        whole = f"{held['sequences']:,} {synthetic}sequences with {held['segments']:,} segments"
+        if clips_beside := report.num_clips - held["sequences"]:
+            whole += f" and {clips_beside:,} clips"
+    result(f"{whole} in {report.path}, {len(excluded):,} left out")
+    _list_causes(excluded, report.path)
+    if notes:
+        result(f"{len(notes):,} notes on labels")
+        _list_causes(notes, report.path)
     if counts:
         result(f"counts: {counts}")
     if leaks:
@@ -146,15 +154,43 @@ def ingest(
         )
         for leak in leaks[:SHOWN_REASONS]:
             result(f"    {leak}")
+    if views:
+        result(
+            f"{len(views):,} training sequences of {split} are in the test part from another"
+            " camera; what follows what is known from them:"
+        )
+        for view in views[:SHOWN_REASONS]:
+            result(f"    {view}")
 
 
-def _look_again(path: Path, split: "Split | None") -> tuple[str | None, list[str]]:
-    """What the finished store says of its counts, and the clips on both sides of a split."""
-    from skelab.data.audit.leaks import find_leaks
+def _list_causes(entries: Sequence["Excluded | Note"], store: Path) -> None:
+    """How many entries have each cause, and the first of them."""
+    for cause, count in sorted(Counter(entry.cause for entry in entries).items()):
+        result(f"  {cause}: {count:,}")
+        reasons = [entry for entry in entries if entry.cause == cause]
+        for entry in reasons[:SHOWN_REASONS]:
+            result(f"    {entry.reason}")
+        if count > SHOWN_REASONS:
+            result(f"    … {count - SHOWN_REASONS:,} more: skelab inspect {store} --json")
+
+
+def _look_again(
+    path: Path, split: "Split | None"
+) -> tuple[str | None, list[str], list[str], dict[str, int]]:
+    """Counts of the finished store, leaks, sequences tested from another camera, and sizes."""
+    from skelab.data.audit.leaks import find_leaks, find_other_views
     from skelab.data.audit.official_counts import check_counts
     from skelab.data.clips.store import open_store
 
     store = open_store(path)
     checked = check_counts(store.index, store.info.dataset)
-    found = find_leaks(store.index, store.digests, split) if split else ()
-    return checked.summary if checked else None, [f"{one} = {two}" for one, two in found]
+    leaks = find_leaks(store.index, store.digests, split) if split else ()
+    views = find_other_views(store.index, split) if split else ()
+    rows = store.index.untrimmed.nonzero()[0].tolist()
+    segments = sum(len(store.segments(row) or ()) for row in rows)
+    return (
+        checked.summary if checked else None,
+        [f"{one} = {two}" for one, two in leaks],
+        [f"{one} = {two}" for one, two in views],
+        {"sequences": len(rows), "segments": segments} if rows else {},
+    )

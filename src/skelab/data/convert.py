@@ -19,6 +19,7 @@ from numpy import ndarray
 
 from skelab.data.clips.clip import Clip
 from skelab.data.clips.splits import GivenSplit
+from skelab.data.cutting import CUT_PIPELINES, cut_segments
 from skelab.data.datasets import check_split, parse_split
 from skelab.data.datasets.ntu import SYNTHETIC_MARKER
 from skelab.data.foreign.orders import ctrgcn_row_order
@@ -26,6 +27,9 @@ from skelab.data.opened import OpenedClips
 from skelab.data.preprocessing import pad_loop
 from skelab.errors import DataError, unknown_name
 from skelab.files.atomic import atomic_write
+
+CUT: Final = "clips"
+"""Form of ours: trimmed clips, one a segment."""
 
 _BODIES: Final = 2
 _SYNTHETIC: Final = '{"synthetic": true}\n'
@@ -61,7 +65,8 @@ class Conversion:
     Attributes:
         files: The files.
         counts: Clips of each part, by the part's name.
-        left_over: Clips of the store that are in no part of the split.
+        left_over: Clips of the store that are in no part of the split; for ``clips`` the segments
+            in which nobody stands.
     """
 
     files: tuple[Path, ...]
@@ -88,20 +93,21 @@ def convert(
     joints), zeros behind the end, T that of the longest clip of the store; y one-hot float64; rows
     in the authors' order. ``msg3d`` is a folder with ``{train,val}_data_{joint,bone}.npy``,
     float32 N x 3 x 300 x V x 2, and ``{train,val}_label.pkl``, rows by name. ``pyskl`` is one
-    pickle with ``split`` and ``annotations``; key points are float16, M x T x V x C. Clips that
-    are synthetic stay labelled: by ``SYNTHETIC.json`` in the npz and in the folder, and by a key
-    ``synthetic`` in the pickle.
+    pickle with ``split`` and ``annotations``; key points are float16, M x T x V x C. ``clips`` is
+    a store of trimmed clips, one for each segment of a store of sequences, which the other forms
+    need. Clips that are synthetic stay labelled: by ``SYNTHETIC.json`` in the npz and in the
+    folder, and by a key ``synthetic`` in the pickle.
 
     Args:
         clips: An opened store, made by the preprocessing that the form needs.
         out: File or folder to write.
         to: Name of the form.
-        splits: Splits, by name; ``pyskl`` takes several, the others one.
+        splits: Splits, by name; ``pyskl`` takes several, ``clips`` none, the others one.
         on_progress: Called now and then.
 
     Raises:
-        DataError: The form is unknown, the clips were prepared in another way, a clip has no
-            label, is too long or has too many bodies.
+        DataError: The form is unknown, the clips were prepared in another way or are untrimmed, a
+            clip has no label, is too long or has too many bodies.
         SplitError: A split is unknown or does not fit the clips.
         OutputError: The disk is full or the place cannot be written.
 
@@ -119,6 +125,16 @@ def convert(
 
 def _check(clips: OpenedClips, target: Target, splits: Sequence[str]) -> None:
     """Make sure that the clips can be written in this form, before anything is."""
+    if target.name == CUT:
+        if splits:
+            raise DataError(f"{target.title}: expected no split, found {splits[0]}")
+        return
+    if clips.index.untrimmed.any():
+        raise DataError(
+            f"{clips.path}: expected trimmed clips for {target.title}, found"
+            f" {int(clips.index.untrimmed.sum()):,} sequences; `skelab convert {clips.path} CLIPS"
+            f" --to {CUT}` cuts a clip from each segment"
+        )
     if clips.info.pipeline not in target.pipelines:
         needed = " or ".join(target.pipelines)
         raise DataError(
@@ -242,6 +258,13 @@ def _write_pyskl(
     return Conversion((out,), counts, len(clips) - len(written))
 
 
+def _write_clips(
+    clips: OpenedClips, out: Path, splits: Sequence[str], on_progress: Progress
+) -> Conversion:
+    report = cut_segments(clips, out, on_progress=on_progress)
+    return Conversion((out,), {CUT: report.num_clips}, report.num_left_out)
+
+
 def _word(split: str) -> str:
     """A split that is written out as one word: ``subject:1,3/2`` gives ``subject-1-3-2``."""
     return re.sub(r"[^\w.]+", "-", split)
@@ -352,6 +375,15 @@ _TARGETS: Final = {
         (
             Target("pyskl", "PYSKL's pkl", ("clean", "ctrgcn"), "kennymckormick/pyskl"),
             _write_pyskl,
+        ),
+        (
+            Target(
+                CUT,
+                "a store of trimmed clips, one a segment",
+                CUT_PIPELINES,
+                "ours",
+            ),
+            _write_clips,
         ),
     )
 }

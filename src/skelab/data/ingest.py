@@ -30,7 +30,14 @@ import pyarrow as pa
 
 from skelab._version import __version__
 from skelab.data.audit.anatomy import AnatomyReport, check_source, refuse_if_scrambled
-from skelab.data.clips.clip import Clip
+from skelab.data.clips.clip import Clip, RawClip, SampleInfo
+from skelab.data.clips.sequence import (
+    SEGMENT_LEFT_OUT,
+    Note,
+    RawSequence,
+    UntrimmedSequence,
+    on_frames,
+)
 from skelab.data.clips.store import (
     CLIPS_PER_PART,
     Excluded,
@@ -39,6 +46,7 @@ from skelab.data.clips.store import (
     inspect_part,
     join_parts,
     open_store,
+    part_notes,
     write_part,
 )
 from skelab.data.preprocessing import Pipeline, Prepared, choose_pipeline, get_pipeline
@@ -95,7 +103,8 @@ def ingest(
 ) -> IngestReport:
     """Read every sample of a source, prepare it, and write the clip store.
 
-    A damaged sample never stops an ingest: it is left out and named, with its reason.
+    A damaged sample never stops an ingest: it is left out and named, with its reason. Nor does a
+    segment of a sequence that is wrong; it is left out with a note.
 
     Args:
         source: What :func:`skelab.data.recordings.open_source` found.
@@ -105,7 +114,7 @@ def ingest(
         ignore: Names to leave out, say the authors' list of missing samples.
         workers: Processes, or threads where compiled code does all; None takes one per core. 1
             does everything in turn, as with a source that is held in memory whole.
-        strict: Stop at the first damaged sample instead of leaving it out.
+        strict: Stop at the first damaged sample or wrong segment instead of leaving it out.
         anatomy_check: Look at some samples first and refuse a source whose joints are scrambled;
             an ingest that goes on where it was has done so already.
         leave_out: Says which clips to leave out of the store, now that all are read.
@@ -113,7 +122,8 @@ def ingest(
 
     Raises:
         SourceError: The source has no sample, its joints are scrambled, or a worker died.
-        DataError: ``strict``, and a sample is damaged; or the pipeline does not fit the layout.
+        DataError: ``strict``, and a sample is damaged or a segment wrong; or the pipeline does not
+            fit the layout.
         OutputError: The disk is full or the folder cannot be written.
     """
     path = Path(path)
@@ -223,12 +233,14 @@ def _check_ours(folder: Path) -> None:
 
 
 def _is_finished(part: Path, strict: bool) -> bool:
-    """Whether a part is there and sound; a strict ingest takes no part that left out a clip."""
+    """Whether a part is there and sound; a strict ingest takes none that left something out."""
     try:
         _, excluded = inspect_part(part)
+        notes = part_notes(part) if strict else []
     except StoreError:
         return False
-    return not (strict and any(sample.cause == "damaged" for sample in excluded))
+    damaged = any(sample.cause == "damaged" for sample in excluded)
+    return not (strict and (damaged or any(note.cause == SEGMENT_LEFT_OUT for note in notes)))
 
 
 def _carry_out(
@@ -268,18 +280,35 @@ def _make_part(
     chosen = get_pipeline(pipeline)
     clips: list[Clip] = []
     excluded: list[Excluded] = []
+    notes: list[Note] = []
     for item, ready in _prepared_together(source, chosen, items):
         try:
-            prepared = ready or chosen.prepare(source.read(item), source.layout)
-            clips.append(Clip(item.info, prepared.joints, prepared.frame_numbers))
+            if ready is None:
+                raw = source.read(item)
+                clip, noted = _as_clip(item.info, raw, chosen.prepare(raw, source.layout))
+            else:
+                clip, noted = Clip(item.info, ready.joints, ready.frame_numbers), ()
+            wrong = [note.reason for note in noted if note.cause == SEGMENT_LEFT_OUT]
+            if strict and wrong:
+                raise DataError(wrong[0])
+            clips.append(clip)
+            notes += noted
         except NoBodyError as error:
             excluded.append(Excluded(item.info.name, "no body", _located(item, error)))
         except DataError as error:
             if strict:
                 raise type(error)(_located(item, error)) from error
             excluded.append(Excluded(item.info.name, "damaged", _located(item, error)))
-    write_part(path, clips, source.layout, excluded)
+    write_part(path, clips, source.layout, excluded, notes)
     return len(items)
+
+
+def _as_clip(info: SampleInfo, raw: RawClip, prepared: Prepared) -> tuple[Clip, tuple[Note, ...]]:
+    """A prepared recording as it is stored, and what is to be said of its labels."""
+    if not isinstance(raw, RawSequence):
+        return Clip(info, prepared.joints, prepared.frame_numbers), ()
+    segments, labels, notes = on_frames(info.name, raw, prepared.frame_numbers)
+    return UntrimmedSequence(info, prepared.joints, prepared.frame_numbers, segments, labels), notes
 
 
 def _prepared_together(

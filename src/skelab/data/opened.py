@@ -24,7 +24,7 @@ from skelab.data.foreign import (
     rebuild_names,
 )
 from skelab.data.foreign.clips import digest_of
-from skelab.errors import SourceError
+from skelab.errors import DataError, SourceError
 from skelab.skeleton import Layout, get_layout
 
 _ARROW = b"ARROW1"
@@ -123,6 +123,21 @@ def describe_format(clips: OpenedClips) -> str:
     if isinstance(clips, SomeClips):
         return describe_format(clips.whole)
     return clips.form if isinstance(clips, PreparedClips) else "clip store"
+
+
+def check_trimmed(clips: OpenedClips) -> None:
+    """Refuse sequences where clips of one action each are needed.
+
+    Raises:
+        DataError: There is one; the message names the command that cuts them.
+    """
+    count = int(clips.index.untrimmed.sum())
+    if count:
+        raise DataError(
+            f"{clips.path}: expected clips of one action each, found {count:,} sequences of"
+            f" several; `skelab convert {clips.path} CLIPS --to clips` cuts a clip from each"
+            " segment"
+        )
 
 
 class SomeClips:

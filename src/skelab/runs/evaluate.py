@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from skelab.data.clips.index import UNKNOWN
 from skelab.data.datasets import check_split
-from skelab.data.opened import OpenedClips
+from skelab.data.opened import OpenedClips, check_trimmed
 from skelab.errors import NetworkError, SplitError
 from skelab.evaluation import Calibration, OutputScores, Scores, load_any_scores
 from skelab.host.environment import describe_environment
@@ -143,6 +143,7 @@ def _rows_of(
     rows: Int64[ndarray, " N"] = getattr(choose_parts(recipe, store), part)
     if not len(rows):
         raise SplitError(f"split {recipe.data.split}: the {part} part of this recipe is empty")
+    check_trimmed(store)
     unlabelled = np.flatnonzero(store.index.labels[rows] == UNKNOWN)
     if needs_labels and len(unlabelled):
         raise SplitError(

@@ -12,16 +12,26 @@ from jaxtyping import Int64
 from numpy import ndarray
 
 from skelab.data.audit.anatomy import AnatomyReport, check_anatomy, check_clips, spread, usual_up
-from skelab.data.audit.leaks import Leak, find_leaks
+from skelab.data.audit.leaks import Leak, find_leaks, find_other_views
 from skelab.data.audit.official_counts import check_counts
+from skelab.data.audit.segments import describe_segments
 from skelab.data.clips.clip import RawClip
 from skelab.data.clips.index import UNKNOWN, ClipIndex
+from skelab.data.clips.sequence import Note, RawSequence
 from skelab.data.clips.splits import Split, list_parts
 from skelab.data.clips.store import ClipStore, joints_digest, open_store
 from skelab.data.datasets import check_split, holds_recordings, open_source
 from skelab.data.foreign import is_npy_pkl, is_npz
 from skelab.data.opened import OpenedClips, describe_format, open_clips
 from skelab.data.recordings import Source
+from skelab.data.segments import (
+    LabelledRecording,
+    SegmentTable,
+    holds_labels_alone,
+    label_recording,
+    read_segments,
+    segments_of_store,
+)
 from skelab.errors import DataError, SourceError
 from skelab.evaluation import OutputScores, Scores, headline_figures, load_any_scores
 from skelab.inference.checkpoint import CHECKPOINTS, chosen_checkpoint
@@ -37,8 +47,8 @@ class Inspection:
 
     Attributes:
         path: The path.
-        kind: ``clip store``, ``prepared clips``, ``source``, ``checkpoint``, ``run``,
-            ``exported network`` or ``scores``.
+        kind: ``clip store``, ``prepared clips``, ``source``, ``segment labels``, ``checkpoint``,
+            ``run``, ``exported network`` or ``scores``.
         facts: Names and values, in the order to print them; lists and mappings are tables.
     """
 
@@ -82,6 +92,8 @@ def inspect_path(
     if is_npz(path) or is_npy_pkl(path):
         clips = open_clips(path, names=names, ignore=ignore, layout=layout, on_note=on_note)
         return Inspection(path, "prepared clips", _describe_prepared(clips, split, on_progress))
+    if not holds_recordings(path) and holds_labels_alone(path):
+        return Inspection(path, "segment labels", _describe_labels(read_segments(path), split))
     if holds_recordings(path) or path.is_dir():
         source = open_source(path, layout=layout)
         return Inspection(path, "source", _describe_source(source, ignore, split, on_progress))
@@ -105,7 +117,8 @@ def _describe_store(store: ClipStore, split: Split | None) -> dict[str, Any]:
         "dataset": info.dataset,
         "layout": f"{info.layout.name}, {info.layout.num_joints} joints",
         "units": info.units,
-        "clips": len(store),
+        "clips": int((~store.index.untrimmed).sum()),
+        **(describe_segments(segments_of_store(store)) if store.index.untrimmed.any() else {}),
         "frames": _range(store.frames),
         "bodies": _counts(store.bodies),
         "poses of zeros": absent,
@@ -173,6 +186,8 @@ def _describe_source(
     sample: list[RawClip] = []
     digests: dict[int, bytes] = {}
     frames, bodies, damaged, missing = [], [], [], 0
+    labelled: list[LabelledRecording] = []
+    notes: list[Note] = []
     for number, item in enumerate(items, start=1):
         try:
             raw = source.read(item)
@@ -182,6 +197,10 @@ def _describe_source(
             frames.append(raw.num_frames)
             bodies.append(len(raw.bodies))
             missing += _frames_without_body(raw)
+            if isinstance(raw, RawSequence):
+                recording, noted = label_recording(item.info, raw)
+                labelled.append(recording)
+                notes += noted
             if number - 1 in looked_at:
                 sample.append(raw)
             if split is not None:
@@ -190,12 +209,14 @@ def _describe_source(
             on_progress(number, len(items))
     leaks = None if split is None else _leaks(index, digests, split)
     anatomy = check_anatomy(sample, source.layout, up=usual_up(source.kind))
+    table = SegmentTable(source.kind, source.classes, tuple(labelled), tuple(notes))
     return {
         "format": source.kind,
         "synthetic": source.synthetic,
         "layout": f"{source.layout.name}, {source.layout.num_joints} joints",
         "units": source.units,
-        "clips": len(items),
+        "clips": int((~index.untrimmed).sum()),
+        **(describe_segments(table) if index.untrimmed.any() else {}),
         "frames": _range(np.array(frames, dtype=np.int64)),
         "bodies": _counts(np.array(bodies, dtype=np.int64)),
         "frames without a body": missing,
@@ -205,6 +226,23 @@ def _describe_source(
         "damaged": damaged,
         "not samples": [{"name": name, "reason": why} for name, why in source.rejected],
     }
+
+
+def _describe_labels(table: SegmentTable, split: Split | None) -> dict[str, Any]:
+    index = table.index
+    described = {
+        "format": f"labels of {table.dataset}, no recordings",
+        "synthetic": table.synthetic,
+        "digest": table.digest,
+        **describe_segments(table),
+        **_columns(index, table.classes),
+        "damaged": [{"name": name, "reason": why} for name, why in table.rejected],
+    }
+    if split is not None:
+        train, test = split.rows(index)
+        described[f"training and test sequences of {split.name}"] = [len(train), len(test)]
+        described |= _other_views(index, split)
+    return described
 
 
 def _describe_network(path: Path) -> dict[str, Any]:
@@ -277,7 +315,19 @@ def _soundness(
     if split is not None and leaks is not None:
         sound[f"training clips of {split.name} equal to a test clip"] = len(leaks)
         sound["equal clips"] = [f"{leak.train} = {leak.test}" for leak in leaks]
+        sound |= _other_views(index, split)
     return sound
+
+
+def _other_views(index: ClipIndex, split: Split) -> dict[str, Any]:
+    """Training sequences that the test part has from another camera; nothing for trimmed clips."""
+    if not index.untrimmed.any():
+        return {}
+    leaks = find_other_views(index, split)
+    return {
+        f"training sequences of {split.name} tested from another camera": len(leaks),
+        "same recording": [f"{leak.train} = {leak.test}" for leak in leaks],
+    }
 
 
 def _check_split(split: Split | None, kind: str, index: ClipIndex, path: Path) -> None:
@@ -295,10 +345,12 @@ def _leaks(index: ClipIndex, digests: Mapping[int, bytes], split: Split) -> tupl
 def _columns(index: ClipIndex, classes: Sequence[str]) -> dict[str, Any]:
     """Counts per class, subject, camera, setup and replication, where they are known."""
     labels = Counter(index.labels.tolist())
-    described: dict[str, Any] = {
-        "per class": {classes[label]: labels[label] for label in sorted(labels) if label >= 0}
-    }
-    for name in ("subjects", "cameras", "setups", "replications"):
+    described: dict[str, Any] = {}
+    if not index.untrimmed.all():
+        described["per class"] = {
+            classes[label]: labels[label] for label in sorted(labels) if label >= 0
+        }
+    for name in ("subjects", "cameras", "setups", "replications", "scripts"):
         column = getattr(index, name)
         if (column != UNKNOWN).any():
             described[f"per {name[:-1]}"] = _counts(column)

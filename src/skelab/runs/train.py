@@ -12,7 +12,7 @@ import torch
 from skelab.data.clips.index import UNKNOWN
 from skelab.data.feeding.draw_log import DrawLog
 from skelab.data.feeding.feeder import Feeder
-from skelab.data.opened import OpenedClips
+from skelab.data.opened import OpenedClips, check_trimmed
 from skelab.data.preprocessing import get_pipeline
 from skelab.errors import RecipeError, TrainingError
 from skelab.files.atomic import atomic_write
@@ -175,9 +175,10 @@ def plan_training(
         TaskError: There is no such task, or it does not take the recipe's options.
         TrainingError: A clip has no label, or one that is no class, a parameter group fits no
             parameter, or this machine cannot compute in the recipe's precision.
-        DataError: The feeder does not fit the layout.
+        DataError: The store holds sequences, or the feeder does not fit the layout.
     """
     check_precision(recipe.precision)
+    check_trimmed(store)
     spec_of_task = TaskSpec(recipe.task.name, recipe.task.options)
     task = make_task(spec_of_task, recipe.training)
     parts = choose_parts(recipe, store)

@@ -2,12 +2,17 @@
 
 In NW-UCLA as it is passed on, every clip of view 3 of two actions equals its namesake of view 2,
 a fifth of the test part. Clips are compared by the digest of their joints, whatever their names.
+
+Of sequences another camera's view of the same recording is a leak, too: its joints differ, but
+the actions and their order are the same, so that whoever has seen one knows what comes next.
 """
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from skelab.data.clips.index import ClipIndex
+import numpy as np
+
+from skelab.data.clips.index import UNKNOWN, ClipIndex
 from skelab.data.clips.splits import Split
 from skelab.data.clips.store import Excluded
 
@@ -42,6 +47,37 @@ def find_leaks(index: ClipIndex, digests: Sequence[bytes], split: Split) -> tupl
     return tuple(
         Leak(index.names[row], tested[digests[row]]) for row in train if digests[row] in tested
     )
+
+
+def find_other_views(index: ClipIndex, split: Split) -> tuple[Leak, ...]:
+    """Training sequences whose recording is in the test part from another camera.
+
+    Recordings are the same where subject, setup, replication and script are; the replication has
+    to be known, the others may be unknown. The first test sequence of each is named. Trimmed clips
+    are not looked at: that views of one action stand on both sides is what a cross-view split of
+    clips means.
+
+    Args:
+        index: Names and numbers.
+        split: What divides them.
+
+    Raises:
+        SplitError: The split does not fit the clips.
+    """
+    train, test = split.rows(index)
+    columns = (index.subjects, index.setups, index.replications, index.scripts)
+    recordings = np.stack(columns, axis=1).tolist()
+    usable = index.untrimmed & (index.replications != UNKNOWN) & (index.cameras != UNKNOWN)
+    tested: dict[tuple[int, ...], list[int]] = {}
+    for row in test[usable[test]].tolist():
+        tested.setdefault(tuple(recordings[row]), []).append(row)
+    leaks = []
+    for row in train[usable[train]].tolist():
+        views = tested.get(tuple(recordings[row]), [])
+        other = next((view for view in views if index.cameras[view] != index.cameras[row]), None)
+        if other is not None:
+            leaks.append(Leak(index.names[row], index.names[other]))
+    return tuple(leaks)
 
 
 def leave_out_leaks(split: Split) -> Callable[[ClipIndex, Sequence[bytes]], Sequence[Excluded]]:

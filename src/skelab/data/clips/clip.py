@@ -63,6 +63,9 @@ class SampleInfo:
         replication: Take, repetition or episode.
         parts: Parts of the file's own splits that the sample is in, say ``train`` or
             ``xsub_val``.
+        script: Script that the performer followed: which actions, in which order.
+        untrimmed: The recording is a sequence: what happens in it is said by segments, and
+            ``label`` is None.
     """
 
     name: str
@@ -72,6 +75,8 @@ class SampleInfo:
     setup: int | None = None
     replication: int | None = None
     parts: tuple[str, ...] = ()
+    script: int | None = None
+    untrimmed: bool = False
 
 
 @dataclass(frozen=True)

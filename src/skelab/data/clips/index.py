@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 from numpy import ndarray
 
 from skelab.data.clips.clip import SampleInfo
@@ -28,6 +28,9 @@ class ClipIndex:
         setups: Setups of the recording.
         replications: Takes, repetitions or episodes.
         parts: Parts of the file's own splits that each clip is in; empty where it has none.
+        scripts: Scripts that the performers followed; left out where no clip has one.
+        untrimmed: Which rows are sequences, untrimmed recordings with segments; left out where
+            none is.
 
     Raises:
         DataError: Two clips have one name, or a column is of another length.
@@ -40,11 +43,19 @@ class ClipIndex:
     setups: Int64[ndarray, " N"]
     replications: Int64[ndarray, " N"]
     parts: tuple[tuple[str, ...], ...] = ()
+    scripts: Int64[ndarray, " N"] = field(default_factory=lambda: np.empty(0, np.int64))
+    untrimmed: Bool[ndarray, " N"] = field(default_factory=lambda: np.empty(0, np.bool_))
 
     def __post_init__(self) -> None:
         """Check names and lengths once."""
-        if not self.parts:
-            object.__setattr__(self, "parts", ((),) * len(self.names))
+        rows = len(self.names)
+        for name, value in (
+            ("parts", ((),) * rows),
+            ("scripts", np.full(rows, UNKNOWN, np.int64)),
+            ("untrimmed", np.zeros(rows, np.bool_)),
+        ):
+            if not len(getattr(self, name)):
+                object.__setattr__(self, name, value)
         if len(set(self.names)) != len(self.names):
             twice = next(name for name, count in Counter(self.names).items() if count > 1)
             raise DataError(f"clip {twice!r} stands in the set twice; names must be unique")
@@ -70,6 +81,8 @@ class ClipIndex:
             setups=column(info.setup for info in rows),
             replications=column(info.replication for info in rows),
             parts=tuple(info.parts for info in rows),
+            scripts=column(info.script for info in rows),
+            untrimmed=np.array([info.untrimmed for info in rows], dtype=np.bool_),
         )
 
     def __len__(self) -> int:
@@ -90,6 +103,8 @@ class ClipIndex:
             setup=_known(self.setups.item(row)),
             replication=_known(self.replications.item(row)),
             parts=self.parts[row],
+            script=_known(self.scripts.item(row)),
+            untrimmed=self.untrimmed.item(row),
         )
 
     def select(self, rows: Sequence[int] | Int64[ndarray, " R"]) -> "ClipIndex":
@@ -103,6 +118,8 @@ class ClipIndex:
             setups=self.setups[chosen],
             replications=self.replications[chosen],
             parts=tuple(self.parts[row] for row in chosen),
+            scripts=self.scripts[chosen],
+            untrimmed=self.untrimmed[chosen],
         )
 
 

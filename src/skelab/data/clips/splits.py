@@ -23,6 +23,7 @@ COLUMNS: Final = {
     "camera": "cameras",
     "setup": "setups",
     "replication": "replications",
+    "script": "scripts",
 }
 """What a split can go by, and the column of an index that has it."""
 
@@ -33,7 +34,7 @@ class Split:
 
     Attributes:
         name: Its name, or the text that wrote it.
-        by: The column that decides: subject, camera, setup or replication.
+        by: The column that decides: subject, camera, setup, replication or script.
         train: Numbers of the training part, as the data set counts them (from 1).
         test: Numbers of the test part.
         source: Where the protocol is published.

@@ -21,16 +21,28 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float, Float32, Int32, Int64
 from numpy import ndarray
 
+from skelab.data.clips.annotations import (
+    ANNOTATIONS_KEY,
+    Annotation,
+    annotated_index,
+    annotations_digest,
+    annotations_of,
+    annotations_text,
+    read_annotations,
+)
 from skelab.data.clips.clip import Clip
 from skelab.data.clips.index import UNKNOWN, ClipIndex
+from skelab.data.clips.sequence import Note, Segment, UntrimmedSequence
 from skelab.errors import DataError, LayoutError, StoreError
 from skelab.files.atomic import atomic_write, folder_beside
 from skelab.skeleton import Layout
 
 FORMAT: Final = 1
+SEQUENCE_FORMAT: Final = 2
+"""Version of a store that holds sequences or scripts; any other is written as before."""
 CLIPS_PER_PART: Final = 128
 _BATCH_BYTES: Final = 64 << 20  # of joints; few large batches, so that opening is quick
 _METADATA_KEY: Final = b"skelab"
@@ -54,6 +66,7 @@ _SCHEMA: Final = pa.schema(
 )
 _PART_SEPARATOR: Final = ","
 _RAGGED: Final = ("frame_numbers", "joints")
+_NO_ANNOTATION: Final = Annotation()
 _INDEX: Final = [name for name in _SCHEMA.names if name not in _RAGGED]
 
 
@@ -103,6 +116,8 @@ class StoreInfo:
         digest: Digest of all clips in order: names, numbers and joints.
         excluded: The samples that were left out, and why.
         versions: Versions of what wrote the store.
+        annotations: Digest of scripts, segments and labels of frames; empty where there are none.
+        notes: What was left out, repaired or is doubtful in the labels of sequences.
     """
 
     layout: Layout
@@ -115,10 +130,20 @@ class StoreInfo:
     digest: str = ""
     excluded: tuple[Excluded, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    annotations: str = ""
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def format(self) -> int:
+        """Version of the format in which the store is written."""
+        return SEQUENCE_FORMAT if self.annotations or self.notes else FORMAT
 
     def to_json(self) -> str:
         """The text that stands in the file."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True)
+        content = {"format": self.format, **asdict(self)}
+        if self.format == FORMAT:
+            del content["annotations"], content["notes"]
+        return json.dumps(content, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "StoreInfo":
@@ -129,15 +154,16 @@ class StoreInfo:
         """
         try:
             content = json.loads(text)
-            if (found := content.pop("format")) != FORMAT:
+            if (found := content.pop("format")) not in (FORMAT, SEQUENCE_FORMAT):
                 raise StoreError(
-                    f"expected a store of format version {FORMAT}, found {found!r};"
-                    " ingest the source again"
+                    f"expected a store of format version {FORMAT} or {SEQUENCE_FORMAT}, found"
+                    f" {found!r}; ingest the source again"
                 )
             return cls(
                 layout=Layout.from_dict(content.pop("layout")),
                 classes=tuple(content.pop("classes")),
                 excluded=tuple(Excluded(*entry) for entry in content.pop("excluded")),
+                notes=tuple(Note(*entry) for entry in content.pop("notes", ())),
                 **content,
             )
         except (ValueError, KeyError, TypeError, AttributeError, LayoutError) as error:
@@ -166,14 +192,37 @@ class ClipStore:
             self._frame_numbers = [_ListColumn.of(batch.column(_RAGGED[0])) for batch in batches]
             self._starts = list(accumulate((batch.num_rows for batch in batches), initial=0))
             table = _index_table(batches)
-            self.index = _clip_index(table)
+            index = _clip_index(table)
+            self._annotations = read_annotations(reader.schema.metadata, self.info.annotations)
             self._digests = table.column("digest")
             self.frames: Int64[ndarray, " N"] = _numbers(table, "frames")
             self.bodies: Int64[ndarray, " N"] = _numbers(table, "bodies")
+            self.index = annotated_index(index, self._annotations, self.frames.tolist())
             self._check_columns(table)
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def segments(self, row: int) -> tuple[Segment, ...] | None:
+        """The segments of a row, sorted by start; None for a trimmed clip.
+
+        Raises:
+            IndexError: There is no such row.
+        """
+        return self._annotation(row).segments
+
+    def frame_labels(self, row: int) -> Int32[ndarray, " T"] | None:
+        """The label of each frame of a row, -1 for background; None where it has none.
+
+        Raises:
+            IndexError: There is no such row.
+        """
+        return self._annotation(row).frame_labels
+
+    def _annotation(self, row: int) -> Annotation:
+        if not 0 <= row < len(self):
+            raise IndexError(f"row {row} of a store of {len(self)} clips")
+        return self._annotations.get(self.index.names[row], _NO_ANNOTATION)
 
     @property
     def max_bodies(self) -> int:
@@ -195,6 +244,8 @@ class ClipStore:
     def clip(self, row: int) -> Clip:
         """The clip of a row, its joints a read-only view of the file (no copy).
 
+        A row that is a sequence comes as :class:`UntrimmedSequence`, with its segments.
+
         Raises:
             IndexError: There is no such row.
         """
@@ -205,11 +256,13 @@ class ClipStore:
         layout = self.info.layout
         bodies, frames = self.bodies.item(row), self.frames.item(row)
         shape = (bodies, frames, layout.num_joints, len(layout.axes))
-        return Clip(
-            info=self.index.sample(row),
-            joints=self._joints[batch].row(offset).reshape(shape),
-            frame_numbers=self._frame_numbers[batch].row(offset),
-        )
+        info = self.index.sample(row)
+        joints = self._joints[batch].row(offset).reshape(shape)
+        frame_numbers = self._frame_numbers[batch].row(offset)
+        segments = self.segments(row) if info.untrimmed else None
+        if segments is None:
+            return Clip(info, joints, frame_numbers)
+        return UntrimmedSequence(info, joints, frame_numbers, segments, self.frame_labels(row))
 
     def pack(self, rows: Sequence[int], max_bodies: int) -> PackedPoses:
         """A copy of the poses of some rows, the first ``max_bodies`` bodies of each.
@@ -244,7 +297,7 @@ class ClipStore:
 
     def _check_columns(self, table: pa.Table) -> None:
         """Make sure that the index is as it was written, and that each clip has its numbers."""
-        if _index_digest(table) != self.info.digest:
+        if _store_digest(table, self.info.annotations) != self.info.digest:
             raise ValueError("its index does not match its digest")
         values_per_pose = self.info.layout.num_joints * len(self.info.layout.axes)
         frames = np.concatenate([column.lengths() for column in self._frame_numbers])
@@ -283,7 +336,11 @@ def write_store(path: Path, clips: Iterable[Clip], info: StoreInfo) -> StoreInfo
 
 
 def write_part(
-    path: Path, clips: Sequence[Clip], layout: Layout, excluded: Sequence[Excluded] = ()
+    path: Path,
+    clips: Sequence[Clip],
+    layout: Layout,
+    excluded: Sequence[Excluded] = (),
+    notes: Sequence[Note] = (),
 ) -> None:
     """Write some clips, and what was left out among them, as one part of a store to be joined.
 
@@ -300,7 +357,11 @@ def write_part(
                 f"{clip.info.name}: expected {shape[0]} joints of {shape[1]} values for layout"
                 f" {layout.name}, found {clip.joints.shape[2]} of {clip.joints.shape[3]}"
             )
-    schema = _SCHEMA.with_metadata({_PART_KEY: json.dumps({"excluded": list(excluded)})})
+    text = annotations_text(annotations) if (annotations := annotations_of(clips)) else b""
+    about: dict[str, Any] = {"excluded": list(excluded)}
+    if text or notes:
+        about |= {"notes": list(notes), "annotations": annotations_digest(text) if text else ""}
+    schema = _SCHEMA.with_metadata({_PART_KEY: json.dumps(about), **_annotated(text)})
     batch = pa.record_batch([_column(field.name, clips) for field in _SCHEMA], schema=schema)
     with (
         atomic_write(path, durable=False) as temporary,
@@ -329,24 +390,43 @@ def join_parts(
         OutputError: The disk is full or the folder cannot be written.
     """
     indices: list[pa.Table] = []
-    excluded = list(info.excluded)
+    excluded, notes = list(info.excluded), list(info.notes)
+    annotations: dict[str, Annotation] = {}
     for part in parts:
-        batch, left_out = _read_part(part)
+        batch, left_out, noted, annotated = _read_part(part)
         indices.append(_index_table([batch]))
         excluded += left_out
+        notes += noted
+        annotations |= annotated
     index = pa.concat_tables([_index_table([]), *indices])
     if not len(index):
         raise StoreError(f"{path}: no clip is left to store; {_first_reasons(excluded)}")
     _check_names(_objects(index, "name"))
-    unwanted = leave_out(_clip_index(index), _objects(index, "digest")) if leave_out else ()
+    known = annotated_index(_clip_index(index), annotations)
+    unwanted = leave_out(known, _objects(index, "digest")) if leave_out else ()
     if unwanted:
         excluded += unwanted
+        annotations = {
+            name: annotation
+            for name, annotation in annotations.items()
+            if name not in {entry.name for entry in unwanted}
+        }
         index = index.filter(_wanted(index.column("name"), unwanted))
         if not len(index):
             raise StoreError(f"{path}: no clip is left to store; {_first_reasons(excluded)}")
-    finished = replace(info, digest=_index_digest(index), excluded=tuple(excluded))
+    segments = annotations_text(annotations) if annotations else b""
+    annotated_by = annotations_digest(segments) if segments else ""
+    finished = replace(
+        info,
+        digest=_store_digest(index, annotated_by),
+        excluded=tuple(excluded),
+        annotations=annotated_by,
+        notes=tuple(notes),
+    )
     text = finished.to_json().encode()
-    schema = _SCHEMA.with_metadata({_METADATA_KEY: text, _CHECK_KEY: _check_of(text)})
+    schema = _SCHEMA.with_metadata(
+        {_METADATA_KEY: text, _CHECK_KEY: _check_of(text), **_annotated(segments)}
+    )
     with atomic_write(path) as temporary, pa.ipc.new_file(str(temporary), schema) as writer:
         for group in _groups(parts, unwanted):
             writer.write_batch(_joined(group).replace_schema_metadata(schema.metadata))
@@ -362,7 +442,7 @@ def inspect_part(path: Path) -> tuple[int, list[Excluded]]:
     Raises:
         StoreError: The part is damaged.
     """
-    batch, excluded = _read_part(path)
+    batch, excluded, _, _ = _read_part(path)
     joints = _ListColumn.of(batch.column("joints"))
     columns = (batch.column(name).to_pylist() for name in ("bodies", "frames", "digest"))
     for row, (bodies, frames, digest) in enumerate(zip(*columns, strict=True)):
@@ -371,6 +451,24 @@ def inspect_part(path: Path) -> tuple[int, list[Excluded]]:
         if _joints_digest((bodies, frames, len(values) // poses), values) != digest:
             raise _damaged(path, f"clip {row} does not match its digest")
     return batch.num_rows, excluded
+
+
+def part_notes(path: Path) -> list[Note]:
+    """What a part says of the labels of its sequences.
+
+    Raises:
+        StoreError: The part is damaged.
+    """
+    return _read_part(path).notes
+
+
+class _Part(NamedTuple):
+    """What a part holds."""
+
+    batch: pa.RecordBatch
+    excluded: list[Excluded]
+    notes: list[Note]
+    annotations: dict[str, Annotation]
 
 
 @dataclass(frozen=True)
@@ -445,7 +543,7 @@ def _groups(parts: Sequence[Path], unwanted: Sequence[Excluded]) -> Iterator[lis
     group: list[pa.RecordBatch] = []
     size = 0
     for part in parts:
-        batch = _read_part(part)[0]
+        batch = _read_part(part).batch
         if unwanted:
             batch = batch.filter(_wanted(batch.column("name"), unwanted))
         if not batch.num_rows:
@@ -503,6 +601,19 @@ def _index_digest(table: pa.Table) -> str:
         for chunk in column.chunks:
             digest.update(_characters(chunk))
     return digest.hexdigest()
+
+
+def _store_digest(table: pa.Table, annotations: str) -> str:
+    """Digest of an index, and of the digest of what the columns do not say."""
+    digest = _index_digest(table)
+    if not annotations:
+        return digest
+    return hashlib.blake2b(f"{digest} {annotations}".encode(), digest_size=16).hexdigest()
+
+
+def _annotated(text: bytes) -> dict[bytes, bytes]:
+    """What the metadata says of sequences; nothing where there are none."""
+    return {ANNOTATIONS_KEY: text} if text else {}
 
 
 def _characters(texts: pa.Array) -> memoryview:
@@ -570,10 +681,16 @@ def _read_info(path: Path, reader: pa.ipc.RecordBatchFileReader) -> StoreInfo:
         raise StoreError(f"{path}: {error}") from None
 
 
-def _read_part(path: Path) -> tuple[pa.RecordBatch, list[Excluded]]:
+def _read_part(path: Path) -> _Part:
     with _opened(path) as reader:
-        entries = json.loads(reader.schema.metadata[_PART_KEY])["excluded"]
-        return _read_batch(reader, 0), [Excluded(*entry) for entry in entries]
+        metadata = reader.schema.metadata
+        about = json.loads(metadata[_PART_KEY])
+        return _Part(
+            _read_batch(reader, 0),
+            [Excluded(*entry) for entry in about["excluded"]],
+            [Note(*entry) for entry in about.get("notes", ())],
+            read_annotations(metadata, about.get("annotations", "")),
+        )
 
 
 def _read_batch(reader: pa.ipc.RecordBatchFileReader, number: int) -> pa.RecordBatch:

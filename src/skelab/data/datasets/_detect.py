@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from skelab.data.datasets._catalogue import list_datasets
+from skelab.data.datasets.pku_mmd import refuse_labels_alone
 from skelab.data.recordings.base import FolderSource, Source
 from skelab.data.recordings.custom import CustomSource
 from skelab.data.recordings.pyskl import PysklSource
@@ -21,7 +22,8 @@ def open_source(path: Path, *, layout: Layout | str | None = None) -> Source:
             joints.
 
     Raises:
-        SourceError: There is nothing, no reader fits, several do, or the layout does not.
+        SourceError: There is nothing, no reader fits, several do, there are labels without
+            recordings, or the layout does not fit.
         LayoutError: There is no layout of that name.
     """
     path = Path(path)
@@ -35,6 +37,7 @@ def open_source(path: Path, *, layout: Layout | str | None = None) -> Source:
         titles = " and ".join(reader.title for reader in fitting)
         raise SourceError(f"{path}: expected the files of one data set, found those of {titles}")
     if not fitting:
+        refuse_labels_alone(path)
         folders = [reader.expects for reader in _readers() if not reader.is_file]
         files = [reader.expects for reader in _readers() if reader.is_file]
         wanted = ", ".join([*folders, CustomSource.expects])

@@ -25,6 +25,7 @@ SYNTHETIC_MARKER: Final = "SYNTHETIC.json"
 """The file that marks a folder of computed recordings and names their actions."""
 
 _SUFFIX: Final = ".skeleton"
+_PKU_NAME: Final = re.compile(r"\d{4}-[LMR]\.skeleton", re.ASCII)
 _LARGEST: Final = 1 << 26  # bytes of a recording; the longest of NTU RGB+D has about 2 MB
 
 
@@ -105,7 +106,7 @@ class NtuSource(FolderSource):
 
     @classmethod
     def _files(cls, path: Path) -> Iterable[str]:
-        return files_below(path, lambda name: name.endswith(_SUFFIX))
+        return files_below(path, lambda name: name.endswith(_SUFFIX) and not _is_of_pku(name))
 
     @classmethod
     def _describe(cls, location: str) -> SampleInfo:
@@ -213,6 +214,11 @@ class NtuZipSource(NtuSource):
     @cached_property
     def _archive(self) -> zipfile.ZipFile:
         return open_archive(self.path)
+
+
+def _is_of_pku(name: str) -> bool:
+    """Whether a file is named as those of PKU-MMD, which have the same ending: ``0002-L``."""
+    return name[4:5] == "-" and _PKU_NAME.fullmatch(name) is not None
 
 
 def _action(item: SourceItem) -> int:

@@ -1,8 +1,6 @@
 """A data set of one's own: a folder with ``dataset.yaml``, a table of clips, and the clips."""
 
-import csv
 import hashlib
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -14,9 +12,18 @@ from jaxtyping import Float64, Shaped
 from numpy import ndarray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from skelab.data.clips.clip import BodyTrack, RawClip, SampleInfo
+from skelab.data.clips.clip import RawClip, SampleInfo
 from skelab.data.recordings.base import SourceItem, read_bytes
 from skelab.data.recordings.class_names import numbered_classes
+from skelab.data.recordings.custom_sequences import (
+    SegmentLine,
+    SequenceTable,
+    label_sequence,
+    read_segment_table,
+)
+from skelab.data.recordings.frame_csv import parse_frame_csv
+from skelab.data.recordings.tables import read_table
+from skelab.data.recordings.untrimmed import label_words, seen_bodies
 from skelab.errors import DataError, LayoutError, SourceError
 from skelab.files.npy import parse_npy
 from skelab.skeleton import Layout, get_layout
@@ -25,10 +32,9 @@ DATASET_FILE: Final = "dataset.yaml"
 """The file that makes a folder a data set of one's own."""
 
 _ENDINGS: Final = (".npy", ".csv")
-_NUMBERS: Final = ("subject", "camera", "setup", "replication")
+_NUMBERS: Final = ("subject", "camera", "setup", "replication", "script")
 _COLUMNS: Final = ("name", "label", *_NUMBERS, "part", "file")
 _MAX_BODIES: Final = 8
-_LARGEST_TABLE: Final = 1 << 28
 _LARGEST_NUMBER: Final = 1 << 31
 
 Joint = int | str
@@ -97,6 +103,8 @@ class DatasetTable(BaseModel):
         units: Unit of the coordinates.
         classes: Names of the classes, by label; None takes them from the table.
         synthetic: Whether the clips were computed; every result says so.
+        sequences: Where the labels are, if the clips are untrimmed recordings; None if each clip
+            has one label.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -108,6 +116,7 @@ class DatasetTable(BaseModel):
     units: str = Field(default="metres", min_length=1)
     classes: tuple[str, ...] | None = Field(default=None, min_length=1)
     synthetic: bool = False
+    sequences: SequenceTable | None = None
 
 
 class CustomSource:
@@ -118,9 +127,12 @@ class CustomSource:
     A body whose values are all zero in a frame is absent in it.
 
     The table has a line a clip and at least the columns ``name`` and ``label``; ``subject``,
-    ``camera``, ``setup`` and ``replication`` are whole numbers from 0, ``part`` is a part of the
-    data set's own split (``train``, ``test``), and ``file`` says which file it is, if it is not
-    called as the clip is.
+    ``camera``, ``setup``, ``replication`` and ``script`` are whole numbers from 0, ``part`` is a
+    part of the data set's own split (``train``, ``test``), and ``file`` says which file it is, if
+    it is not called as the clip is.
+
+    With ``sequences`` in ``dataset.yaml`` each clip is an untrimmed recording: the table needs no
+    label, and segments or labels of frames say what happens when.
 
     Args:
         path: The folder.
@@ -161,8 +173,17 @@ class CustomSource:
 
     @property
     def rejected(self) -> Sequence[tuple[str, str]]:
-        """Lines of the table that are not samples, each with the reason."""
-        return self._listing[1]
+        """Lines of the tables that are not samples, each with the reason."""
+        about = self._about.sequences
+        if about is None or about.segments is None:
+            return self._listing[1]
+        known = {item.info.name for item in self.items()}
+        alone = [
+            (name, f"{lines[0].where}: expected a clip of the table, found {name!r}")
+            for name, lines in self._segments.items()
+            if name not in known
+        ]
+        return (*self._listing[1], *alone)
 
     def items(self) -> Sequence[SourceItem]:
         """The samples, by name; reads the table and no clip."""
@@ -176,7 +197,31 @@ class CustomSource:
                 or not finite; the message names file and line.
         """
         path = self.path / item.location
+        if self._about.sequences is not None:
+            return self._read_sequence(item, self._about.sequences)
         stored = _parse_csv(path) if path.suffix == ".csv" else _parse_array(path)
+        joints = self._checked(stored, path)
+        return RawClip(joints.shape[1], seen_bodies(joints), actors_chosen=True)
+
+    def _read_sequence(self, item: SourceItem, about: SequenceTable) -> RawClip:
+        """An untrimmed recording with its labels."""
+        path = self.path / item.location
+        if path.suffix != ".csv":
+            joints, frames = self._checked(_parse_array(path), path), None
+        else:
+            frames = parse_frame_csv(
+                read_bytes(path),
+                str(path),
+                self.layout,
+                separator=about.separator,
+                words=self._words if about.in_recordings else None,
+            )
+            joints = frames.joints
+        lines = self._segments.get(item.info.name, ()) if about.segments else ()
+        return label_sequence(about, item.info.name, path, joints, frames, lines, self._words)
+
+    def _checked(self, stored: Shaped[ndarray, " ..."], path: Path) -> Float64[ndarray, "M T V C"]:
+        """The bodies of an array, all values finite."""
         joints = _as_bodies(stored, self.layout, str(path))
         with np.errstate(over="ignore"):
             finite = np.isfinite(joints.astype(np.float32))
@@ -187,21 +232,22 @@ class CustomSource:
                 f" frame {frame}, joint {self.layout.joints[joint]!r}, axis"
                 f" {self.layout.axes[axis]}; write zeros where a joint was not seen"
             )
-        bodies = {}
-        for number, poses in enumerate(joints, start=1):
-            frames = np.flatnonzero(poses.any(axis=(1, 2)))
-            bodies[str(number)] = BodyTrack(frames.astype(np.int32), poses[frames])
-        return RawClip(joints.shape[1], bodies, actors_chosen=True)
+        return joints
 
     def digest(self) -> str:
         """A cheap fingerprint of the two tables and of the sizes of all clips, in hexadecimal."""
         fingerprint = hashlib.sha256(self.kind.encode())
-        for path in (self.path / DATASET_FILE, self._table_path):
+        about = self._about.sequences
+        tables = [self.path / DATASET_FILE, self._table_path]
+        for path in (*tables, self._segments_path) if about and about.segments else tables:
             fingerprint.update(read_bytes(path))
+        beside = about.frame_labels if about and about.beside_recordings else None
         for item in self.items():
             path = self.path / item.location
-            size = path.stat().st_size if path.is_file() else -1
-            fingerprint.update(f"{item.location}\0{size}\n".encode(errors="surrogateescape"))
+            for file in (path, path.with_name(path.stem + beside)) if beside else (path,):
+                size = file.stat().st_size if file.is_file() else -1
+                name = item.location if file == path else file.name
+                fingerprint.update(f"{name}\0{size}\n".encode(errors="surrogateescape"))
         return fingerprint.hexdigest()
 
     def __getstate__(self) -> dict[str, object]:
@@ -225,16 +271,49 @@ class CustomSource:
         except LayoutError as error:
             raise LayoutError(f"{self.path / DATASET_FILE}: {error}") from None
 
+    @property
+    def _segments_path(self) -> Path:
+        about = self._about.sequences
+        table = about.segments if about and about.segments else ""
+        return self.path / _inside(table, f"{self.path / DATASET_FILE}: sequences.segments")
+
+    @cached_property
+    def _segments(self) -> Mapping[str, Sequence[SegmentLine]]:
+        return read_segment_table(self._segments_path)
+
+    @cached_property
+    def _words(self) -> Mapping[str, int]:
+        return self._vocabulary[1]
+
+    @cached_property
+    def _vocabulary(self) -> tuple[tuple[str, ...], Mapping[str, int]]:
+        """The classes without the background, and the label of each word of the files."""
+        about = self._about.sequences or SequenceTable(segments="")
+        return label_words(self._listed_classes, about.background)
+
     @cached_property
     def _rows(self) -> Sequence[tuple[int, Mapping[str, str]]]:
-        return list(_read_table(self._table_path))
+        wanted = ("name",) if self._about.sequences else ("name", "label")
+        return list(read_table(self._table_path, _COLUMNS, wanted, "table of clips"))
 
     @cached_property
     def _classes(self) -> tuple[str, ...]:
+        return self._vocabulary[0] if self._about.sequences else self._listed_classes
+
+    @cached_property
+    def _listed_classes(self) -> tuple[str, ...]:
         """As listed; else the labels of the table, sorted, or as many as it counts."""
         if self._about.classes is not None:
             return self._about.classes
+        about = self._about.sequences
+        if about is not None and about.segments is None:
+            raise SourceError(
+                f"{self.path / DATASET_FILE}: expected classes, since labels of frames do not name"
+                " them all, found none"
+            )
         labels = {row["label"] for _, row in self._rows if row["label"]}
+        if about is not None:
+            labels = {line.label for lines in self._segments.values() for line in lines}
         if not labels:
             raise SourceError(
                 f"{self._table_path}: expected labels, or classes in {DATASET_FILE}, found neither"
@@ -252,7 +331,7 @@ class CustomSource:
         for line, row in self._rows:
             where = f"{self._table_path}, line {line}"
             try:
-                info = _describe(row, classes, where)
+                info = _describe(row, classes, where, untrimmed=self._about.sequences is not None)
                 if info.name in items:
                     raise DataError(f"{where}: {info.name} stands in the table twice")
                 items[info.name] = SourceItem(info, self._locate(row, files, where))
@@ -304,45 +383,31 @@ def _read_about(path: Path) -> DatasetTable:
         raise SourceError(f"{path}: {where}: {fault['msg']}{hint}") from None
 
 
-def _read_table(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """Each line of a table with its number, all known columns filled in."""
-    try:
-        if path.stat().st_size > _LARGEST_TABLE:
-            raise SourceError(f"{path}: expected a table of clips, found {path.stat().st_size:,} B")
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise SourceError(f"{path}: the table of clips cannot be read: {reason}") from None
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
-    try:
-        columns = [(column or "").strip().lower() for column in reader.fieldnames or ()]
-        reader.fieldnames = columns
-        if "name" not in columns or "label" not in columns:
-            raise SourceError(
-                f"{path}, line 1: expected the columns name and label (and any of"
-                f" {', '.join(_COLUMNS[2:])}), found {', '.join(columns) or 'nothing'}"
-            )
-        for row in reader:
-            values = {column: (row.get(column) or "").strip() for column in _COLUMNS}
-            if any(values.values()):
-                yield reader.line_num, values
-    except csv.Error as error:
-        line = reader.reader.line_num  # that of the rows lags behind
-        raise SourceError(f"{path}, line {line}: not a line of csv: {error}") from None
-
-
-def _describe(row: Mapping[str, str], classes: Sequence[str], where: str) -> SampleInfo:
+def _describe(
+    row: Mapping[str, str], classes: Sequence[str], where: str, *, untrimmed: bool
+) -> SampleInfo:
     """What a line of the table says of its clip."""
     if not row["name"]:
         raise DataError(f"{where}: expected a name, found nothing")
     if set(row["part"]) & set(",/"):
         raise DataError(f"{where}: expected a part in plain letters, found {row['part']!r}")
-    numbers = {column: _number(row[column], f"{where}, {column}") for column in _NUMBERS}
+    if untrimmed and row["label"]:
+        raise DataError(
+            f"{where}: expected no label for an untrimmed recording, found {row['label']!r}"
+        )
+    subject, camera, setup, replication, script = (
+        _number(row[column], f"{where}, {column}") for column in _NUMBERS
+    )
     return SampleInfo(
         row["name"],
         _label(row["label"], classes, where),
+        subject,
+        camera,
+        setup,
+        replication,
         parts=(row["part"],) if row["part"] else (),
-        **numbers,
+        script=script,
+        untrimmed=untrimmed,
     )
 
 

@@ -10,9 +10,10 @@ import pytest
 from shared_data import shared_data
 from tiny_clips import tiny_clip, tiny_info
 
-from skelab.data.audit.leaks import Leak, find_leaks, leave_out_leaks
+from skelab.data.audit.leaks import Leak, find_leaks, find_other_views, leave_out_leaks
 from skelab.data.clips import store as store_module
-from skelab.data.clips.clip import Clip
+from skelab.data.clips.clip import Clip, SampleInfo
+from skelab.data.clips.index import ClipIndex
 from skelab.data.clips.store import (
     ClipStore,
     join_parts,
@@ -166,3 +167,48 @@ def test_view_3_of_nw_ucla_copied_from_view_2_is_found_and_dropped(tmp_path: Pat
     again = open_store(strict.path)
     assert find_leaks(again.index, again.digests, split) == ()
     assert len(split.rows(again.index)[1]) == len(split.rows(whole.index)[1])
+
+
+def viewed(
+    name: str, camera: int, replication: int | None, *, untrimmed: bool = True
+) -> SampleInfo:
+    return SampleInfo(name, camera=camera, replication=replication, untrimmed=untrimmed)
+
+
+def test_a_sequence_tested_from_another_camera_is_a_leak_of_what_happens() -> None:
+    index = ClipIndex.of(
+        [
+            *(viewed(f"0001-{view}", camera, 1) for camera, view in ((1, "L"), (2, "M"), (3, "R"))),
+            viewed("0002-M", 2, 2),
+            viewed("0003-L", 1, 3),
+        ]
+    )
+
+    leaks = find_other_views(index, parse_split("camera:2,3/1"))
+
+    assert leaks == (Leak("0001-M", "0001-L"), Leak("0001-R", "0001-L"))
+    assert find_other_views(index, parse_split("replication:1/2,3")) == ()
+
+
+def test_recordings_of_unknown_number_and_trimmed_clips_are_no_views_of_one_another() -> None:
+    index = ClipIndex.of(
+        [
+            *(viewed(f"a{camera}", camera, None) for camera in (1, 2)),
+            *(viewed(f"b{camera}", camera, 1, untrimmed=False) for camera in (1, 2)),
+        ]
+    )
+
+    assert find_other_views(index, parse_split("camera:2/1")) == ()
+
+
+def test_sequences_differ_by_subject_and_script_too() -> None:
+    infos = [
+        SampleInfo("a", camera=1, replication=1, subject=1, script=1, untrimmed=True),
+        SampleInfo("b", camera=2, replication=1, subject=2, script=1, untrimmed=True),
+        SampleInfo("c", camera=2, replication=1, subject=1, script=2, untrimmed=True),
+        SampleInfo("d", camera=2, replication=1, subject=1, script=1, untrimmed=True),
+    ]
+
+    leaks = find_other_views(ClipIndex.of(infos), parse_split("camera:2/1"))
+
+    assert leaks == (Leak("d", "a"),)

@@ -105,7 +105,8 @@ def test_every_published_split_is_listed_has_a_source_and_shares_nobody() -> Non
     splits = list_splits()
 
     folds = [f"sbu-fold{number}" for number in range(1, 6)]
-    assert [split.name for split in splits] == [*folds, "ucla", "utd", "xset", "xsub", "xview"]
+    pku = ["pku-xsub", "pku-xview"]
+    assert [s.name for s in splits] == [*pku, *folds, "ucla", "utd", "xset", "xsub", "xview"]
     for split in splits:
         assert split.source
         assert parse_split(split.name) == split
@@ -119,6 +120,7 @@ def test_every_published_split_is_listed_has_a_source_and_shares_nobody() -> Non
         ("camera:1/2-3", "camera", {1}, {2, 3}),
         ("setup:1-3,9/4-4", "setup", {1, 2, 3, 9}, {4}),
         ("replication:2/1", "replication", {2}, {1}),
+        ("script:1,3/2", "script", {1, 3}, {2}),
     ],
 )
 def test_a_split_can_be_written_out(text: str, by: str, train: set[int], test: set[int]) -> None:
@@ -131,7 +133,7 @@ def test_an_unknown_name_names_the_nearest_and_how_to_write_one() -> None:
     message = refusal("x-sub")
 
     assert message.startswith("unknown split 'x-sub', did you mean 'xsub'?")
-    assert "Known: given, sbu-fold1, sbu-fold2, " in message
+    assert "Known: given, pku-xsub, pku-xview, sbu-fold1, sbu-fold2, " in message
     assert ", sbu-fold5, ucla, utd, xset, xsub, xview; or" in message
     assert "BY:TRAIN/TEST, say subject:1,3,5/7" in message
 

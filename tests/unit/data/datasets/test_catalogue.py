@@ -48,8 +48,12 @@ def test_every_module_of_the_package_gives_its_cards() -> None:
 
     names = [card.name for card in list_datasets()]
 
-    assert sorted(modules) == ["ntu", "nw_ucla", "sbu", "utd_mhad"]
-    assert names == ["ntu120", "ntu60", "nw-ucla", "sbu", "utd-mhad"]
+    assert sorted(modules) == [
+        *("ntu", "nw_ucla", "pku_mmd", "precog", "sbu", "utd_mhad", "utkinect"),
+    ]
+    assert names == [
+        *("ntu120", "ntu60", "nw-ucla", "pku-mmd", "precog", "sbu", "utd-mhad", "utkinect"),
+    ]
 
 
 def test_every_card_says_all_that_is_asked_of_it() -> None:

@@ -13,8 +13,9 @@ from skelab.skeleton import get_layout
 
 EXPECTED = (
     "expected a folder with files such as S001C001P001R001A001.skeleton (NTU RGB+D),"
-    " a01_s01_e00_v01.json (NW-UCLA), s01s02/01/001/skeleton_pos.txt (SBU Kinect Interaction),"
-    " a1_s1_t1_skeleton.mat (UTD-MHAD),"
+    " a01_s01_e00_v01.json (NW-UCLA), 0002-L.skeleton (PKU-MMD), Seq1_1.csv (PRECOG 2016),"
+    " s01s02/01/001/skeleton_pos.txt (SBU Kinect Interaction),"
+    " a1_s1_t1_skeleton.mat (UTD-MHAD), joints_s01_e01.txt (UTKinect-Action3D),"
     " dataset.yaml (a data set of your own); a zip of .skeleton files; or"
     " a pickle of annotations (PYSKL, MMAction2); found"
 )
@@ -23,6 +24,9 @@ ONE_OF_EACH = {
     "utd-mhad": "a1_s1_t1_skeleton.mat",
     "nw-ucla": "a01_s01_e00_v01.json",
     "sbu": "s01s02/01/001/skeleton_pos.txt",
+    "precog": "Seq1_1.csv",
+    "utkinect": "joints_s01_e01.txt",
+    "pku-mmd": "0002-L.skeleton",
 }
 
 

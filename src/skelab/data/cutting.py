@@ -1,0 +1,132 @@
+"""From a store of sequences to a store of trimmed clips, one a segment, for classification."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from skelab.data.clips.clip import BodyTrack, Clip, RawClip
+from skelab.data.clips.sequence import Segment, UntrimmedSequence
+from skelab.data.clips.store import (
+    CLIPS_PER_PART,
+    Excluded,
+    StoreInfo,
+    join_parts,
+    write_part,
+)
+from skelab.data.opened import OpenedClips
+from skelab.data.preprocessing import get_pipeline
+from skelab.errors import DataError
+from skelab.files.atomic import folder_beside
+
+CUT_PIPELINES: Final = ("ctrgcn", "clean", "as-given")
+"""Preprocessings that can be done again on a stretch of what they have prepared."""
+
+Progress = Callable[[int, int], None]
+"""Called with the sequences that are cut, and with all sequences."""
+
+
+@dataclass(frozen=True)
+class CutReport:
+    """What a cutting wrote.
+
+    Attributes:
+        info: Description of the new store.
+        num_sequences: Sequences that were cut.
+        num_clips: Clips in the new store.
+        num_left_out: Segments in which nobody stands; they are named in ``info.excluded``.
+    """
+
+    info: StoreInfo
+    num_sequences: int
+    num_clips: int
+    num_left_out: int
+
+
+def cut_segments(
+    clips: OpenedClips, path: Path, *, on_progress: Progress | None = None
+) -> CutReport:
+    """Write a store of trimmed clips, one for each segment of each sequence.
+
+    A clip is called ``<sequence>#001`` and so on in the order of time, and keeps what is known of
+    its sequence. It is prepared anew by the store's pipeline, as if it were a recording of its
+    own: its first pose stands at the origin. Frame numbers stay those of the recording. Trimmed
+    clips of the store are copied as they are.
+
+    Args:
+        clips: A store of sequences.
+        path: The store to write; one that is there is replaced at the very end.
+        on_progress: Called after each sequence.
+
+    Raises:
+        DataError: There is no sequence in the store, or its pipeline repeats frames.
+        StoreError: No clip is left, or two have one name.
+        OutputError: The disk is full or the folder cannot be written.
+    """
+    rows = np.flatnonzero(clips.index.untrimmed)
+    if not len(rows):
+        raise DataError(
+            f"{clips.path}: expected sequences with segments to cut, found trimmed clips only"
+        )
+    if clips.info.pipeline not in CUT_PIPELINES:
+        *others, last = CUT_PIPELINES
+        raise DataError(
+            f"{clips.path}: expected sequences of pipeline {', '.join(others)} or {last} to cut,"
+            f" found those of {clips.info.pipeline}; `skelab ingest SOURCE STORE --pipeline"
+            f" {others[0]}` makes them"
+        )
+    excluded: list[Excluded] = []
+    info = replace(clips.info, source_digest=clips.info.digest, notes=(), annotations="")
+    cut = _cut(clips, excluded, on_progress or (lambda done, total: None), len(rows))
+    num_clips = 0
+    with folder_beside(Path(path)) as folder:
+        parts: list[Path] = []
+        while chunk := list(islice(cut, CLIPS_PER_PART)):
+            parts.append(folder / f"{len(parts):06d}.arrow")
+            write_part(parts[-1], chunk, info.layout)
+            num_clips += len(chunk)
+        info = replace(info, excluded=(*clips.info.excluded, *excluded))
+        finished = join_parts(Path(path), parts, info)
+    return CutReport(finished, len(rows), num_clips, len(excluded))
+
+
+def _cut(
+    clips: OpenedClips, excluded: list[Excluded], on_progress: Progress, total: int
+) -> Iterator[Clip]:
+    """All clips; segments without a body go to ``excluded``."""
+    done = 0
+    for row in range(len(clips)):
+        whole = clips.clip(row)
+        if not isinstance(whole, UntrimmedSequence):
+            yield whole
+            continue
+        for number, segment in enumerate(whole.segments, start=1):
+            name = f"{whole.info.name}#{number:03d}"
+            try:
+                yield cut_one(whole, segment, name, clips)
+            except DataError as error:
+                excluded.append(Excluded(name, "no body", f"{name}: {error}"))
+        done += 1
+        on_progress(done, total)
+
+
+def cut_one(sequence: UntrimmedSequence, segment: Segment, name: str, clips: OpenedClips) -> Clip:
+    """One segment of a sequence as a clip, prepared by the pipeline of its store.
+
+    Raises:
+        NoBodyError: Nobody stands in the segment.
+        DataError: The pipeline does not take it.
+    """
+    stretch = slice(segment.start, segment.end)
+    bodies = {}
+    for number, poses in enumerate(sequence.joints[:, stretch], start=1):
+        frames = np.flatnonzero(poses.any(axis=(1, 2))).astype(np.int32)
+        if len(frames):
+            bodies[str(number)] = BodyTrack(frames, poses[frames].astype(np.float64))
+    raw = RawClip(len(segment), bodies, actors_chosen=True)
+    prepared = get_pipeline(clips.info.pipeline).prepare(raw, clips.info.layout)
+    info = replace(sequence.info, name=name, label=segment.label, untrimmed=False)
+    return Clip(info, prepared.joints, sequence.frame_numbers[stretch][prepared.frame_numbers])
