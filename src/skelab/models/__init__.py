@@ -7,6 +7,7 @@ from skelab.models import shiftgcn as _shiftgcn  # noqa: F401  registers itself
 from skelab.models import stgcn as _stgcn  # noqa: F401  registers itself
 from skelab.models import stgcnpp as _stgcnpp  # noqa: F401  registers itself
 from skelab.models.activations import ACTIVATION_POLICIES, set_activation_policy
+from skelab.models.axes import JointAxes
 from skelab.models.base import SkeletonModel, set_skip_absent
 from skelab.models.card import ModelCard, ModelOption, ReportedAccuracy
 from skelab.models.decay import parameter_groups
@@ -15,6 +16,7 @@ from skelab.models.registry import (
     ModelSpec,
     create_model,
     get_card,
+    joint_axes,
     list_models,
     model_spec,
     register_model,
@@ -23,6 +25,7 @@ from skelab.models.weights import export_weights, import_weights, read_state_dic
 
 __all__ = [
     "ACTIVATION_POLICIES",
+    "JointAxes",
     "ModelCard",
     "ModelOption",
     "ModelSpec",
@@ -32,6 +35,7 @@ __all__ = [
     "export_weights",
     "get_card",
     "import_weights",
+    "joint_axes",
     "list_models",
     "model_spec",
     "models_page",

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from skelab.errors import ModelError
 from skelab.models.authors import COMMON_NAMES, AuthorsFormat
+from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.card import ModelCard, ModelOption, ReportedAccuracy
 from skelab.models.plan import TenBlocks
@@ -123,6 +124,8 @@ _AUTHORS = AuthorsFormat(
     build_arguments=_build_arguments,
 )
 
+_JOINT_AXES = JointAxes({BODY_NORM: "(M V C)", r"\.spatial\.topology$": "K V V"})
+
 _PAPER = "the paper"
 _CARD = ModelCard(
     name="ctrgcn",
@@ -148,7 +151,7 @@ _CARD = ModelCard(
 )
 
 
-@register_model(_CARD, authors=_AUTHORS)
+@register_model(_CARD, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def ctrgcn(
     *,
     num_classes: int,

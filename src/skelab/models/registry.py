@@ -9,6 +9,7 @@ from torch import nn
 
 from skelab.errors import ModelError, unknown_name
 from skelab.models.authors import AuthorsFormat
+from skelab.models.axes import JointAxes
 from skelab.models.base import set_skip_absent
 from skelab.models.card import ModelCard
 from skelab.skeleton import Layout, get_layout
@@ -46,6 +47,7 @@ class _Family:
     build: Callable[..., nn.Module]
     authors: AuthorsFormat | None
     decay_factors: Mapping[str, float]
+    joint_axes: JointAxes | None
 
 
 _FAMILIES: dict[str, _Family] = {}
@@ -56,6 +58,7 @@ def register_model(
     *,
     authors: AuthorsFormat | None = None,
     decay_factors: Mapping[str, float] | None = None,
+    joint_axes: JointAxes | None = None,
 ) -> Callable[[Callable[Parameters, Model]], Callable[Parameters, Model]]:
     """Enter a keyword-only builder under ``card.name``.
 
@@ -68,6 +71,8 @@ def register_model(
         decay_factors: By a pattern that ``re.search`` finds in a parameter's name, how many times
             the recipe's weight decay it gets; the first that is found counts. The others get it
             once.
+        joint_axes: Which axes of its weights are joints; without it, weights cannot be moved to
+            another layout.
 
     Raises:
         ModelError: The name is taken, or the builder's keywords are not those of the card.
@@ -78,7 +83,7 @@ def register_model(
             title = _FAMILIES[card.name].card.title
             raise ModelError(f"model name {card.name!r} is taken by {title}; choose another")
         _check_builder(card, build)
-        _FAMILIES[card.name] = _Family(card, build, authors, dict(decay_factors or {}))
+        _FAMILIES[card.name] = _Family(card, build, authors, dict(decay_factors or {}), joint_axes)
         return build
 
     return enter
@@ -194,6 +199,15 @@ def decay_factors(name: str) -> Mapping[str, float]:
         ModelError: There is no such family.
     """
     return _family(name).decay_factors
+
+
+def joint_axes(name: str) -> JointAxes | None:
+    """Which axes of the weights of the family ``name`` are joints; None if it does not say.
+
+    Raises:
+        ModelError: There is no such family.
+    """
+    return _family(name).joint_axes
 
 
 def _family(name: str) -> _Family:
