@@ -114,6 +114,8 @@ class Checkpoint:
         epoch: Epochs that were trained.
         protocol: ``honest`` or ``paper``: how the epoch was chosen.
         trainer: What training needs to go on; None in a checkpoint that is only used.
+        origin: Where the weights were taken from that training began with; empty if they were
+            drawn.
         digest: Digest of description and tensors; set when loaded.
     """
 
@@ -125,6 +127,7 @@ class Checkpoint:
     protocol: str
     trainer: TrainerState | None = None
     digest: str = ""
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     def build(self) -> nn.Module:
         """The network with these weights, in eval mode.
@@ -155,6 +158,8 @@ class Checkpoint:
             "epoch": self.epoch,
             "protocol": self.protocol,
         }
+        if self.origin:
+            described["from"] = dict(self.origin)
         if self.trainer is not None:
             state = self.trainer
             tensors |= {f"optimizer.{name}": value for name, value in state.optimizer.items()}
@@ -264,6 +269,7 @@ def _assemble(described: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoi
         epoch=described["epoch"],
         protocol=described["protocol"],
         trainer=trainer,
+        origin=described.get("from", {}),
     )
 
 

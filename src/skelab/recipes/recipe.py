@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from skelab.data.clips.splits import parse_split
 from skelab.data.feeding.feeder import FeederConfig
 from skelab.errors import RecipeError, SplitError, unknown_name
-from skelab.training.config import MemoryConfig, Precision, TrainingConfig
+from skelab.training.config import MemoryConfig, Precision, TrainingConfig, TransferConfig
 
 
 class Protocol(StrEnum):
@@ -89,6 +89,7 @@ class Recipe(BaseModel):
         precision: Number format of forward and backward pass.
         protocol: ``honest`` chooses the epoch without the test part; ``paper`` takes the best
             epoch on it, as the papers do.
+        transfer: Which weights it starts from, what of them is frozen, and the rates of the blocks.
         seeds: Runs of the recipe, each with the next seed from ``training.seed`` on; figures are
             given as their mean, with an interval.
     """
@@ -104,11 +105,17 @@ class Recipe(BaseModel):
     memory: MemoryConfig = MemoryConfig()
     precision: Precision = Precision.FP32
     protocol: Protocol = Protocol.HONEST
+    transfer: TransferConfig = TransferConfig()
     seeds: int = Field(default=1, ge=1, le=100, strict=True)
 
     def to_yaml(self) -> str:
-        """The resolved recipe, every default written out."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, width=100)
+        """The resolved recipe, every default written out.
+
+        A run that starts from drawn weights has no section ``transfer``, as before there was one.
+        """
+        unsaid = {"transfer"} if self.transfer == TransferConfig() else set()
+        content = self.model_dump(mode="json", exclude=unsaid)
+        return yaml.safe_dump(content, sort_keys=False, width=100)
 
 
 def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
@@ -260,6 +267,7 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "data": DataConfig,
     "training": TrainingConfig,
     "memory": MemoryConfig,
+    "transfer": TransferConfig,
 }
 
 

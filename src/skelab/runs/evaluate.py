@@ -23,6 +23,7 @@ from skelab.inference.scoring import predict_logits
 from skelab.recipes import Recipe, parse_recipe
 from skelab.report import Report, Section, write_report
 from skelab.runs.train import choose_parts
+from skelab.runs.transfer import origin_notes
 from skelab.training.history import read_history
 from skelab.training.job import CHECKPOINTS, CHOSEN
 
@@ -223,6 +224,7 @@ def _notes(recipe: Recipe, store: OpenedClips, checkpoint: Checkpoint) -> list[s
     ]
     if store.info.digest == checkpoint.inputs.digest:
         notes.append("The clips come from the store that the network was trained on.")
+    notes += origin_notes(checkpoint.origin)
     if store.info.excluded:
         notes.append(f"{len(store.info.excluded):,} samples were left out of the store.")
     return notes

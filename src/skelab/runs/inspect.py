@@ -214,6 +214,7 @@ def _describe_checkpoint(path: Path) -> dict[str, Any]:
         "trained on": f"{inputs.dataset}, pipeline {inputs.pipeline}",
         "epoch": checkpoint.epoch,
         "protocol": checkpoint.protocol,
+        **({"began from": checkpoint.origin["file"]} if checkpoint.origin else {}),
         "can be resumed": checkpoint.trainer is not None,
         "weights": sum(value.numel() for value in checkpoint.weights.values()),
         "size": _size_of(path),

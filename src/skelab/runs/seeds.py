@@ -11,7 +11,9 @@ from skelab.data.opened import OpenedClips
 from skelab.files.atomic import atomic_write
 from skelab.recipes import Recipe
 from skelab.runs.train import RECIPE, check_folder, train_recipe
+from skelab.runs.transfer import keep_weights, kept_weights, with_source
 from skelab.training.processes import Processes
+from skelab.training.transfer import SourceWeights
 from skelab.training.watch import Watcher
 
 
@@ -71,10 +73,12 @@ def train_seeds(
     resume: bool = False,
     watcher: Watcher | None = None,
     trackers: Sequence[str] = (),
+    start: SourceWeights | None = None,
 ) -> list[Path]:
     """Train a recipe once with each of its seeds, one run after the other.
 
     With ``resume``, seeds that have ended are left as they are, and the others go on or begin.
+    All start from the same weights, if there are any; what these lack each seed draws anew.
 
     Returns:
         The run folder of each seed.
@@ -84,10 +88,15 @@ def train_seeds(
             and whatever ``train_recipe`` raises.
     """
     watcher = watcher or Watcher()
+    if start is None and resume:
+        start = kept_weights(run)
+    recipe = with_source(recipe, start, run, resume=resume)
     if Processes().first:
         text = recipe.to_yaml()
         check_folder(run, text, holds_run=bool(find_seed_runs(run)), resume=resume)
         if not resume:
+            if start is not None:
+                keep_weights(start, run)
             with atomic_write(run / RECIPE) as temporary:
                 temporary.write_text(text, encoding="utf-8")
     folders = []
@@ -101,6 +110,7 @@ def train_seeds(
             resume=resume and begun,
             watcher=watcher,
             trackers=trackers,
+            start=start,
         )
         folders.append(folder)
     return folders

@@ -22,11 +22,14 @@ from skelab.host.environment import describe_environment
 from skelab.inference.checkpoint import Checkpoint, InputSpec
 from skelab.models import ModelSpec, create_model, model_spec
 from skelab.recipes import Protocol, Recipe
+from skelab.runs.transfer import TRANSFER, initial_weights, origin, with_source
 from skelab.runs.workers import choose_workers
 from skelab.training.job import TrainingJob
 from skelab.training.loop import train
 from skelab.training.precision import check_precision
 from skelab.training.processes import Processes
+from skelab.training.transfer import SourceWeights
+from skelab.training.treatment import parameter_treatments
 from skelab.training.watch import Watcher
 
 RECIPE = "recipe.yaml"
@@ -50,24 +53,46 @@ def train_recipe(
     resume: bool = False,
     watcher: Watcher | None = None,
     trackers: Sequence[str] = (),
+    start: SourceWeights | None = None,
 ) -> Checkpoint:
     """Train what a recipe says on a store; the run folder says how it went.
 
+    Args:
+        recipe: The experiment.
+        store: The clips.
+        run: Folder of the run.
+        resume: Go on with the run in the folder.
+        watcher: Is told how it goes.
+        trackers: Services that are shown each epoch.
+        start: Trained weights to start from, see ``open_weights``; a run that goes on no longer
+            needs them.
+
     Raises:
         TrainingError: The folder holds a run already, ``resume`` finds none or one of another
-            recipe, a clip has no label, or a tracker does not start.
+            recipe, a clip has no label, a tracker does not start, or the settings of what it
+            starts from do not fit.
+        CheckpointError: It starts from weights of another family.
+        LayoutError: It starts from a layout with too few joints in common.
+        WeightsError: The shapes of what it starts from differ in another way.
         SplitError: The clips do not fit the recipe's split.
         ModelError: The network does not take the recipe's options.
         OutputError: The folder cannot be written.
     """
     first = Processes().first
+    recipe = with_source(recipe, start, run, resume=resume)
     job = plan_training(
-        recipe, store, run, on_message=watcher.on_message if watcher and first else None
+        recipe,
+        store,
+        run,
+        on_message=watcher.on_message if watcher and first else None,
+        start=start,
     )
     if first:
         check_folder(run, job.recipe, holds_run=job.checkpoints.exists(), resume=resume)
         if not resume:
             _describe_run(job)
+            if watcher and job.initial is not None:
+                watcher.on_initial(recipe.transfer.source, job.initial)
     return train(job, resume=resume, watcher=watcher, trackers=trackers)
 
 
@@ -110,10 +135,11 @@ def _describe_run(job: TrainingJob) -> None:
         "synthetic": inputs.synthetic,
     }
     environment = {**describe_environment(), "data": data}
-    for name, text in (
-        ("environment.json", json.dumps(environment, indent=2) + "\n"),
-        (RECIPE, job.recipe),
-    ):
+    texts = {"environment.json": json.dumps(environment, indent=2) + "\n"}
+    if job.initial is not None:
+        taken = {"from": dict(job.origin), **job.initial.to_dict()}
+        texts[TRANSFER] = json.dumps(taken, indent=2) + "\n"
+    for name, text in {**texts, RECIPE: job.recipe}.items():
         with atomic_write(job.run / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
@@ -124,10 +150,12 @@ def plan_training(
     run: Path,
     *,
     on_message: Callable[[str], None] | None = None,
+    start: SourceWeights | None = None,
 ) -> TrainingJob:
     """Everything that the run needs, checked before anything is written.
 
-    ``on_message`` is told where the machine makes something different from what the recipe says.
+    ``on_message`` is told where the machine makes something different from what the recipe says;
+    ``start`` is what the network starts from, if it does not keep what it draws.
 
     Raises:
         SplitError: The clips do not fit the recipe's split.
@@ -152,6 +180,7 @@ def plan_training(
             **recipe.model.options,
         )
     spec: ModelSpec = model_spec(model)
+    parameter_treatments([name for name, _ in model.named_parameters()], recipe.transfer)
     usual = 4 if torch.cuda.is_available() else 0
     workers = choose_workers(
         usual if recipe.data.workers is None else recipe.data.workers,
@@ -160,17 +189,19 @@ def plan_training(
         max_bodies=max_bodies,
         on_message=on_message,
     )
+    inputs = InputSpec(
+        pipeline=info.pipeline,
+        units=info.units,
+        dataset=info.dataset,
+        classes=info.classes,
+        feeder=recipe.data.feeder,
+        digest=info.digest,
+        synthetic=info.synthetic,
+    )
+    initial = initial_weights(start, spec, inputs, recipe, model) if start else None
     return TrainingJob(
         model=spec,
-        inputs=InputSpec(
-            pipeline=info.pipeline,
-            units=info.units,
-            dataset=info.dataset,
-            classes=info.classes,
-            feeder=recipe.data.feeder,
-            digest=info.digest,
-            synthetic=info.synthetic,
-        ),
+        inputs=inputs,
         source=store,
         train_rows=parts.train,
         validation_rows=parts.validation,
@@ -186,6 +217,9 @@ def plan_training(
         recipe=recipe.to_yaml(),
         protocol=recipe.protocol.value,
         run=run,
+        transfer=recipe.transfer,
+        initial=initial,
+        origin=origin(start, initial) if start and initial else {},
     )
 
 

@@ -1,7 +1,9 @@
 """What a run is: everything that decides how it ends."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from jaxtyping import Int64
 from numpy import ndarray
@@ -10,7 +12,8 @@ from skelab.data.feeding.dataset import ClipSource
 from skelab.data.feeding.feeder import Feeder
 from skelab.inference.checkpoint import InputSpec
 from skelab.models import ModelSpec
-from skelab.training.config import MemoryConfig, Precision, TrainingConfig
+from skelab.training.config import MemoryConfig, Precision, TrainingConfig, TransferConfig
+from skelab.training.transfer import MappedWeights
 
 CHECKPOINTS = "checkpoints"
 """Folder of the checkpoints in a run folder."""
@@ -37,6 +40,9 @@ class TrainingJob:
         workers: Processes that read clips ahead; 0 reads in this one.
         recipe: The whole recipe, YAML text, for the checkpoints.
         protocol: ``honest`` or ``paper``, for the checkpoints.
+        transfer: What is frozen, and the rates of the blocks.
+        initial: What the network starts from; None keeps what it draws.
+        origin: Where that comes from, for the checkpoints.
     """
 
     model: ModelSpec
@@ -52,6 +58,9 @@ class TrainingJob:
     workers: int = 0
     recipe: str = ""
     protocol: str = "honest"
+    transfer: TransferConfig = field(default_factory=TransferConfig)
+    initial: MappedWeights | None = None
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def checkpoints(self) -> Path:

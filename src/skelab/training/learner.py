@@ -1,7 +1,7 @@
 """A network in training: one optimiser step, whatever the precision, memory and processes."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -23,19 +23,36 @@ from skelab.training.memory import BufferGuard, Reserve, free_memory, is_out_of_
 from skelab.training.precision import make_engine, optimizer_class
 from skelab.training.processes import Processes
 from skelab.training.schedule import learning_rate
+from skelab.training.treatment import (
+    Treatment,
+    freeze_parameters,
+    hold_frozen_norms,
+    parameter_treatments,
+    split_by_rate,
+)
 from skelab.training.watch import Watcher
 
 
 def make_optimizer(
-    model: nn.Module, config: TrainingConfig, kind: Callable[..., Optimizer] = torch.optim.SGD
+    model: nn.Module,
+    config: TrainingConfig,
+    kind: Callable[..., Optimizer] = torch.optim.SGD,
+    treatments: Mapping[str, Treatment] | None = None,
 ) -> Optimizer:
     """The optimiser of a run, new; ``kind`` makes it, see ``optimizer_class``.
+
+    Args:
+        model: Its parameters that take gradients are stepped.
+        config: Rate, momentum, decay.
+        kind: The class of the optimiser.
+        treatments: Rates of single parameters; None gives all of them the same.
 
     Raises:
         ModelError: The model was not made by ``create_model``.
     """
+    groups = parameter_groups(model, config.weight_decay)
     return kind(
-        parameter_groups(model, config.weight_decay),
+        groups if treatments is None else split_by_rate(groups, model, treatments),
         lr=config.learning_rate,
         momentum=config.momentum,
         nesterov=config.nesterov,
@@ -83,7 +100,8 @@ class Learner:
         checkpoint: Where to go on; None begins anew.
 
     Raises:
-        TrainingError: The machine cannot compute in the job's precision.
+        TrainingError: The machine cannot compute in the job's precision, or a pattern of frozen
+            parameters is in no name.
     """
 
     def __init__(
@@ -100,11 +118,17 @@ class Learner:
         config = job.config
         torch.manual_seed(config.seed)
         self.model = build_model(job.model)
-        if checkpoint is not None:
-            self.model.load_state_dict(dict(checkpoint.weights))
+        start = checkpoint or job.initial
+        if start is not None:
+            self.model.load_state_dict(dict(start.weights))
+        names = [name for name, _ in self.model.named_parameters()]
+        self.treatments = parameter_treatments(names, job.transfer)
+        freeze_parameters(self.model, self.treatments)
         self.model.to(self.engine.device)
         set_activation_policy(self.model, job.memory.activations)
-        self.optimizer = make_optimizer(self.model, config, optimizer_class(job.precision))
+        self.optimizer = make_optimizer(
+            self.model, config, optimizer_class(job.precision), self.treatments
+        )
         self.engine.prepare(self.model, self.optimizer)
         self.average = WeightAverage(self.model, config.ema) if config.ema else None
         micro_batch = job.memory.micro_batch
@@ -123,8 +147,9 @@ class Learner:
     def begin_epoch(self, epoch: int) -> None:
         """Set the learning rate of an epoch, and the network to training."""
         self.model.train()
+        hold_frozen_norms(self.model, self.treatments)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.job.config, epoch)
+            group["lr"] = learning_rate(self.job.config, epoch) * group.get("rate_factor", 1.0)
 
     def step(self, batch: Batch, *, epoch: int, step: int, clips: int) -> StepResult:
         """One optimiser step.

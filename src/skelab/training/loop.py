@@ -24,6 +24,7 @@ from skelab.training.job import TrainingJob
 from skelab.training.learner import Learner
 from skelab.training.processes import Processes
 from skelab.training.run_checkpoints import Saver, find_checkpoint, holds_run
+from skelab.training.schedule import learning_rate
 from skelab.training.trackers import open_trackers
 from skelab.training.watch import Watcher
 
@@ -56,6 +57,7 @@ def train(
     with torch.random.fork_rng():
         checkpoint = find_checkpoint(job, watcher) if resume and processes.first else None
         checkpoint = processes.from_first(checkpoint)
+        job = _with_origin(job, checkpoint)
         state = (checkpoint and checkpoint.trainer) or TrainerState()
         learner = Learner(job, processes, watcher, checkpoint)
         saver = Saver(job, learner)
@@ -69,6 +71,8 @@ def train(
             if processes.first
             else nullcontext()
         )
+        if processes.first and checkpoint is None and job.initial is not None:
+            saver.save(state)  # from here on, nobody needs what the run starts from
         with records as history:
             for epoch in range(state.epoch, job.config.epochs):
                 totals = train_epoch(learner, state, saver)
@@ -82,6 +86,18 @@ def train(
                 watcher.on_epoch(record)
     processes.wait()  # until the first has written the last checkpoint
     return read_checkpoint(job.chosen)
+
+
+def _with_origin(job: TrainingJob, checkpoint: Checkpoint | None) -> TrainingJob:
+    """The job with the origin of what goes on; refuses to draw weights in place of trained ones."""
+    if checkpoint is not None:
+        return replace(job, origin=checkpoint.origin)
+    if job.transfer.source and job.initial is None:
+        raise TrainingError(
+            f"{job.run}: there is no checkpoint yet, so that the run begins anew from"
+            f" {job.transfer.source}; say where it is, --from RUN or --from CHECKPOINT"
+        )
+    return job
 
 
 def train_epoch(learner: Learner, state: TrainerState, saver: Saver) -> EpochTotals:
@@ -183,7 +199,7 @@ def _loader(
 def _record(epoch: int, learner: Learner, totals: EpochTotals) -> dict[str, int | float]:
     return {
         "epoch": epoch,
-        "learning_rate": learner.optimizer.param_groups[0]["lr"],
+        "learning_rate": learning_rate(learner.job.config, epoch),
         "train_loss": totals.loss / totals.clips,
         "train_top1": totals.correct / totals.clips,
         "seconds": totals.seconds,

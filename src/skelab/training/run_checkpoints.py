@@ -113,6 +113,7 @@ class Saver:
             epoch=state.epoch,
             protocol=job.protocol,
             trainer=state,
+            origin=job.origin,
         )
 
     def _prune(self, newest: Path) -> None:
