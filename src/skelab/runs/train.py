@@ -219,7 +219,7 @@ def plan_training(
         run=run,
         transfer=recipe.transfer,
         initial=initial,
-        origin=origin(start, initial) if start and initial else {},
+        origin=origin(start, initial, recipe.transfer) if start and initial else {},
     )
 
 

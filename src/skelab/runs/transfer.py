@@ -143,10 +143,10 @@ def initial_weights(
     return mapped
 
 
-def origin(start: SourceWeights, mapped: MappedWeights) -> dict[str, Any]:
+def origin(start: SourceWeights, mapped: MappedWeights, config: TransferConfig) -> dict[str, Any]:
     """What checkpoints say of where a run started."""
     return {
-        "file": start.name,
+        "file": config.source,
         "digest": start.digest,
         **start.facts,
         "taken": mapped.summary(),

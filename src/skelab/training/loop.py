@@ -61,6 +61,8 @@ def train(
         state = (checkpoint and checkpoint.trainer) or TrainerState()
         learner = Learner(job, processes, watcher, checkpoint)
         saver = Saver(job, learner)
+        if processes.first and checkpoint is None and job.initial is not None:
+            saver.save(state)  # from here on, nobody needs what the run starts from
         steps = len(_batches(job, 0, processes.count))
         watcher.on_start(
             epochs=job.config.epochs, steps=steps, first_epoch=state.epoch, first_step=state.step
@@ -71,8 +73,6 @@ def train(
             if processes.first
             else nullcontext()
         )
-        if processes.first and checkpoint is None and job.initial is not None:
-            saver.save(state)  # from here on, nobody needs what the run starts from
         with records as history:
             for epoch in range(state.epoch, job.config.epochs):
                 totals = train_epoch(learner, state, saver)
