@@ -14,6 +14,7 @@ _SIDES: Final = ("left", "right")
 _ALIASES: Final = {
     "hip centre": "base of spine",
     "mid hip": "base of spine",
+    "hips": "base of spine",
     "pelvis": "base of spine",
     "spine base": "base of spine",
     "spine": "middle of spine",
