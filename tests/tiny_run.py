@@ -132,7 +132,7 @@ def what_training_computed(run: Path) -> list[dict[str, int | float]]:
     ]
 
 
-class _Killer(Watcher):
+class Killer(Watcher):
     """Kills this very process at the step, or in the write to disk, that it is told."""
 
     def __init__(self, what: str, number: int) -> None:
@@ -160,4 +160,4 @@ if __name__ == "__main__":
     with pytest.MonkeyPatch.context() as family:
         enter_tiny_family(family)
         job = tiny_job(open_store(Path(store_path)), Path(run_path))
-        train(job, watcher=_Killer(what, int(number)))
+        train(job, watcher=Killer(what, int(number)))

@@ -198,6 +198,19 @@ def test_lists_name_everything_for_people_and_machines(
     assert all(name in words.out for name in known)
 
 
+def test_layouts_map_prints_the_counterparts_for_people_and_machines(skelab: Skelab) -> None:
+    words = skelab("layouts", "--map", "ntu25", "sbu15")
+    machine = skelab("layouts", "--map", "ntu25", "sbu15", "--json").json
+    wrong = skelab("layouts", "--map", "ntu25", "sbu16")
+
+    assert "15 joints of ntu25 have a counterpart in sbu15" in words.out
+    assert {"source": "middle of spine", "target": "torso", "same": False} in machine["pairs"]
+    assert machine["target_only"] == []
+    assert "left thumb" in machine["source_only"]
+    assert wrong.status == 2
+    assert "unknown layout 'sbu16', did you mean 'sbu15'?" in wrong.err
+
+
 @pytest.mark.slow
 def test_the_demo_ends_with_a_table_and_a_report(skelab: Skelab, tmp_path: Path) -> None:
     done = skelab("demo", "--out", tmp_path, "--set=training.epochs=1", "--set=model.width=8")

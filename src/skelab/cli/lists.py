@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from skelab.cli.output import print_entries, print_json, print_table
+from skelab.cli.output import print_entries, print_json, print_table, result
 
 if TYPE_CHECKING:
     from skelab.data.recordings import DatasetCard
     from skelab.models import ModelCard
+    from skelab.skeleton import JointMap
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the list as JSON.")]
 
@@ -55,10 +56,20 @@ def recipes(as_json: AsJson = False) -> None:
     print_table(["recipe", "epochs", "batch", "for"], rows, right="epochs,batch")
 
 
-def layouts(as_json: AsJson = False) -> None:
+def layouts(
+    compared: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--map", metavar="A B", help="Print which joints two layouts share."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """List the skeleton layouts: joints, axes, and the data sets that use them."""
-    from skelab.skeleton import list_layouts
+    from skelab.skeleton import get_layout, list_layouts, match_joints
 
+    if compared is not None:
+        source, target = map(get_layout, compared)
+        _print_joint_map(match_joints(source, target), as_json)
+        return
     found = list_layouts()
     if as_json:
         print_json([layout.to_dict() for layout in found])
@@ -92,6 +103,37 @@ def _dataset_rows(card: "DatasetCard") -> Iterator[tuple[str, ...]]:
         counted = tuple(f"{size:,}" for size in sizes) if sizes else ("", "")
         yield (*head, split.name, *counted, licence)
         head, licence = ("", "", ""), ""
+
+
+def _print_joint_map(joints: "JointMap", as_json: bool) -> None:
+    source, target = joints.source, joints.target
+    if as_json:
+        pairs = [
+            {
+                "source": source.joints[pair.source],
+                "target": target.joints[pair.target],
+                "same": pair.same,
+            }
+            for pair in joints.pairs
+        ]
+        print_json(
+            {
+                "source": source.name,
+                "target": target.name,
+                "pairs": pairs,
+                "source_only": joints.source_only,
+                "target_only": joints.target_only,
+            }
+        )
+        return
+    rows = [
+        (source.joints[pair.source], target.joints[pair.target], "same" if pair.same else "near")
+        for pair in joints.pairs
+    ]
+    rows += [(name, "-", "") for name in joints.source_only]
+    rows += [("-", name, "") for name in joints.target_only]
+    print_table([source.name, target.name, "match"], rows)
+    result(f"{len(joints.pairs)} joints of {source.name} have a counterpart in {target.name}")
 
 
 def _describe(card: "ModelCard") -> Iterator[tuple[str, str | Text]]:

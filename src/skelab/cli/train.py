@@ -1,5 +1,6 @@
 """`skelab train`: a recipe and clips become a run folder with a trained network."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +25,14 @@ def train(
         Path | None,
         typer.Option("--data", help="Clip store or npz; without it, synthetic clips are made."),
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option("--from", help="Run or checkpoint whose trained weights it starts from."),
+    ] = None,
+    freeze: Annotated[
+        list[str] | None,
+        typer.Option("--freeze", help="Parameters to keep as they are: a pattern, say backbone."),
+    ] = None,
     names: Names = None,
     ignore: Ignore = None,
     layout: LayoutName = None,
@@ -46,11 +55,16 @@ def train(
         Path | None,
         typer.Option("--log-draws", help="Write what augmentation draws to this file, JSON lines."),
     ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="With --from, tell what became of each tensor.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train a network; checkpoints, metrics and the resolved recipe go to the run folder."""
     from skelab.recipes import load_recipe
 
+    if freeze:
+        overrides = [*(overrides or ()), f"transfer.freeze={json.dumps(freeze)}"]
     overrides = [*(overrides or ()), *(_half_precision(overrides or ()) if half else ())]
     loaded = load_recipe(recipe, overrides)
     out = out or Path("runs") / loaded.name
@@ -61,6 +75,7 @@ def train(
     from skelab.runs.seeds import train_seeds
     from skelab.runs.synthetic import synthetic_store
     from skelab.runs.train import train_recipe
+    from skelab.runs.transfer import open_weights, with_source
     from skelab.training.history import read_history
     from skelab.training.processes import Processes
     from skelab.training.trackers import check_trackers
@@ -68,6 +83,12 @@ def train(
     trackers = track or ()
     check_trackers(trackers)
     draw_log = open_draw_log(log_draws, resume=resume) if log_draws else None
+    weights = None
+    if start is not None and resume and not start.exists():
+        say(f"{start} is not there any more; the run goes on without it")
+    elif start is not None:
+        weights = open_weights(start)
+    with_source(loaded, weights, out, resume=resume)  # refused before any clip is read
     store: OpenedClips
     if data is None:
         with progress("making synthetic clips") as bar, Processes().first_before_others():
@@ -81,7 +102,7 @@ def train(
     synthetic = store.info.synthetic
     say(f"{loaded.name}: {len(store):,} {'SYNTHETIC ' if synthetic else ''}clips, run in {out}")
     if loaded.seeds > 1:
-        with TrainingBar() as watcher:
+        with TrainingBar(verbose=verbose) as watcher:
             folders = train_seeds(
                 loaded,
                 store,
@@ -90,6 +111,7 @@ def train(
                 watcher=watcher,
                 trackers=trackers,
                 draw_log=draw_log,
+                start=weights,
             )
         if as_json:
             print_json({"run": str(out), "seeds": [str(folder) for folder in folders]})
@@ -97,7 +119,7 @@ def train(
         result(f"{len(folders)} runs in {out}")
         result(f"next: skelab evaluate {out} --data {data or store.path}")
         return
-    with TrainingBar() as watcher:
+    with TrainingBar(verbose=verbose) as watcher:
         checkpoint = train_recipe(
             loaded,
             store,
@@ -106,6 +128,7 @@ def train(
             watcher=watcher,
             trackers=trackers,
             draw_log=draw_log,
+            start=weights,
         )
     last = read_history(out)[-1]
     if as_json:

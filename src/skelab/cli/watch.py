@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.progress import (
     BarColumn,
@@ -15,14 +15,22 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from skelab.cli.output import printable, stderr
+from skelab.cli.output import printable, say, stderr
 from skelab.training.watch import Watcher
+
+if TYPE_CHECKING:
+    from skelab.training.transfer import MappedWeights
 
 
 class TrainingBar(Watcher):
-    """Shows steps, loss, clips per second and the time left; one line a finished epoch."""
+    """Shows steps, loss, clips per second and the time left; one line a finished epoch.
 
-    def __init__(self) -> None:
+    Args:
+        verbose: Tell what became of each tensor of the weights that a run starts from.
+    """
+
+    def __init__(self, *, verbose: bool = False) -> None:
+        self._verbose = verbose
         self._display = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -59,6 +67,17 @@ class TrainingBar(Watcher):
         self._clips, self._since = 0, time.perf_counter()
         done = first_epoch * steps + first_step
         self._display.reset(self._task, total=epochs * steps, completed=done)
+
+    def on_initial(self, source: str, weights: "MappedWeights") -> None:
+        """Print what was taken from trained weights, and what differs."""
+        say(f"from {source}: {weights.summary()}")
+        for note in weights.notes:
+            say(f"about {source}: {note}")
+        if self._verbose:
+            for how in ("taken", "mapped", "fresh"):
+                for tensor in getattr(weights, how):
+                    kept = f"{tensor.kept:>9,} of {tensor.numbers:>9,}"
+                    say(f"  {how:6} {kept}  {tensor.name}  {tensor.why}".rstrip())
 
     def on_step(self, *, epoch: int, step: int, clips: int, loss: float) -> None:
         """Move the bar by a step."""

@@ -21,6 +21,7 @@ from skelab.models import create_model, set_activation_policy
 from skelab.skeleton import get_layout
 from skelab.tasks import TaskSpec, get_task
 from skelab.training.config import Precision
+from skelab.training.groups import set_training_mode
 from skelab.training.precision import Engine, make_engine, optimizer_parameters
 from skelab.training.step import TrainStep, clear_gradients, make_optimizer, make_task
 
@@ -65,7 +66,7 @@ class TrainingStep(TrainStep):
             model = _network(configuration).to(engine.device)
             set_activation_policy(model, recipe.memory.activations)
             precision = Precision.FP32 if fake else recipe.precision
-            optimizer = make_optimizer(model, recipe.training, precision)
+            optimizer = make_optimizer(model, recipe.training, precision, recipe.transfer)
         except SkelabError as error:
             raise NotTriedError(str(error)) from error
         if fake:
@@ -78,7 +79,7 @@ class TrainingStep(TrainStep):
             labels = torch.arange(self.micro_batch, device=engine.device)
             labels %= configuration.num_classes
         self._batch = Batch(joints, labels, tuple(range(self.micro_batch)))
-        self.model.train()
+        set_training_mode(self.model)
 
     def run(self, micro_batches: int = 1) -> None:
         """One optimiser step, its gradients added up over so many micro-batches."""

@@ -122,6 +122,8 @@ class Checkpoint:
         protocol: ``honest`` or ``paper``: how the epoch was chosen.
         trainer: What training needs to go on; None in a checkpoint that is only used.
         task: What the network predicts.
+        origin: Where the weights were taken from that training began with; empty if they were
+            drawn.
         digest: Digest of description and tensors; set when loaded.
     """
 
@@ -134,6 +136,7 @@ class Checkpoint:
     trainer: TrainerState | None = None
     task: TaskSpec = field(default_factory=TaskSpec)
     digest: str = ""
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     def build(self) -> nn.Module:
         """The network with these weights, in eval mode.
@@ -166,6 +169,8 @@ class Checkpoint:
             "protocol": self.protocol,
             "task": asdict(self.task),
         }
+        if self.origin:
+            described["from"] = dict(self.origin)
         if self.trainer is not None:
             state = self.trainer
             tensors |= {f"optimizer.{name}": value for name, value in state.optimizer.items()}
@@ -298,6 +303,7 @@ def _assemble(described: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoi
         protocol=described["protocol"],
         trainer=trainer,
         task=TaskSpec(**described.get("task", {})),
+        origin=described.get("from", {}),
     )
 
 

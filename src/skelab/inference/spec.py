@@ -60,6 +60,7 @@ class NetworkSpec:
         recipe: The whole recipe, YAML text: split, held-out subjects, seed. Empty in files that
             were exported before it was written into them.
         task: What is predicted.
+        origin: Which weights training began with; empty if they were drawn.
     """
 
     model: ModelSpec
@@ -78,6 +79,7 @@ class NetworkSpec:
     versions: Mapping[str, str] = field(default_factory=dict)
     recipe: str = ""
     task: TaskSpec = field(default_factory=TaskSpec)
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of_checkpoint(cls, checkpoint: Checkpoint) -> "NetworkSpec":
@@ -100,6 +102,7 @@ class NetworkSpec:
             max_frames=traits.max_frames,
             recipe=checkpoint.recipe,
             task=checkpoint.task,
+            origin=checkpoint.origin,
         )
 
     @property

@@ -2,6 +2,7 @@
 
 from skelab.models import families as _families  # noqa: F401  they register themselves
 from skelab.models.activations import ACTIVATION_POLICIES, set_activation_policy
+from skelab.models.axes import JointAxes
 from skelab.models.base import SkeletonModel, set_skip_absent
 from skelab.models.card import ModelCard, ReportedAccuracy
 from skelab.models.check import check_traits
@@ -14,6 +15,7 @@ from skelab.models.registry import (
     ModelSpec,
     create_model,
     get_card,
+    joint_axes,
     list_models,
     model_spec,
     register_model,
@@ -26,6 +28,7 @@ __all__ = [
     "ACTIVATION_POLICIES",
     "BackboneOutput",
     "FamilyTraits",
+    "JointAxes",
     "MeanPooling",
     "ModelCard",
     "ModelInput",
@@ -41,6 +44,7 @@ __all__ = [
     "export_weights",
     "get_card",
     "import_weights",
+    "joint_axes",
     "list_models",
     "model_spec",
     "models_page",

@@ -8,6 +8,7 @@ from torch import nn
 
 from skelab.errors import ModelError, unknown_name
 from skelab.models.authors import AuthorsFormat
+from skelab.models.axes import JointAxes
 from skelab.models.base import SkeletonModel, set_skip_absent
 from skelab.models.card import ModelCard
 from skelab.models.options import COMMON_ARGUMENTS, read_options
@@ -44,6 +45,7 @@ class _Family:
     build: Callable[..., nn.Module]
     authors: AuthorsFormat | None
     decay_factors: Mapping[str, float]
+    joint_axes: JointAxes | None
 
 
 _FAMILIES: dict[str, _Family] = {}
@@ -54,6 +56,7 @@ def register_model(
     *,
     authors: AuthorsFormat | None = None,
     decay_factors: Mapping[str, float] | None = None,
+    joint_axes: JointAxes | None = None,
 ) -> Callable[[Callable[Parameters, Model]], Callable[Parameters, Model]]:
     """Enter a keyword-only builder under ``card.name``.
 
@@ -67,6 +70,8 @@ def register_model(
         decay_factors: By a pattern that ``re.search`` finds in a parameter's name, how many times
             the recipe's weight decay it gets; the first that is found counts. The others get it
             once.
+        joint_axes: Which axes of its weights are joints; without it, weights cannot be moved to
+            another layout.
 
     Raises:
         ModelError: The name is taken, the card lists options, or the builder lacks a common
@@ -84,7 +89,8 @@ def register_model(
                 " keywords with Annotated[..., Option('what it does')]"
             )
         complete = replace(card, options=read_options(card.name, build))
-        _FAMILIES[card.name] = _Family(complete, build, authors, dict(decay_factors or {}))
+        factors = dict(decay_factors or {})
+        _FAMILIES[card.name] = _Family(complete, build, authors, factors, joint_axes)
         return build
 
     return enter
@@ -202,6 +208,15 @@ def decay_factors(name: str) -> Mapping[str, float]:
         ModelError: There is no such family.
     """
     return _family(name).decay_factors
+
+
+def joint_axes(name: str) -> JointAxes | None:
+    """Which axes of the weights of the family ``name`` are joints; None if it does not say.
+
+    Raises:
+        ModelError: There is no such family.
+    """
+    return _family(name).joint_axes
 
 
 def _family(name: str) -> _Family:

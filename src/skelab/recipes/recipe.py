@@ -26,7 +26,13 @@ from skelab.data.feeding.feeder import FeederConfig
 from skelab.data.feeding.transforms import TRANSFORM_SETTINGS
 from skelab.errors import RecipeError, SplitError, TaskError, unknown_name
 from skelab.tasks import DEFAULT_TASK, get_task
-from skelab.training.config import GroupConfig, MemoryConfig, Precision, TrainingConfig
+from skelab.training.config import (
+    GroupConfig,
+    MemoryConfig,
+    Precision,
+    TrainingConfig,
+    TransferConfig,
+)
 
 
 class Protocol(StrEnum):
@@ -127,6 +133,7 @@ class Recipe(BaseModel):
         precision: Number format of forward and backward pass.
         protocol: ``honest`` chooses the epoch without the test part; ``paper`` takes the best
             epoch on it, as the papers do.
+        transfer: Which weights it starts from, what of them is frozen, and the rates of the blocks.
         seeds: Runs of the recipe, each with the next seed from ``training.seed`` on; figures are
             given as their mean, with an interval.
     """
@@ -143,11 +150,17 @@ class Recipe(BaseModel):
     memory: MemoryConfig = MemoryConfig()
     precision: Precision = Precision.FP32
     protocol: Protocol = Protocol.HONEST
+    transfer: TransferConfig = TransferConfig()
     seeds: int = Field(default=1, ge=1, le=100, strict=True)
 
     def to_yaml(self) -> str:
-        """The resolved recipe, every default written out."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, width=100)
+        """The resolved recipe, every default written out.
+
+        A run that starts from drawn weights has no section ``transfer``, as before there was one.
+        """
+        unsaid = {"transfer"} if self.transfer == TransferConfig() else set()
+        content = self.model_dump(mode="json", exclude=unsaid)
+        return yaml.safe_dump(content, sort_keys=False, width=100)
 
 
 def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
@@ -300,6 +313,7 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "training": TrainingConfig,
     "groups": GroupConfig,
     "memory": MemoryConfig,
+    "transfer": TransferConfig,
     **TRANSFORM_SETTINGS,  # entries of data.transforms
 }
 

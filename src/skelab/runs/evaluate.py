@@ -21,6 +21,7 @@ from skelab.inference.spec import NetworkSpec
 from skelab.recipes import Recipe, parse_recipe
 from skelab.report import Report, Section, write_report
 from skelab.runs.parts import choose_parts, describe_parts
+from skelab.runs.transfer import origin_notes
 from skelab.training.history import read_history
 
 
@@ -177,6 +178,7 @@ def _notes(trained: Recipe, recipe: Recipe, store: OpenedClips, spec: NetworkSpe
     if recipe != trained or not (same_store and spec.recipe):
         test = choose_parts(recipe, store).test
         notes.append(f"Evaluated on split {recipe.data.split}, test {len(test):,} clips.")
+    notes += origin_notes(spec.origin)
     if store.info.excluded:
         notes.append(f"{len(store.info.excluded):,} samples were left out of the store.")
     return notes

@@ -263,6 +263,8 @@ def _describe_network(path: Path) -> dict[str, Any]:
         "protocol": spec.protocol,
     }
     if checkpoint:
+        if checkpoint.origin:
+            described["began from"] = checkpoint.origin["file"]
         described["can be resumed"] = checkpoint.trainer is not None
         described["weights"] = sum(value.numel() for value in checkpoint.weights.values())
     else:

@@ -12,7 +12,9 @@ from skelab.data.opened import OpenedClips
 from skelab.files.atomic import atomic_write
 from skelab.recipes import Recipe
 from skelab.runs.train import RECIPE, check_folder, recipe_to_resume, train_recipe
+from skelab.runs.transfer import keep_weights, kept_weights, with_source
 from skelab.training.processes import Processes
+from skelab.training.transfer import SourceWeights
 from skelab.training.watch import Watcher
 
 
@@ -73,11 +75,13 @@ def train_seeds(
     watcher: Watcher | None = None,
     trackers: Sequence[str] = (),
     draw_log: DrawLog | None = None,
+    start: SourceWeights | None = None,
 ) -> list[Path]:
     """Train a recipe once with each of its seeds, one run after the other.
 
     With ``resume``, seeds that have ended are left as they are, and the others go on or begin.
-    ``draw_log`` is told what augmentation draws for every clip, in all of them.
+    ``draw_log`` is told what augmentation draws for every clip, in all of them. All start from the
+    same weights, if there are any; what these lack each seed draws anew.
 
     Returns:
         The run folder of each seed.
@@ -87,10 +91,15 @@ def train_seeds(
             and whatever ``train_recipe`` raises.
     """
     watcher = watcher or Watcher()
+    if start is None and resume:
+        start = kept_weights(run)
+    recipe = with_source(recipe, start, run, resume=resume)
     if Processes().first:
         text = recipe_to_resume(recipe, run)[1] if resume else recipe.to_yaml()
         check_folder(run, text, holds_run=bool(find_seed_runs(run)), resume=resume)
         if not resume:
+            if start is not None:
+                keep_weights(start, run)
             with atomic_write(run / RECIPE) as temporary:
                 temporary.write_text(text, encoding="utf-8")
     folders = []
@@ -105,6 +114,7 @@ def train_seeds(
             watcher=watcher,
             trackers=trackers,
             draw_log=draw_log,
+            start=start,
         )
         folders.append(folder)
     return folders

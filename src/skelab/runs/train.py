@@ -27,6 +27,7 @@ from skelab.runs.parts import (
     draw_held_out,
     warn_of_parts,
 )
+from skelab.runs.transfer import TRANSFER, initial_weights, origin, with_source
 from skelab.runs.workers import choose_workers
 from skelab.tasks import TaskSpec
 from skelab.training.groups import training_groups
@@ -35,6 +36,7 @@ from skelab.training.loop import train
 from skelab.training.precision import check_precision
 from skelab.training.processes import Processes
 from skelab.training.step import make_task
+from skelab.training.transfer import SourceWeights
 from skelab.training.watch import Watcher
 
 RECIPE = "recipe.yaml"
@@ -50,14 +52,28 @@ def train_recipe(
     watcher: Watcher | None = None,
     trackers: Sequence[str] = (),
     draw_log: DrawLog | None = None,
+    start: SourceWeights | None = None,
 ) -> Checkpoint:
     """Train what a recipe says on a store; the run folder says how it went.
 
-    ``draw_log`` is told what augmentation draws for every clip.
+    Args:
+        recipe: The experiment.
+        store: The clips.
+        run: Folder of the run.
+        resume: Go on with the run in the folder.
+        watcher: Is told how it goes.
+        trackers: Services that are shown each epoch.
+        draw_log: Is told what augmentation draws for every clip.
+        start: Trained weights to start from, see ``open_weights``; a run that goes on no longer
+            needs them.
 
     Raises:
         TrainingError: The folder holds a run already, ``resume`` finds none or one of another
-            recipe, a clip has no label, or a tracker does not start.
+            recipe, a clip has no label, a tracker does not start, or the settings of what it
+            starts from do not fit.
+        CheckpointError: It starts from weights of another family.
+        LayoutError: It starts from a layout with too few joints in common.
+        WeightsError: The shapes of what it starts from differ in another way.
         SplitError: The clips do not fit the recipe's split.
         ModelError: The network does not take the recipe's options.
         OutputError: The folder cannot be written.
@@ -65,18 +81,21 @@ def train_recipe(
     first = Processes().first
     tell = watcher.on_message if watcher and first else _tell_nobody
     text = None
+    recipe = with_source(recipe, start, run, resume=resume)
     if resume:
         recipe, text = recipe_to_resume(recipe, run)
     else:
         check_own_split(recipe, store)
         recipe = draw_held_out(recipe, store)
-    job = plan_training(recipe, store, run, on_message=tell, draw_log=draw_log)
+    job = plan_training(recipe, store, run, on_message=tell, draw_log=draw_log, start=start)
     if text is not None:
         job = replace(job, recipe=text)
     if first:
         check_folder(run, job.recipe, holds_run=job.checkpoints.exists(), resume=resume)
         if not resume:
             _describe_run(job)
+            if watcher and job.initial is not None:
+                watcher.on_initial(recipe.transfer.source, job.initial)
         parts = choose_parts(recipe, store)
         tell(describe_parts(recipe, store, parts))
         if warning := warn_of_parts(recipe, parts):
@@ -148,10 +167,11 @@ def _describe_run(job: TrainingJob) -> None:
         "synthetic": inputs.synthetic,
     }
     environment = {**describe_environment(), "data": data}
-    for name, text in (
-        ("environment.json", json.dumps(environment, indent=2) + "\n"),
-        (RECIPE, job.recipe),
-    ):
+    texts = {"environment.json": json.dumps(environment, indent=2) + "\n"}
+    if job.initial is not None:
+        taken = {"from": dict(job.origin), **job.initial.to_dict()}
+        texts[TRANSFER] = json.dumps(taken, indent=2) + "\n"
+    for name, text in {**texts, RECIPE: job.recipe}.items():
         with atomic_write(job.run / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
@@ -163,11 +183,13 @@ def plan_training(
     *,
     on_message: Callable[[str], None] | None = None,
     draw_log: DrawLog | None = None,
+    start: SourceWeights | None = None,
 ) -> TrainingJob:
     """Everything that the run needs, checked before anything is written.
 
     ``on_message`` is told where the machine makes something different from what the recipe says,
-    ``draw_log`` what augmentation draws for every clip.
+    ``draw_log`` what augmentation draws for every clip; ``start`` is what the network starts from,
+    if it does not keep what it draws.
 
     Raises:
         SplitError: The clips do not fit the recipe's split.
@@ -197,7 +219,9 @@ def plan_training(
             **recipe.model.options,
         )
         task.attach_head(model)
-    training_groups(model, recipe.training)  # so are patterns that fit no parameter
+    training_groups(
+        model, recipe.training, recipe.transfer
+    )  # so are patterns that fit no parameter
     spec: ModelSpec = model_spec(model)
     usual = 4 if torch.cuda.is_available() else 0
     workers = choose_workers(
@@ -207,17 +231,19 @@ def plan_training(
         max_bodies=max_bodies,
         on_message=on_message,
     )
+    inputs = InputSpec(
+        pipeline=info.pipeline,
+        units=info.units,
+        dataset=info.dataset,
+        classes=info.classes,
+        feeder=recipe.data.feeder,
+        digest=info.digest,
+        synthetic=info.synthetic,
+    )
+    initial = initial_weights(start, spec, inputs, recipe, model) if start else None
     return TrainingJob(
         model=spec,
-        inputs=InputSpec(
-            pipeline=info.pipeline,
-            units=info.units,
-            dataset=info.dataset,
-            classes=info.classes,
-            feeder=recipe.data.feeder,
-            digest=info.digest,
-            synthetic=info.synthetic,
-        ),
+        inputs=inputs,
         source=store,
         train_rows=parts.train,
         validation_rows=parts.validation,
@@ -235,6 +261,9 @@ def plan_training(
         protocol=recipe.protocol.value,
         run=run,
         task=spec_of_task,
+        transfer=recipe.transfer,
+        initial=initial,
+        origin=origin(start, initial, recipe.transfer) if start and initial else {},
     )
 
 

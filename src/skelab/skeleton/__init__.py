@@ -1,5 +1,6 @@
 """Topology tables: joints by name, bones, left and right, partitions."""
 
+from skelab.skeleton.correspondence import JointMap, JointPair, canonical_name, match_joints
 from skelab.skeleton.graph import (
     adjacency,
     hop_distance,
@@ -11,12 +12,16 @@ from skelab.skeleton.layout import Layout
 from skelab.skeleton.tables import get_layout, list_layouts
 
 __all__ = [
+    "JointMap",
+    "JointPair",
     "Layout",
     "adjacency",
+    "canonical_name",
     "get_layout",
     "hop_distance",
     "k_adjacency",
     "list_layouts",
+    "match_joints",
     "spatial_partition",
     "window_adjacency",
 ]

@@ -231,3 +231,38 @@ class MemoryConfig(BaseModel):
                 " activations recompute saves memory without parting it"
             )
         return self
+
+
+class TransferConfig(BaseModel):
+    """Where a run starts from, and how much of that may change.
+
+    The first two say which weights they are, not where they lie: ``--from`` says that, and fills
+    them in.
+
+    Attributes:
+        source: The name of the file; empty where a run starts from drawn weights.
+        digest: Its digest.
+        statistics: Running statistics of batch norms: ``taken`` from the source, or ``fresh``.
+        freeze: Patterns that ``re.search`` finds in the names of parameters that stay as they are;
+            batch norms that are frozen keep their statistics.
+        depth_decay: How many times the rate of the next block a block has. The head has the whole
+            rate, the last block this factor of it, the one before it the square.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    source: str = ""
+    digest: str = ""
+    statistics: Literal["taken", "fresh"] = "taken"
+    freeze: tuple[str, ...] = ()
+    depth_decay: float = Field(default=1.0, gt=0, le=1)
+
+    @field_validator("freeze")
+    @classmethod
+    def _patterns_can_be_read(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+        return patterns

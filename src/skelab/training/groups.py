@@ -1,66 +1,160 @@
-"""Parameter groups of a run: what a family and a recipe say of rate, decay and freezing."""
+"""How each parameter of a network trains: its share of the rate and the decay, or not at all."""
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from skelab.errors import TrainingError
 from skelab.models import parameter_groups
-from skelab.training.config import GroupConfig, TrainingConfig
+from skelab.training.config import GroupConfig, TrainingConfig, TransferConfig
 
-_SHOWN_NAMES = 6
+_SHOWN: Final = 6  # names that a message gives
+_BACKBONE: Final = re.compile(r"^backbone\.([^.]+)\.")
+_NO_TRANSFER: Final = TransferConfig()
 
 
-def training_groups(model: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
-    """The parameters that are trained, as an optimiser takes them.
+@dataclass(frozen=True)
+class Treatment:
+    """How a parameter trains.
+
+    Attributes:
+        rate: Factor of the learning rate.
+        decay: Factor of the weight decay, beside that of the family.
+        frozen: It stays as it is: no gradient, no step, no decay.
+    """
+
+    rate: float = 1.0
+    decay: float = 1.0
+    frozen: bool = False
+
+
+def parameter_treatments(
+    names: Sequence[str],
+    groups: Sequence[GroupConfig] = (),
+    transfer: TransferConfig = _NO_TRANSFER,
+) -> dict[str, Treatment]:
+    """What a recipe says of each parameter, by name.
+
+    Args:
+        names: The parameters of a network, in its order.
+        groups: ``training.groups``; the first whose pattern is found in a name counts.
+        transfer: What is frozen, and the rates of the blocks.
+
+    Raises:
+        TrainingError: A pattern is found in no name, or nothing is left to train.
+    """
+    _check_patterns(names, groups, transfer)
+    depths = _depths(names)
+    treatments = {}
+    for name in names:
+        group = next((group for group in groups if re.search(group.pattern, name)), None)
+        frozen = any(re.search(pattern, name) for pattern in transfer.freeze)
+        treatments[name] = Treatment(
+            rate=transfer.depth_decay ** depths[name] * (group.rate if group else 1.0),
+            decay=group.decay if group else 1.0,
+            frozen=frozen or bool(group and group.frozen),
+        )
+    if all(treatment.frozen for treatment in treatments.values()):
+        who = f"--freeze {' '.join(transfer.freeze)}" if transfer.freeze else "training.groups"
+        raise TrainingError(
+            f"{who}: every parameter is frozen, nothing is left to train; leave the head out, say"
+            " --freeze backbone"
+        )
+    return treatments
+
+
+def training_groups(
+    model: nn.Module, config: TrainingConfig, transfer: TransferConfig = _NO_TRANSFER
+) -> list[dict[str, Any]]:
+    """The parameters that are trained, as an optimiser takes them; the others are frozen.
 
     Each group has a ``weight_decay`` and a ``rate_factor``, by which the run's learning rate is
     multiplied. The order is the same for every model of one specification and one recipe, so that
-    an optimiser's state can be put back; without ``groups`` in the recipe it is that of the family.
+    an optimiser's state can be put back; where all parameters train alike it is that of the family.
 
     Raises:
         TrainingError: A pattern is found in no name, or nothing is left to train.
         ModelError: The model was not made by ``create_model``.
     """
-    freeze_parameters(model, config.groups)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
+    treatments = parameter_treatments(list(names.values()), config.groups, transfer)
+    _freeze(model, treatments)
     groups = []
     for family in parameter_groups(model, config.weight_decay):
-        parts: dict[GroupConfig | None, list[nn.Parameter]] = {None: []}
-        parts |= {group: [] for group in config.groups}
+        parts: dict[Treatment, list[nn.Parameter]] = {}
         for parameter in family["params"]:
-            parts[_group_of(names[id(parameter)], config.groups)].append(parameter)
-        for group, parameters in parts.items():
-            if parameters:
-                decay = family["weight_decay"] * (group.decay if group else 1.0)
-                rate = group.rate if group else 1.0
-                groups.append({"params": parameters, "weight_decay": decay, "rate_factor": rate})
-    if not groups:
-        raise TrainingError("training.groups: every parameter is frozen; nothing is left to train")
+            parts.setdefault(treatments[names[id(parameter)]], []).append(parameter)
+        for treatment, parameters in parts.items():
+            groups.append(
+                {
+                    "params": parameters,
+                    "weight_decay": family["weight_decay"] * treatment.decay,
+                    "rate_factor": treatment.rate,
+                }
+            )
     return groups
 
 
-def freeze_parameters(model: nn.Module, groups: Sequence[GroupConfig]) -> None:
-    """Let no gradient reach the parameters whose group is frozen.
+def set_training_mode(model: nn.Module) -> None:
+    """Put a network into training mode, all but its frozen batch norms."""
+    model.train()
+    for name in frozen_norms(model):
+        model.get_submodule(name).eval()
 
-    Raises:
-        TrainingError: A pattern is found in no name.
-    """
-    names = [name for name, _ in model.named_parameters()]
-    for group in groups:
-        if not any(re.search(group.pattern, name) for name in names):
-            shown = ", ".join(names[:: max(1, len(names) // _SHOWN_NAMES)][:_SHOWN_NAMES])
-            raise TrainingError(
-                f"training.groups: pattern {group.pattern!r} is found in no parameter's name; the"
-                f" network has {shown} and so on"
-            )
+
+def frozen_norms(model: nn.Module) -> tuple[str, ...]:
+    """The names of batch norms whose parameters are all frozen; they keep their statistics."""
+    found = []
+    for name, module in model.named_modules():
+        if isinstance(module, _BatchNorm):
+            own = list(module.parameters(recurse=False))
+            if own and not any(parameter.requires_grad for parameter in own):
+                found.append(name)
+    return tuple(found)
+
+
+def _freeze(model: nn.Module, treatments: Mapping[str, Treatment]) -> None:
     for name, parameter in model.named_parameters():
-        found = _group_of(name, groups)
-        if found is not None and found.frozen:
+        if treatments[name].frozen:
             parameter.requires_grad_(False)
 
 
-def _group_of(name: str, groups: Sequence[GroupConfig]) -> GroupConfig | None:
-    return next((group for group in groups if re.search(group.pattern, name)), None)
+def _check_patterns(
+    names: Sequence[str], groups: Sequence[GroupConfig], transfer: TransferConfig
+) -> None:
+    patterns = [(f"training.groups, pattern {group.pattern!r}", group.pattern) for group in groups]
+    patterns += [(f"--freeze {pattern}", pattern) for pattern in transfer.freeze]
+    for said, pattern in patterns:
+        if not any(re.search(pattern, name) for name in names):
+            some = list(dict.fromkeys(".".join(name.split(".")[:3]) for name in names))
+            shown = [some[i * (len(some) - 1) // (_SHOWN - 1)] for i in range(_SHOWN)]
+            raise TrainingError(
+                f"{said}: found in no parameter's name; names of the network begin with, say,"
+                f" {', '.join(dict.fromkeys(shown))}"
+            )
+
+
+def _depths(names: Sequence[str]) -> dict[str, int]:
+    """How many steps each parameter lies below the head.
+
+    The children of the backbone are its blocks, in their order; what stands before them is a block
+    more, what stands behind them is the head. Without a backbone, each child of the network is a
+    block and the last one the head.
+    """
+    blocks = list(dict.fromkeys(match[1] for match in map(_BACKBONE.match, names) if match))
+    if not blocks:
+        children = list(dict.fromkeys(name.split(".")[0] for name in names))
+        return {name: len(children) - 1 - children.index(name.split(".")[0]) for name in names}
+    depths: dict[str, int] = {}
+    below = len(blocks) + 1
+    for name in names:
+        match = _BACKBONE.match(name)
+        below = len(blocks) - blocks.index(match[1]) if match else below
+        if not match and below <= len(blocks):
+            below = 0
+        depths[name] = below
+    return depths

@@ -1,7 +1,9 @@
 """What a run is: everything that decides how it ends."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from jaxtyping import Int64
 from numpy import ndarray
@@ -11,7 +13,8 @@ from skelab.data.feeding.feeder import Feeder
 from skelab.inference.checkpoint import CHECKPOINTS, CHOSEN, InputSpec
 from skelab.models import ModelSpec
 from skelab.tasks import TaskSpec
-from skelab.training.config import MemoryConfig, Precision, TrainingConfig
+from skelab.training.config import MemoryConfig, Precision, TrainingConfig, TransferConfig
+from skelab.training.transfer import MappedWeights
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,9 @@ class TrainingJob:
         recipe: The whole recipe, YAML text, for the checkpoints.
         protocol: ``honest`` or ``paper``, for the checkpoints.
         task: What is predicted.
+        transfer: What is frozen, and the rates of the blocks.
+        initial: What the network starts from; None keeps what it draws.
+        origin: Where that comes from, for the checkpoints.
     """
 
     model: ModelSpec
@@ -49,6 +55,9 @@ class TrainingJob:
     recipe: str = ""
     protocol: str = "honest"
     task: TaskSpec = field(default_factory=TaskSpec)
+    transfer: TransferConfig = field(default_factory=TransferConfig)
+    initial: MappedWeights | None = None
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def checkpoints(self) -> Path:

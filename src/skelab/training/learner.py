@@ -14,6 +14,7 @@ from skelab.errors import TrainingError
 from skelab.inference.checkpoint import Checkpoint, build_model, restore_optimizer
 from skelab.models import set_activation_policy
 from skelab.training.config import BatchNormPolicy
+from skelab.training.groups import set_training_mode
 from skelab.training.job import TrainingJob
 from skelab.training.memory import Reserve, free_memory, is_out_of_memory
 from skelab.training.precision import make_engine, optimizer_parameters
@@ -49,7 +50,8 @@ class Learner:
         checkpoint: Where to go on; None begins anew.
 
     Raises:
-        TrainingError: The machine cannot compute in the job's precision.
+        TrainingError: The machine cannot compute in the job's precision, or a pattern of frozen
+            parameters is in no name.
     """
 
     def __init__(
@@ -67,11 +69,12 @@ class Learner:
         torch.manual_seed(config.seed)
         self.task = make_task(job.task, config)
         self.model = build_model(job.model, job.task)
-        if checkpoint is not None:
-            self.model.load_state_dict(dict(checkpoint.weights))
+        start = checkpoint or job.initial
+        if start is not None:
+            self.model.load_state_dict(dict(start.weights))
         self.model.to(self.engine.device)
         set_activation_policy(self.model, job.memory.activations)
-        self.optimizer = make_optimizer(self.model, config, job.precision)
+        self.optimizer = make_optimizer(self.model, config, job.precision, job.transfer)
         self.train_step = TrainStep(self.model, self.optimizer, self.engine, self.task, config)
         self.average = self.train_step.average
         micro_batch = job.memory.micro_batch
@@ -90,7 +93,7 @@ class Learner:
 
     def begin_epoch(self, epoch: int, steps: int = 1) -> None:
         """Set the learning rate of an epoch of ``steps`` steps, and the network to training."""
-        self.model.train()
+        set_training_mode(self.model)
         self._steps_per_epoch = steps
         self._set_rate(epoch, 0)
 

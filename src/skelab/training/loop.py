@@ -57,9 +57,12 @@ def train(
     with torch.random.fork_rng():
         checkpoint = find_checkpoint(job, watcher) if resume and processes.first else None
         checkpoint = processes.from_first(checkpoint)
+        job = _with_origin(job, checkpoint)
         state = (checkpoint and checkpoint.trainer) or TrainerState()
         learner = Learner(job, processes, watcher, checkpoint)
         saver = Saver(job, learner)
+        if processes.first and checkpoint is None and job.initial is not None:
+            saver.save(state)  # from here on, nobody needs what the run starts from
         steps = len(_batches(job, 0, processes.count))
         watcher.on_start(
             epochs=job.config.epochs, steps=steps, first_epoch=state.epoch, first_step=state.step
@@ -83,6 +86,18 @@ def train(
                 watcher.on_epoch(record)
     processes.wait()  # until the first has written the last checkpoint
     return read_checkpoint(job.chosen)
+
+
+def _with_origin(job: TrainingJob, checkpoint: Checkpoint | None) -> TrainingJob:
+    """The job with the origin of what goes on; refuses to draw weights in place of trained ones."""
+    if checkpoint is not None:
+        return replace(job, origin=checkpoint.origin)
+    if job.transfer.source and job.initial is None:
+        raise TrainingError(
+            f"{job.run}: there is no checkpoint yet, so that the run begins anew from"
+            f" {job.transfer.source}; say where it is, --from RUN or --from CHECKPOINT"
+        )
+    return job
 
 
 def train_epoch(learner: Learner, state: TrainerState, saver: Saver) -> EpochTotals:

@@ -114,6 +114,7 @@ class Saver:
             protocol=job.protocol,
             trainer=state,
             task=job.task,
+            origin=job.origin,
         )
 
     def _prune(self, newest: Path) -> None:

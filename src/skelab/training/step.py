@@ -6,7 +6,7 @@ A step is :meth:`TrainStep.begin`, :meth:`TrainStep.accumulate` for each part of
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from torch import nn
 from torch.optim import Optimizer
@@ -23,7 +23,7 @@ from skelab.tasks import (
     task_options,
 )
 from skelab.training.average import WeightAverage
-from skelab.training.config import OptimizerName, Precision, TrainingConfig
+from skelab.training.config import OptimizerName, Precision, TrainingConfig, TransferConfig
 from skelab.training.groups import training_groups
 from skelab.training.memory import BufferGuard
 from skelab.training.precision import (
@@ -32,6 +32,8 @@ from skelab.training.precision import (
     optimizer_class,
     optimizer_parameters,
 )
+
+_NO_TRANSFER: Final = TransferConfig()
 
 
 class TrainStep:
@@ -118,15 +120,18 @@ class TrainStep:
 
 
 def make_optimizer(
-    model: nn.Module, config: TrainingConfig, precision: Precision = Precision.FP32
+    model: nn.Module,
+    config: TrainingConfig,
+    precision: Precision = Precision.FP32,
+    transfer: TransferConfig = _NO_TRANSFER,
 ) -> Optimizer:
-    """The optimiser of a run, new.
+    """The optimiser of a run, new; parameters that it is not to step are frozen.
 
     Raises:
         TrainingError: A parameter group fits no parameter.
         ModelError: The model was not made by ``create_model``.
     """
-    groups = training_groups(model, config)
+    groups = training_groups(model, config, transfer)
     kind: Callable[..., Optimizer] = optimizer_class(precision, config.optimizer)
     if config.optimizer is OptimizerName.SGD:
         settings: dict[str, Any] = {"momentum": config.momentum, "nesterov": config.nesterov}

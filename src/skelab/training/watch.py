@@ -1,6 +1,10 @@
 """Who is told how a run goes: the command line's progress bar, or nobody."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from skelab.training.transfer import MappedWeights
 
 
 class Watcher:
@@ -8,6 +12,9 @@ class Watcher:
 
     def on_start(self, *, epochs: int, steps: int, first_epoch: int, first_step: int) -> None:
         """A run of ``epochs`` epochs of ``steps`` steps goes on from ``first_step`` of one."""
+
+    def on_initial(self, source: str, weights: "MappedWeights") -> None:
+        """A run starts from trained weights, so many of which fit."""
 
     def on_step(self, *, epoch: int, step: int, clips: int, loss: float) -> None:
         """A step of an epoch is done: ``clips`` clips with this mean loss."""

@@ -84,8 +84,9 @@ def test_a_pattern_that_is_found_nowhere_is_refused_with_names_that_there_are() 
 
     with pytest.raises(
         TrainingError,
-        match=r"^training\.groups: pattern '\^backbone' is found in no parameter's name; the"
-        r" network has norm\.weight, norm\.bias, classifier\.weight, classifier\.bias and so on$",
+        match=r"^training\.groups, pattern '\^backbone': found in no parameter's name; names of the"
+        r" network begin with, say, norm\.weight, norm\.bias, classifier\.weight,"
+        r" classifier\.bias$",
     ):
         training_groups(network(), TrainingConfig(groups=groups))
 
@@ -93,5 +94,5 @@ def test_a_pattern_that_is_found_nowhere_is_refused_with_names_that_there_are() 
 def test_a_network_that_is_frozen_whole_is_refused() -> None:
     groups = (GroupConfig(pattern=".", frozen=True),)
 
-    with pytest.raises(TrainingError, match="every parameter is frozen; nothing is left to train"):
+    with pytest.raises(TrainingError, match="every parameter is frozen, nothing is left to train"):
         training_groups(network(), TrainingConfig(groups=groups))

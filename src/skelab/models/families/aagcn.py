@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from skelab.errors import ModelError
 from skelab.models.authors import AuthorsFormat
+from skelab.models.axes import BODY_NORM, GRAPH, ORDER, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.card import ModelCard, ReportedAccuracy
 from skelab.models.options import Dropout, Option
@@ -169,6 +170,15 @@ _AUTHORS = AuthorsFormat(
     rank=_rank,
 )
 
+_JOINT_AXES = JointAxes(
+    {
+        BODY_NORM: "(M V C)",
+        r"^backbone\.topology$": GRAPH,
+        r"\.spatial\.mix\.topology$": "K V V",
+        r"\.spatial\.joint_attention\.conv\.weight$": ORDER,  # its kernel spans all joints
+    }
+)
+
 _CARD = ModelCard(
     name="aagcn",
     title="AAGCN (2s-AGCN with attention)",
@@ -191,7 +201,7 @@ _CARD = ModelCard(
 )
 
 
-@register_model(_CARD, authors=_AUTHORS)
+@register_model(_CARD, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def aagcn(
     *,
     num_classes: int,

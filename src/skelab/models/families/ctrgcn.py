@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from skelab.errors import ModelError
 from skelab.models.authors import COMMON_NAMES, AuthorsFormat
+from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.card import ModelCard, ReportedAccuracy
 from skelab.models.options import Dropout, Option
@@ -125,6 +126,8 @@ _AUTHORS = AuthorsFormat(
     build_arguments=_build_arguments,
 )
 
+_JOINT_AXES = JointAxes({BODY_NORM: "(M V C)", r"\.spatial\.topology$": "K V V"})
+
 _PAPER = "the paper"
 _CARD = ModelCard(
     name="ctrgcn",
@@ -147,7 +150,7 @@ _CARD = ModelCard(
 )
 
 
-@register_model(_CARD, authors=_AUTHORS)
+@register_model(_CARD, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def ctrgcn(
     *,
     num_classes: int,

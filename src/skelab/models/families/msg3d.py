@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from functools import reduce
 from math import prod
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from skelab.errors import ModelError
 from skelab.models.authors import COMMON_NAMES, AuthorsFormat
+from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.card import ModelCard, ReportedAccuracy
 from skelab.models.options import Dropout, Option
@@ -240,6 +241,28 @@ _AUTHORS = AuthorsFormat(
     as_authors=_as_authors,
 )
 
+
+def _scale_counts(layout: Layout, options: Mapping[str, Any]) -> dict[str, int]:
+    """Scales within frames, S, and within windows, R; fewer by default where paths are short."""
+    longest = int(hop_distance(adjacency(layout)).max())
+    defaults = {"num_scales": _NUM_SCALES, "num_window_scales": _NUM_WINDOW_SCALES}
+    return {
+        letter: _scales(option, options[option], min(default, longest + 1))
+        for letter, (option, default) in zip("SR", defaults.items(), strict=True)
+    }
+
+
+_JOINT_AXES = JointAxes(
+    {
+        BODY_NORM: "(M V C)",
+        r"\.frames\.0\.mix\.refinement$": "S V V",
+        r"\.frames\.0\.mix\.transform\.weight$": "D (S E) 1 1",
+        r"\.windows\.\d\.mix\.refinement$": "R (w V) (w V)",
+        r"\.windows\.\d\.mix\.transform\.weight$": "D (R E) 1 1",
+    },
+    sizes=_scale_counts,
+)
+
 _PAPER = "the paper"
 _UNVERIFIED = "the paper, quoted from memory; not checked"
 _AUTHOR = "the author, issue 14 of the repository"
@@ -266,7 +289,7 @@ _CARD = ModelCard(
 )
 
 
-@register_model(_CARD, authors=_AUTHORS)
+@register_model(_CARD, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def msg3d(
     *,
     num_classes: int,
@@ -294,15 +317,15 @@ def msg3d(
     """
     if width < _NUM_BRANCHES or width % _NUM_BRANCHES:
         raise ModelError(f"msg3d: width: expected a multiple of {_NUM_BRANCHES}, found {width!r}")
-    longest = int(hop_distance(adjacency(layout)).max())
+    scales = _scale_counts(
+        layout, {"num_scales": num_scales, "num_window_scales": num_window_scales}
+    )
     backbone = MSG3DBackbone(
         in_channels,
         width=width,
         layout=layout,
-        num_scales=_scales("num_scales", num_scales, min(_NUM_SCALES, longest + 1)),
-        num_window_scales=_scales(
-            "num_window_scales", num_window_scales, min(_NUM_WINDOW_SCALES, longest + 1)
-        ),
+        num_scales=scales["S"],
+        num_window_scales=scales["R"],
     )
     return SkeletonModel(
         backbone,

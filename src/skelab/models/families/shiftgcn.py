@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from skelab.errors import ModelError
 from skelab.models.authors import COMMON_NAMES, AuthorsFormat
+from skelab.models.axes import BODY_NORM, GRAPH, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.card import ModelCard, ReportedAccuracy
 from skelab.models.options import Dropout, Option
@@ -169,6 +170,16 @@ _AUTHORS = AuthorsFormat(
     as_authors=_as_authors,
 )
 
+# What goes round by the number of a joint stays with the joint that it ends at.
+_JOINT_AXES = JointAxes(
+    {
+        BODY_NORM: "(M V C)",
+        r"\.spatial\.mask$": "V D",
+        r"\.spatial\.norm\.(weight|bias|running_mean|running_var)$": "(V D)",
+        r"\.spatial\.shift_(in|out)$": GRAPH,
+    }
+)
+
 _README = "the README of the authors' repository"
 _CARD = ModelCard(
     name="shiftgcn",
@@ -190,7 +201,7 @@ _CARD = ModelCard(
 )
 
 
-@register_model(_CARD, authors=_AUTHORS, decay_factors=_DECAY_FACTORS)
+@register_model(_CARD, authors=_AUTHORS, decay_factors=_DECAY_FACTORS, joint_axes=_JOINT_AXES)
 def shiftgcn(
     *,
     num_classes: int,

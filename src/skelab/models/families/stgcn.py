@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from skelab.errors import ModelError
 from skelab.models.authors import AuthorsFormat
+from skelab.models.axes import BODY_NORM, GRAPH, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.card import ModelCard, ReportedAccuracy
 from skelab.models.options import Dropout, Option
@@ -225,6 +226,14 @@ _OFFICIAL = AuthorsFormat(
     rank=_official_rank,
 )
 
+_JOINT_AXES = JointAxes(
+    {
+        BODY_NORM: "(V C)",
+        r"\.spatial\.importance$": "K V V",
+        r"\.spatial\.topology$": GRAPH,
+    }
+)
+
 _PAPER = (
     "Yan, Xiong, Lin: Spatial Temporal Graph Convolutional Networks for Skeleton-Based Action"
     " Recognition. AAAI 2018"
@@ -283,7 +292,7 @@ _OFFICIAL_CARD = ModelCard(
 )
 
 
-@register_model(_CARD, authors=_AUTHORS)
+@register_model(_CARD, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def stgcn(
     *,
     num_classes: int,
@@ -318,7 +327,7 @@ def stgcn(
     return model
 
 
-@register_model(_OFFICIAL_CARD, authors=_OFFICIAL)
+@register_model(_OFFICIAL_CARD, authors=_OFFICIAL, joint_axes=_JOINT_AXES)
 def stgcn_official(
     *,
     num_classes: int,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from skelab.errors import ModelError
 from skelab.models.authors import AuthorsFormat
+from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.card import ModelCard, ReportedAccuracy
 from skelab.models.options import Dropout, Option
@@ -96,6 +97,8 @@ _AUTHORS = AuthorsFormat(
     build_arguments=_build_arguments,
 )
 
+_JOINT_AXES = JointAxes({BODY_NORM: "(V C)", r"\.spatial\.topology$": "K V V"})
+
 _CARD = ModelCard(
     name="stgcnpp",
     title="ST-GCN++",
@@ -118,7 +121,7 @@ _CARD = ModelCard(
 )
 
 
-@register_model(_CARD, authors=_AUTHORS)
+@register_model(_CARD, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def stgcnpp(
     *,
     num_classes: int,

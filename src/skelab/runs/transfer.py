@@ -1,0 +1,298 @@
+"""A run that starts from trained weights: which file is meant, what it gives, what is recorded."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from torch import nn
+
+from skelab.errors import CheckpointError, RecipeError, TrainingError, WeightsError
+from skelab.files.atomic import atomic_write
+from skelab.inference.checkpoint import (
+    CHECKPOINTS,
+    CHOSEN,
+    Checkpoint,
+    InputSpec,
+    read_checkpoint,
+)
+from skelab.models import ModelSpec, read_state_dict
+from skelab.recipes import Protocol, Recipe, parse_recipe
+from skelab.training.config import TransferConfig
+from skelab.training.groups import frozen_norms
+from skelab.training.history import read_history
+from skelab.training.transfer import MappedWeights, SourceWeights, draw_weights, map_weights
+
+TRANSFER: Final = "transfer.json"
+"""What a run took from where, tensor by tensor; in the run folder."""
+
+_KEPT: Final = "start.safetensors"
+_RECIPE: Final = "recipe.yaml"
+_IMPORT: Final = "`skelab import-weights MODEL FILE OUT` makes a checkpoint of weights alone"
+
+
+def open_weights(path: Path) -> SourceWeights:
+    """The trained weights of a run folder or a checkpoint.
+
+    Of a run they are those that its protocol has chosen; of a checkpoint within a run the running
+    average, where there is one, since that is what is validated.
+
+    Raises:
+        CheckpointError: There is no checkpoint, it is damaged or another kind of file, or the run
+            has not ended.
+    """
+    file = _chosen_of(path) if path.is_dir() else path
+    try:
+        checkpoint = read_checkpoint(file)
+    except CheckpointError:
+        if not _holds_weights_alone(file):
+            raise
+        raise CheckpointError(
+            f"{file}: weights alone, which do not say what they belong to; {_IMPORT}"
+        ) from None
+    average = checkpoint.trainer.average if checkpoint.trainer else {}
+    return SourceWeights(
+        name=_name(file),
+        model=checkpoint.model,
+        classes=checkpoint.inputs.classes,
+        weights=average or checkpoint.weights,
+        digest=checkpoint.digest,
+        facts=_facts(checkpoint),
+        file=file,
+    )
+
+
+def keep_weights(start: SourceWeights, run: Path) -> None:
+    """Copy the file of the weights into a folder of several runs, of which some begin later.
+
+    Raises:
+        OutputError: The disk is full or the folder cannot be written.
+    """
+    if start.file is not None:
+        with atomic_write(run / _KEPT) as temporary:
+            shutil.copyfile(start.file, temporary)
+
+
+def kept_weights(run: Path) -> SourceWeights | None:
+    """The weights that :func:`keep_weights` has put there; None if there are none.
+
+    Raises:
+        CheckpointError: The file is damaged.
+    """
+    return open_weights(run / _KEPT) if (run / _KEPT).is_file() else None
+
+
+def with_source(
+    recipe: Recipe, start: SourceWeights | None, run: Path, *, resume: bool = False
+) -> Recipe:
+    """The recipe with the name and digest of the weights that it starts from.
+
+    Without ``start``, a run that goes on has those that it was started with.
+
+    Raises:
+        TrainingError: The recipe starts from other weights, or from some of which nobody said
+            where they are; or it freezes something, and starts from none.
+    """
+    config = recipe.transfer
+    if resume and not config.source:
+        config = config.model_copy(update=_written_source(run))
+    if start is not None:
+        if config.digest not in ("", start.digest):
+            raise TrainingError(
+                f"{start.name}: expected the weights {config.source} with the digest"
+                f" {config.digest}, found {start.digest}"
+            )
+        named = {"source": config.source or start.name, "digest": start.digest}
+        config = config.model_copy(update=named)
+    elif config.source and not resume:
+        raise TrainingError(
+            f"the recipe starts from the weights {config.source}; say where they are:"
+            " --from RUN or --from CHECKPOINT"
+        )
+    if not config.source and config != TransferConfig():
+        raise TrainingError(
+            "--freeze and the settings under transfer are for runs that start from trained"
+            " weights: say which, --from RUN or --from CHECKPOINT"
+        )
+    return recipe.model_copy(update={"transfer": config})
+
+
+def initial_weights(
+    start: SourceWeights, model: ModelSpec, inputs: InputSpec, recipe: Recipe, network: nn.Module
+) -> MappedWeights:
+    """What the network of a run starts from; notes say what else differs from the source.
+
+    Args:
+        start: Trained weights.
+        model: The new network.
+        inputs: What it is shown.
+        recipe: Gives the seed of what is drawn, and what is frozen.
+        network: The new network, be it without numbers; what is frozen takes no gradient.
+
+    Raises:
+        CheckpointError: The weights belong to another family.
+        LayoutError: The layouts have too few joints in common.
+        WeightsError: The shapes differ for another reason.
+        TrainingError: Something is frozen that is new.
+    """
+    config = recipe.transfer
+    mapped = map_weights(
+        start,
+        model,
+        inputs.classes,
+        draw_weights(model, recipe.training.seed),
+        statistics=config.statistics,
+        notes=tuple(_differences(start, inputs, recipe)),
+    )
+    _check_frozen(mapped, config, network)
+    return mapped
+
+
+def origin(start: SourceWeights, mapped: MappedWeights, config: TransferConfig) -> dict[str, Any]:
+    """What checkpoints say of where a run started."""
+    return {
+        "file": config.source,
+        "digest": start.digest,
+        **start.facts,
+        "taken": mapped.summary(),
+        "notes": list(mapped.notes),
+    }
+
+
+def origin_notes(origin: Mapping[str, Any]) -> list[str]:
+    """What a report says of where a run started; nothing of one that drew its weights."""
+    if not origin:
+        return []
+    made_up = "SYNTHETIC " if origin.get("synthetic") else ""
+    notes = [
+        f"Training began from the weights {origin['file']} (digest {origin['digest'][:12]}),"
+        f" trained on {made_up}clips of {origin.get('dataset')}, split {origin.get('split')}:"
+        f" {origin['taken']}."
+    ]
+    return notes + [f"About these weights: {note}." for note in origin.get("notes", ())]
+
+
+def _chosen_of(run: Path) -> Path:
+    """The chosen checkpoint of a run that has ended."""
+    seeds = sorted(run.glob(f"seed-*/{CHECKPOINTS}"))
+    if seeds:
+        raise CheckpointError(
+            f"{run}: holds a run for each of {len(seeds)} seeds; give one of them, say"
+            f" {seeds[0].parent}"
+        )
+    chosen = run / CHECKPOINTS / CHOSEN
+    written = run / _RECIPE
+    newest = max(run.glob(f"{CHECKPOINTS}/epoch-*.safetensors"), default=None)
+    if written.is_file():
+        planned = parse_recipe(written.read_text("utf-8"), where=str(written)).training.epochs
+        done = len(read_history(run))
+        instead = chosen if chosen.is_file() else newest
+        if done < planned:
+            way = f"; to start from what it has, give {instead}" if instead else ""
+            raise CheckpointError(
+                f"{run}: this run has not ended, {done} of its {planned} epochs are done{way}"
+            )
+    if not chosen.is_file():
+        raise CheckpointError(
+            f"{run}: expected a run folder or a checkpoint, found a folder without"
+            f" {Path(CHECKPOINTS) / CHOSEN}; `skelab train` makes one"
+        )
+    return chosen
+
+
+def _holds_weights_alone(file: Path) -> bool:
+    try:
+        read_state_dict(file)
+    except WeightsError:
+        return False
+    return not _claims_to_be_a_checkpoint(file)
+
+
+def _claims_to_be_a_checkpoint(file: Path) -> bool:
+    """A damaged checkpoint of ours is still one; its header names its own metadata."""
+    with file.open("rb") as opened:
+        return b'"skelab"' in opened.read(1 << 16)
+
+
+def _name(file: Path) -> str:
+    """The file, and the run that it belongs to; never where on this machine they lie."""
+    folder = file.resolve().parent
+    return (
+        f"{folder.parent.name}/{CHECKPOINTS}/{file.name}"
+        if folder.name == CHECKPOINTS
+        else (file.name)
+    )
+
+
+def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
+    inputs = checkpoint.inputs
+    try:
+        split = parse_recipe(checkpoint.recipe).data.split
+    except RecipeError:
+        split = ""
+    return {
+        "layout": checkpoint.model.layout.name,
+        "dataset": inputs.dataset,
+        "data_digest": inputs.digest,
+        "synthetic": inputs.synthetic,
+        "classes": len(inputs.classes),
+        "pipeline": inputs.pipeline,
+        "units": inputs.units,
+        "stream": inputs.feeder.stream.value,
+        "split": split,
+        "protocol": checkpoint.protocol,
+        "epoch": checkpoint.epoch,
+    }
+
+
+def _differences(start: SourceWeights, inputs: InputSpec, recipe: Recipe) -> Iterator[str]:
+    """What differs between the clips of the source and these, and what they must not share."""
+    here = {
+        "pipeline": inputs.pipeline,
+        "units": inputs.units,
+        "stream": inputs.feeder.stream.value,
+    }
+    for name, value in here.items():
+        if start.facts.get(name, value) != value:
+            yield f"they were trained on {name} {start.facts[name]}, here it is {value}"
+    if start.facts.get("synthetic") and not inputs.synthetic:
+        yield "they were trained on SYNTHETIC clips"
+    same_clips = bool(inputs.digest) and start.facts.get("data_digest") == inputs.digest
+    if not same_clips and start.facts.get("dataset") != inputs.dataset:
+        return
+    if start.facts.get("split") != recipe.data.split:
+        yield (
+            f"they were trained on clips of {inputs.dataset} under split"
+            f" {start.facts.get('split')}, so that test clips of split {recipe.data.split} may be"
+            " among those that they know"
+        )
+    elif start.facts.get("protocol") == Protocol.PAPER.value:
+        yield "their epoch was chosen on the test part of this split"
+
+
+def _check_frozen(mapped: MappedWeights, config: TransferConfig, network: nn.Module) -> None:
+    """Refuse to freeze what nobody has trained."""
+    if not config.freeze:
+        return
+    frozen = {name for name, value in network.named_parameters() if not value.requires_grad}
+    fresh = [tensor.name for tensor in mapped.fresh if tensor.name in frozen]
+    if fresh:
+        raise TrainingError(
+            f"--freeze {' '.join(config.freeze)}: {len(fresh)} of the frozen parameters are new"
+            f" here and would stay as drawn, {fresh[0]} the first of them; leave them out"
+        )
+    norms = frozen_norms(network)
+    if norms and config.statistics == "fresh":
+        raise TrainingError(
+            f"transfer.statistics=fresh: {len(norms)} batch norms are frozen, {norms[0]} the first"
+            " of them, and would have no statistics; leave them taken, or freeze other parameters"
+        )
+
+
+def _written_source(run: Path) -> dict[str, str]:
+    """Name and digest of the weights that a run was started from, as its recipe says."""
+    written = run / _RECIPE
+    if not written.is_file():
+        return {}
+    began = parse_recipe(written.read_text("utf-8"), where=str(written)).transfer
+    return {"source": began.source, "digest": began.digest}

@@ -1,0 +1,408 @@
+"""Trained weights for a network of other classes, another skeleton or more bodies.
+
+Whatever a tensor of the source means in the new network is kept; what has no counterpart there
+stays as the new network drew it. Joints are told by their names.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from skelab.errors import CheckpointError, LayoutError, ModelError, WeightsError
+from skelab.inference.checkpoint import build_model
+from skelab.models import ModelSpec, joint_axes
+from skelab.models.axes import GRAPH, ORDER, factor_sizes, parse_axes
+from skelab.skeleton import JointMap, Layout, match_joints
+
+FEWEST_JOINTS: Final = 8
+"""Layouts with fewer joints in common have too little in common for weights to be of use."""
+
+_STATISTICS: Final = ("running_mean", "running_var", "num_batches_tracked")
+_SHOWN: Final = 4  # tensors that a message names
+
+
+@dataclass(frozen=True)
+class SourceWeights:
+    """Trained weights, and the network that they belong to.
+
+    Attributes:
+        name: What messages and records call them, say ``run/checkpoints/best.safetensors``.
+        model: How to build the network.
+        classes: Name of each class.
+        weights: State dict.
+        digest: Digest of the checkpoint.
+        facts: What else is recorded of them: data set, pipeline, stream, protocol and so on.
+        file: Where they were read; None if they come from elsewhere.
+    """
+
+    name: str
+    model: ModelSpec
+    classes: tuple[str, ...]
+    weights: Mapping[str, Tensor]
+    digest: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    file: Path | None = None
+
+
+@dataclass(frozen=True)
+class MappedTensor:
+    """What became of one tensor of the new network.
+
+    Attributes:
+        name: Its key in the state dict.
+        shape: Its shape.
+        numbers: How many numbers it has.
+        kept: How many of them are the source's.
+        why: Why not all of them are; empty where they are.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    numbers: int
+    kept: int
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class MappedWeights:
+    """Weights for the new network, and where each comes from.
+
+    Attributes:
+        weights: Its whole state dict.
+        taken: Tensors that are the source's as they are.
+        mapped: Tensors whose joints, bodies, scales or classes were moved to their new places.
+        fresh: Tensors that stay as they were drawn.
+        joints: The joints that both skeletons have.
+        notes: What differs between both networks and could matter.
+    """
+
+    weights: Mapping[str, Tensor]
+    taken: tuple[MappedTensor, ...]
+    mapped: tuple[MappedTensor, ...]
+    fresh: tuple[MappedTensor, ...]
+    joints: JointMap
+    notes: tuple[str, ...] = ()
+
+    def summary(self) -> str:
+        """What was taken, mapped and fresh, in one line."""
+        parts = [f"{_tensors(self.taken)} taken ({_total(self.taken):,} numbers)"]
+        if self.mapped:
+            parts.append(
+                f"{len(self.mapped):,} mapped ({_kept(self.mapped):,} of"
+                f" {_total(self.mapped):,} numbers)"
+            )
+        if self.fresh:
+            reasons = ", ".join(dict.fromkeys(tensor.why for tensor in self.fresh))
+            parts.append(f"{len(self.fresh):,} fresh ({_total(self.fresh):,} numbers: {reasons})")
+        source, target = self.joints.source, self.joints.target
+        if source.joints != target.joints:
+            parts.append(
+                f"{len(self.joints.pairs)} of the {target.num_joints} joints of {target.name}"
+                f" are in {source.name}"
+            )
+        return "; ".join(parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Counts, joints and every tensor, as plain containers."""
+        source, target = self.joints.source, self.joints.target
+        groups = {"taken": self.taken, "mapped": self.mapped, "fresh": self.fresh}
+        return {
+            "summary": self.summary(),
+            "notes": list(self.notes),
+            "layouts": [source.name, target.name],
+            "joints": [
+                [source.joints[pair.source], target.joints[pair.target]]
+                for pair in self.joints.pairs
+            ],
+            **{
+                how: {"tensors": len(group), "numbers": _total(group), "kept": _kept(group)}
+                for how, group in groups.items()
+            },
+            "tensors": [
+                {
+                    "name": tensor.name,
+                    "shape": list(tensor.shape),
+                    "how": how,
+                    "kept": tensor.kept,
+                    "why": tensor.why,
+                }
+                for how, group in groups.items()
+                for tensor in group
+            ],
+        }
+
+
+def draw_weights(model: ModelSpec, seed: int) -> dict[str, Tensor]:
+    """The state dict of a new network, as a run with this seed draws it.
+
+    Raises:
+        ModelError: The family or an option is unknown.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return dict(build_model(model).state_dict())
+
+
+def map_weights(
+    source: SourceWeights,
+    target: ModelSpec,
+    classes: Sequence[str],
+    fresh: Mapping[str, Tensor],
+    *,
+    statistics: Literal["taken", "fresh"] = "taken",
+    notes: Sequence[str] = (),
+) -> MappedWeights:
+    """The weights that a new network starts from, as much as it can have from trained ones.
+
+    - Classes of the same names are taken, in whatever order; otherwise the head is new.
+    - Joints of another layout are matched by name, see ``match_joints``; what a tensor says of
+      joints that only the new layout has stays fresh, and so do kernels over the joints' order.
+    - Where the channels of a joint differ, such as a score in place of z, all that reads them is
+      fresh.
+    - A body that only the new network has is fresh.
+    - What nobody trains, such as the bones, is the new network's.
+
+    Args:
+        source: Trained weights.
+        target: The new network.
+        classes: Name of each of its classes.
+        fresh: Its state dict as it was drawn, see ``draw_weights``.
+        statistics: Whether running statistics of batch norms are taken as well.
+        notes: What else differs, to be told along with what this finds.
+
+    Raises:
+        CheckpointError: The weights belong to another family.
+        LayoutError: The layouts have too few joints in common.
+        WeightsError: Shapes or keys differ for another reason, such as the width.
+    """
+    if source.model.name != target.name:
+        raise CheckpointError(
+            f"{source.name}: weights of a {source.model.name}, but the recipe trains a"
+            f" {target.name}; give a recipe of the family {source.model.name}"
+        )
+    mapper = _Mapper(source, target, tuple(classes))
+    groups: dict[str, list[MappedTensor]] = {"taken": [], "mapped": [], "fresh": []}
+    weights: dict[str, Tensor] = {}
+    misfits = [
+        *(f"{key} (missing)" for key in fresh if key not in source.weights),
+        *(f"{key} (unknown here)" for key in source.weights if key not in fresh),
+    ]
+    for key, drawn in fresh.items():
+        if key not in source.weights:
+            continue
+        if statistics == "fresh" and key.rpartition(".")[2] in _STATISTICS:
+            result: _Result | None = _Result(drawn, 0, "statistics")
+        else:
+            result = mapper.map(key, source.weights[key], drawn)
+        if result is None:
+            there, here = _shape(source.weights[key]), _shape(drawn)
+            misfits.append(f"{key} ({there} there, {here} here)")
+            continue
+        weights[key] = result.tensor.to(drawn.dtype)
+        entry = MappedTensor(key, tuple(drawn.shape), drawn.numel(), result.kept, result.why)
+        groups[result.how].append(entry)
+    if misfits:
+        raise WeightsError(_misfit_message(source, target, misfits))
+    return MappedWeights(
+        weights,
+        taken=tuple(groups["taken"]),
+        mapped=tuple(groups["mapped"]),
+        fresh=tuple(groups["fresh"]),
+        joints=mapper.joints,
+        notes=(
+            *notes,
+            *(
+                f"option {name} {difference}, as the recipe has it"
+                for name, difference in _differing_options(source.model, target).items()
+            ),
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class _Result:
+    """A tensor of the new network; ``moved`` says that its parts changed places."""
+
+    tensor: Tensor
+    kept: int
+    why: str = ""
+    moved: bool = False
+
+    @property
+    def how(self) -> str:
+        if not self.kept:
+            return "fresh"
+        return "mapped" if self.moved else "taken"
+
+
+class _Mapper:
+    """Maps single tensors; what holds for all of them is worked out once."""
+
+    def __init__(self, source: SourceWeights, target: ModelSpec, classes: tuple[str, ...]) -> None:
+        self._source, self._target = source.model, target
+        here, there = target.layout, source.model.layout
+        self.joints = match_joints(there, here)
+        self._axes = joint_axes(target.name)
+        self._same_joints = there.joints == here.joints
+        self._same_graph = _graph(there) == _graph(here) and not _differing_options(
+            source.model, target
+        )
+        self._check_layouts(source.name)
+        self._class_rows = _class_rows(source.classes, classes)
+        self._head = set() if source.classes == classes else _shaped_by(target, "num_classes")
+        same_channels = (there.axes, source.model.in_channels) == (here.axes, target.in_channels)
+        self._reads_channels = set() if same_channels else _shaped_by(target, "in_channels")
+        self._sizes = {spec: self._sizes_of(model) for spec, model in self._both().items()}
+
+    def map(self, key: str, trained: Tensor, drawn: Tensor) -> _Result | None:
+        """The tensor of the new network; None if the shapes do not fit."""
+        if key in self._head:
+            return self._map_head(trained, drawn)
+        if key in self._reads_channels:
+            return _Result(drawn, 0, "other channels")
+        axes = self._axes.find(key) if self._axes else None
+        if axes == GRAPH:
+            return _whole(trained, drawn) if self._same_graph else _Result(drawn, 0, "the graph")
+        if axes == ORDER:
+            same = self._same_joints
+            return _whole(trained, drawn) if same else _Result(drawn, 0, "hangs on joint order")
+        return _whole(trained, drawn) if axes is None else self._map_axes(axes, trained, drawn)
+
+    def _map_head(self, trained: Tensor, drawn: Tensor) -> _Result | None:
+        rows = self._class_rows
+        if rows is None or drawn.ndim == 0 or len(drawn) != len(rows):
+            return _Result(drawn, 0, "new head")
+        return _Result(trained[rows], drawn.numel(), moved=True) if _fits(trained, drawn) else None
+
+    def _map_axes(self, text: str, trained: Tensor, drawn: Tensor) -> _Result | None:
+        """Take every number whose joint, body and scale the new network has as well."""
+        axes = parse_axes(text)
+        letters = [letter for axis in axes for letter in axis]
+        try:
+            there = factor_sizes(axes, tuple(trained.shape), self._sizes["source"])
+            here = factor_sizes(axes, tuple(drawn.shape), self._sizes["target"])
+        except ModelError:
+            return None
+        takes: list[Int64[Tensor, " _"]] = []
+        puts: list[Int64[Tensor, " _"]] = []
+        for letter, size_there, size_here in zip(letters, there, here, strict=True):
+            if letter == "V":
+                takes.append(torch.tensor([pair.source for pair in self.joints.pairs]))
+                puts.append(torch.tensor([pair.target for pair in self.joints.pairs]))
+            elif size_there == size_here or letter in self._sizes["target"]:
+                takes.append(torch.arange(min(size_there, size_here)))
+                puts.append(takes[-1])
+            else:
+                return None
+        if self._same_joints and there == here:
+            return _Result(trained, drawn.numel())
+        mixed = drawn.clone().view(here)
+        chosen = trained.view(there)[_open_grid(takes)].to(drawn.dtype)
+        mixed[_open_grid(puts)] = chosen
+        why = "" if chosen.numel() == drawn.numel() else "joints, bodies or scales are new"
+        return _Result(mixed.view(drawn.shape), chosen.numel(), why, moved=True)
+
+    def _check_layouts(self, name: str) -> None:
+        here, there = self._target.layout, self._source.layout
+        shared = len(self.joints.pairs)
+        if self._same_joints:
+            return
+        if shared < FEWEST_JOINTS:
+            raise LayoutError(
+                f"{name}: trained on the layout {there.name}, of whose joints {here.name} has"
+                f" {shared}, and {FEWEST_JOINTS} are needed; see skelab layouts --map"
+                f" {there.name} {here.name}"
+            )
+        if self._axes is None:
+            raise WeightsError(
+                f"{name}: trained on the layout {there.name}, here it is {here.name}, and the"
+                f" family {self._target.name} does not say which axes of its weights are joints"
+                " (register_model(..., joint_axes=...))"
+            )
+
+    def _both(self) -> dict[str, ModelSpec]:
+        return {"source": self._source, "target": self._target}
+
+    def _sizes_of(self, model: ModelSpec) -> dict[str, int]:
+        counts = {"V": model.layout.num_joints, "M": model.max_bodies, "C": model.in_channels}
+        more = self._axes.sizes(model.layout, model.options) if self._axes else {}
+        return {**counts, **more}
+
+
+def _whole(trained: Tensor, drawn: Tensor) -> _Result | None:
+    return _Result(trained, drawn.numel()) if _fits(trained, drawn) else None
+
+
+def _fits(trained: Tensor, drawn: Tensor) -> bool:
+    return trained.shape == drawn.shape
+
+
+def _open_grid(indices: Sequence[Int64[Tensor, " _"]]) -> tuple[Tensor, ...]:
+    """Indices that pick the product of one set of places an axis."""
+    return tuple(
+        places.view(*(-1 if axis == own else 1 for axis in range(len(indices))))
+        for own, places in enumerate(indices)
+    )
+
+
+def _graph(layout: Layout) -> tuple[Any, ...]:
+    return layout.joints, layout.bones, layout.centre
+
+
+def _class_rows(there: tuple[str, ...], here: tuple[str, ...]) -> list[int] | None:
+    """The row in the source of each class here; None unless both have the same names."""
+    if len(set(there)) != len(there) or sorted(there) != sorted(here):
+        return None
+    return [there.index(name) for name in here]
+
+
+def _shaped_by(model: ModelSpec, argument: str) -> set[str]:
+    """The tensors whose shape follows from ``num_classes`` or ``in_channels``."""
+    shapes = []
+    for more in (0, 1):
+        changed = replace(model, **{argument: getattr(model, argument) + more})
+        with torch.random.fork_rng(), torch.device("meta"):
+            state: Mapping[str, Tensor] = build_model(changed).state_dict()
+        shapes.append({key: tensor.shape for key, tensor in state.items()})
+    return {key for key, shape in shapes[0].items() if shapes[1].get(key) != shape}
+
+
+def _differing_options(there: ModelSpec, here: ModelSpec) -> dict[str, str]:
+    """What differs in the options of both networks, in words."""
+    names = {**there.options, **here.options}
+    return {
+        name: f"was {there.options.get(name)}, is {here.options.get(name)}"
+        for name in names
+        if there.options.get(name) != here.options.get(name)
+    }
+
+
+def _misfit_message(source: SourceWeights, target: ModelSpec, misfits: Sequence[str]) -> str:
+    more = f" and {len(misfits) - _SHOWN} more" if len(misfits) > _SHOWN else ""
+    options = _differing_options(source.model, target)
+    said = "; ".join(f"{name} {difference}" for name, difference in options.items())
+    return (
+        f"{source.name}: {len(misfits)} tensors do not fit the {target.name} of the recipe:"
+        f" {', '.join(misfits[:_SHOWN])}{more}{f'; {said}' if said else ''}"
+    )
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "a single number"
+
+
+def _tensors(group: Sequence[MappedTensor]) -> str:
+    return f"{len(group):,} tensor{'' if len(group) == 1 else 's'}"
+
+
+def _total(group: Sequence[MappedTensor]) -> int:
+    return sum(tensor.numbers for tensor in group)
+
+
+def _kept(group: Sequence[MappedTensor]) -> int:
+    return sum(tensor.kept for tensor in group)
