@@ -321,5 +321,7 @@ def test_data_sets_are_listed_with_their_splits_and_as_json(skelab: Skelab) -> N
 
     assert shown.status == listed.status == 0
     assert "40,091" in shown.out
+    assert "none published" in shown.out
+    assert all(card["name"] in shown.out for card in listed.json)
     assert [card["name"] for card in listed.json][:2] == ["ntu120", "ntu60"]
     assert listed.json[1]["splits"][0]["clips"] == [40091, 16487]

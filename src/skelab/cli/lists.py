@@ -98,6 +98,8 @@ def _dataset_rows(card: "DatasetCard") -> Iterator[tuple[str, ...]]:
     """A row for each split; what is the same for all stands in the first."""
     head = (card.name, str(len(card.classes)), card.layout)
     licence = card.licence
+    if not card.splits:
+        yield (*head, "none published", "", "", licence)
     for split in card.splits:
         sizes = card.counts.get(split.name)
         counted = tuple(f"{size:,}" for size in sizes) if sizes else ("", "")

@@ -67,7 +67,7 @@ def data_needs(recipe: Recipe, clips: int | None = None) -> DataNeeds:
 def _published(split: str, *, of_120: bool) -> DataNeeds | None:
     """The data set of a split; of several that share it the smallest, unless 120 is asked for."""
     cards = sorted(
-        (card for card in list_datasets() if split in card.counts),
+        (card for card in list_datasets() if split in card.counts and not card.untrimmed),
         key=lambda card: card.clips,
         reverse=of_120,
     )

@@ -197,7 +197,7 @@ def _class_names(
         cards = [
             card
             for card in list_datasets()
-            if card.layout == spec.layout.name or "pyskl" in card.also_as
+            if not card.untrimmed and (card.layout == spec.layout.name or "pyskl" in card.also_as)
         ]
         fitting = [card.name for card in cards if len(card.classes) == spec.num_classes]
         if not fitting:

@@ -43,6 +43,11 @@ def test_the_number_of_clips_can_be_given() -> None:
     assert needs.disk == 30_800_000
 
 
+def test_sequences_are_no_clips_to_train_on() -> None:
+    with pytest.raises(RecipeError, match="found 'pku-xsub'; --clips N says how many"):
+        data_needs(small_recipe(data={"split": "pku-xsub"}))
+
+
 def test_a_split_of_no_known_data_set_asks_for_the_number_of_clips() -> None:
     recipe = small_recipe(data={"split": "subject:1,2/3"})
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from skelab.data.datasets._catalogue import list_datasets
-from skelab.data.datasets.pku_mmd import refuse_labels_alone
 from skelab.data.recordings.base import FolderSource, Source
 from skelab.data.recordings.custom import CustomSource
 from skelab.data.recordings.pyskl import PysklSource
@@ -37,7 +36,8 @@ def open_source(path: Path, *, layout: Layout | str | None = None) -> Source:
         titles = " and ".join(reader.title for reader in fitting)
         raise SourceError(f"{path}: expected the files of one data set, found those of {titles}")
     if not fitting:
-        refuse_labels_alone(path)
+        for reader in _readers():
+            reader.refuse_incomplete(path)
         folders = [reader.expects for reader in _readers() if not reader.is_file]
         files = [reader.expects for reader in _readers() if reader.is_file]
         wanted = ", ".join([*folders, CustomSource.expects])

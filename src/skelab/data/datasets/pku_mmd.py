@@ -149,6 +149,20 @@ class PkuMmdSource(FolderSource):
     expects: ClassVar[str] = "0002-L.skeleton (PKU-MMD)"
     layout_name: ClassVar[str] = "ntu25"
 
+    @classmethod
+    def refuse_incomplete(cls, path: Path) -> None:
+        """Refuse labels that lie without their recordings.
+
+        Raises:
+            SourceError: They do; the message says what can be done with them.
+        """
+        if labels := PkuLabels(path).names:
+            raise SourceError(
+                f"{path}: expected recordings such as {labels[0]}{_JOINTS} beside the labels of"
+                f" PKU-MMD, found {len(labels):,} label files alone; a store needs joints;"
+                f" `skelab inspect {path}` counts the segments"
+            )
+
     @cached_property
     def labels(self) -> PkuLabels:
         """The label files that lie beside the recordings."""
@@ -223,20 +237,6 @@ def describe_recording(name: str) -> SampleInfo:
     return SampleInfo(name, camera=_VIEWS[match[2]], replication=int(match[1]), untrimmed=True)
 
 
-def refuse_labels_alone(path: Path) -> None:
-    """Refuse labels of PKU-MMD that lie without their recordings.
-
-    Raises:
-        SourceError: They do; the message says what can be done with them.
-    """
-    if labels := PkuLabels(path).names:
-        raise SourceError(
-            f"{path}: expected recordings such as {labels[0]}{_JOINTS} beside the labels of"
-            f" PKU-MMD, found {len(labels):,} label files alone; a store needs joints;"
-            f" `skelab inspect {path}` counts the segments"
-        )
-
-
 def _fault(fields: Sequence[str]) -> str:
     """What a line of labels should have been; empty where it is sound."""
     whole = len(fields) == _FIELDS and all(map(_NUMBER.fullmatch, fields))
@@ -297,6 +297,7 @@ CARDS: Final = (
         ),
         counts={"pku-xsub": (944, 132), "pku-xview": (718, 358)},
         readers=(PkuMmdSource,),
+        untrimmed=True,
         up=None,
     ),
 )

@@ -112,6 +112,7 @@ CARDS: Final = (
         missing=2,
         splits=(),
         readers=(PrecogSource,),
+        untrimmed=True,
     ),
 )
 """PRECOG 2016; two of its files hold zeros only. It has no split of its own."""

@@ -251,6 +251,7 @@ CARDS: Final = (
         recorded=20,
         splits=(),
         readers=(UtkinectSource,),
+        untrimmed=True,
     ),
 )
 """UTKinect-Action3D, the continuous recordings; they come without a split."""

@@ -111,6 +111,16 @@ class FolderSource(ABC):
         """Whether ``path`` is a folder that holds at least one file for this reader."""
         return next(iter(cls._files(Path(path))), None) is not None
 
+    @classmethod  # noqa: B027 - most have nothing to refuse
+    def refuse_incomplete(cls, path: Path) -> None:
+        """Refuse a path that has only a part of this data set, say labels without recordings.
+
+        Asked where no reader recognises the path.
+
+        Raises:
+            SourceError: It has; the message says what is missing.
+        """
+
     @property
     @abstractmethod
     def classes(self) -> tuple[str, ...]:

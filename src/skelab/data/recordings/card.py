@@ -34,6 +34,7 @@ class DatasetCard:
         counts: Training and test clips of each split, without the missing samples.
         missing: Samples in the makers' list of samples to leave out.
         readers: What reads its recordings.
+        untrimmed: Whether its recordings are sequences with segments, and not clips.
         also_as: Kinds of prepared files without a data set of their own that it is passed on in.
         units: What its coordinates are in.
         up: Where heads lie above feet in its recordings; None where that is not known for certain.
@@ -58,6 +59,7 @@ class DatasetCard:
     counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     missing: int = 0
     readers: tuple[type[FolderSource], ...] = ()
+    untrimmed: bool = False
     also_as: tuple[str, ...] = ()
     units: str = "metres"
     up: str | None = "+y"
@@ -85,7 +87,7 @@ class DatasetCard:
             key: getattr(self, key)
             for key in (
                 *("name", "title", "kind", "paper", "home", "licence", "layout", "units", "up"),
-                *("bodies", "recorded", "missing", "clips"),
+                *("bodies", "untrimmed", "recorded", "missing", "clips"),
             )
         }
         splits = [
