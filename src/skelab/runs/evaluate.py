@@ -191,10 +191,10 @@ def score_checkpoint(
 
 
 def _rows_of(part: str, recipe: Recipe, store: OpenedClips) -> Int64[ndarray, " N"]:
+    check_trimmed(store)
     rows: Int64[ndarray, " N"] = getattr(choose_parts(recipe, store), part)
     if not len(rows):
         raise SplitError(f"split {recipe.data.split}: the {part} part of this recipe is empty")
-    check_trimmed(store)
     unlabelled = np.flatnonzero(store.index.labels[rows] == UNKNOWN)
     if len(unlabelled):
         raise SplitError(
