@@ -19,10 +19,11 @@ from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from skelab.data.opened import OpenedClips, open_clips
-from skelab.export import Predictor, export_checkpoint, load_exported, open_predictor
-from skelab.inference.checkpoint import read_checkpoint
-from skelab.recipes import load_recipe, parse_recipe
-from skelab.runs.evaluate import find_checkpoint
+from skelab.evaluation import Scores
+from skelab.export import export_checkpoint
+from skelab.inference import Network, open_network, read_checkpoint
+from skelab.recipes import load_recipe
+from skelab.runs.evaluate import recipe_of
 from skelab.runs.parts import choose_parts
 from skelab.runs.synthetic import synthetic_store
 from skelab.runs.train import train_recipe
@@ -99,34 +100,35 @@ def measure(
     run: Path, store: OpenedClips, folder: Path, calibration_clips: int
 ) -> tuple[list[Row], str]:
     """One row for each form, and a title that says on what."""
-    file = find_checkpoint(run)
-    checkpoint = read_checkpoint(file)
-    rows = choose_parts(parse_recipe(checkpoint.recipe, where=str(file)), store).test
+    checkpoint = read_checkpoint(run)
+    network = open_network(checkpoint)
+    rows = choose_parts(recipe_of(network, None), store).test
     labels = store.index.labels[rows]
-    eager = scores(open_predictor(file), store, rows)
+    eager = scores(network, store, rows)
     weights = sum(value.numel() * value.element_size() for value in checkpoint.weights.values())
     made = [row("checkpoint, fp32", weights, eager, eager, labels)]
     for to, precision, suffix in FORMS:
         report = export_checkpoint(  # refuses what is too far from the checkpoint
-            file,
+            run,
             folder / f"net-{precision}{suffix}",
             to=to,
             precision=precision,
             calibrate=store if precision == "int8" else None,
             calibration_clips=calibration_clips,
         )
-        exported = open_predictor(load_exported(report.path, trust=True))
-        found = scores(exported, store, rows)
+        found = scores(open_network(report.path, trust=True), store, rows)
         made.append(row(f"{to}, {precision}", report.num_bytes, found, eager, labels))
     clips = "SYNTHETIC clips" if store.info.synthetic else f"clips of {store.info.dataset}"
     return made, f"{checkpoint.model.name}, {len(rows):,} test {clips}"
 
 
 def scores(
-    predictor: Predictor, store: OpenedClips, rows: Int64[ndarray, " N"]
+    network: Network, store: OpenedClips, rows: Int64[ndarray, " N"]
 ) -> Float32[ndarray, "N K"]:
     """Logits of rows of a store."""
-    return predictor.logits([store.clip(int(row)) for row in rows])
+    scored = network.scores(store, rows, split="recipe", part="test")
+    assert isinstance(scored, Scores)  # noqa: S101 - these networks classify
+    return scored.logits
 
 
 def row(

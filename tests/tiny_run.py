@@ -26,6 +26,9 @@ from skelab.training.job import TrainingJob
 from skelab.training.loop import train
 from skelab.training.watch import Watcher
 
+PYTHON_PATH = os.pathsep.join([str(Path(__file__).parent), str(Path(skelab.__file__).parents[1])])
+"""Where a process of a test finds the helpers of the tests, and the code that is tested."""
+
 FEEDER = FeederConfig(window=8)
 CONFIG = TrainingConfig(
     epochs=4, batch_size=4, learning_rate=0.05, warmup_epochs=1, steps=(2,), seed=3
@@ -86,6 +89,14 @@ def tiny_recipe(**changes: Any) -> Recipe:
         "training": CONFIG.model_dump(),
     }
     return Recipe.model_validate({**usual, **changes})
+
+
+def with_settings(**changes: Any) -> TrainingConfig:
+    """The settings of the tiny run with some changed, checked as in a recipe."""
+    usual = CONFIG.model_dump()
+    if changes.get("optimizer") == "adamw":
+        usual |= {"nesterov": False, "learning_rate": 0.01}
+    return TrainingConfig.model_validate({**usual, **changes})
 
 
 def tiny_job(store: ClipStore, run: Path, **changes: Any) -> TrainingJob:

@@ -1,5 +1,6 @@
-"""A tiny run that several processes share; started by `torchrun`: STORE RUN KIND [NUMBER]."""
+"""A tiny run that several processes share; started by `torchrun`: STORE RUN KIND [SETTINGS]."""
 
+import json
 import os
 import signal
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_run import enter_tiny_family, tiny_job
+from tiny_run import enter_tiny_family, tiny_job, with_settings
 
 from skelab.cli.main import leave
 from skelab.data.clips.store import open_store
@@ -27,8 +28,9 @@ class Dying(Watcher):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(store_path: str, run: str, kind: str) -> None:
-    job = tiny_job(open_store(Path(store_path)), Path(run))
+def main(store_path: str, run: str, kind: str, settings: str = "{}") -> None:
+    config = with_settings(**json.loads(settings))
+    job = tiny_job(open_store(Path(store_path)), Path(run), config=config)
     job = replace(job, model=replace(job.model, options={"dropout": 0.0}))
     checkpoint = train(job, resume=kind == "resume", watcher=Dying() if kind == "die" else None)
     processes = Processes()

@@ -27,14 +27,16 @@ if TYPE_CHECKING:
     from skelab.data.segments import read_segments
     from skelab.errors import SkelabError
     from skelab.evaluation import Scores, evaluate_scores
-    from skelab.export import (
-        ExportedModel,
+    from skelab.export import export_checkpoint
+    from skelab.inference import (
+        Network,
+        NetworkSpec,
         Prediction,
-        export_checkpoint,
-        load_exported,
+        load_checkpoint,
+        open_network,
         predict,
+        read_checkpoint,
     )
-    from skelab.inference.checkpoint import load_checkpoint, read_checkpoint
     from skelab.models import create_model, export_weights, import_weights, list_models
     from skelab.recipes import Recipe, list_recipes, load_recipe
     from skelab.runs.evaluate import evaluate_run
@@ -46,8 +48,9 @@ __all__ = [
     "Clip",
     "ClipDataset",
     "ClipStore",
-    "ExportedModel",
     "Layout",
+    "Network",
+    "NetworkSpec",
     "OpenedClips",
     "Prediction",
     "RawClip",
@@ -73,9 +76,9 @@ __all__ = [
     "list_recipes",
     "list_splits",
     "load_checkpoint",
-    "load_exported",
     "load_recipe",
     "open_clips",
+    "open_network",
     "open_source",
     "open_store",
     "parse_split",
@@ -108,16 +111,18 @@ _MODULES = {
     "skelab.evaluation": ("Scores", "evaluate_scores"),
     "skelab.runs.evaluate": ("evaluate_run",),
     "skelab.runs.train": ("train_recipe",),
-    "skelab.export": (
-        "ExportedModel",
-        "Prediction",
-        "export_checkpoint",
-        "load_exported",
-        "predict",
-    ),
+    "skelab.export": ("export_checkpoint",),
     "skelab.models": ("create_model", "export_weights", "import_weights", "list_models"),
     "skelab.skeleton": ("Layout", "get_layout", "list_layouts"),
-    "skelab.inference.checkpoint": ("load_checkpoint", "read_checkpoint"),
+    "skelab.inference": (
+        "Network",
+        "NetworkSpec",
+        "Prediction",
+        "load_checkpoint",
+        "open_network",
+        "predict",
+        "read_checkpoint",
+    ),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -9,9 +9,11 @@ SkelabError
 │   ├── StoreError         a clip store that is damaged, unfinished or of another kind
 │   └── SplitError         a benchmark split that does not fit the clips
 ├── ModelError             an unknown model, or options that it does not take
+├── TaskError              an unknown task, or options that it does not take
 ├── WeightsError           a state dict whose keys or shapes do not fit
-├── CheckpointError        a checkpoint that is damaged or belongs to something else
-├── ExportError            an exported graph that is not its network, or cannot be made or read
+├── NetworkError           a network that cannot be opened or run, or clips that it does not take
+│   ├── CheckpointError    a checkpoint that is damaged or belongs to something else
+│   └── ExportError        an exported graph that is not its network, or cannot be made or read
 ├── ScoresError            a score file that is damaged or does not fit another
 ├── RecipeError            an unknown key or a value out of range in a recipe
 ├── TrainingError          a run that cannot start, go on or be resumed
@@ -62,15 +64,23 @@ class ModelError(SkelabError):
     """A model is unknown or does not take the options given."""
 
 
+class TaskError(SkelabError):
+    """A task is unknown or does not take the options given."""
+
+
 class WeightsError(SkelabError):
     """A state dict has missing, unexpected or misshapen entries."""
 
 
-class CheckpointError(SkelabError):
+class NetworkError(SkelabError):
+    """A network cannot be opened or run by an engine, or does not take the clips given."""
+
+
+class CheckpointError(NetworkError):
     """A checkpoint is damaged or belongs to another model or data set."""
 
 
-class ExportError(SkelabError):
+class ExportError(NetworkError):
     """An exported graph is not the network it was made from, or cannot be made or read."""
 
 

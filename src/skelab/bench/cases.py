@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any
 
+from skelab.inference.engines import Engine, get_engine
 from skelab.training.config import Precision
 
 
@@ -15,9 +16,10 @@ class Runtime(StrEnum):
     OPENVINO = "openvino"
 
     @property
-    def package(self) -> str:
-        """The package that must be installed."""
-        return {"eager": "torch", "onnx": "onnxruntime", "openvino": "openvino"}[self.value]
+    def engine(self) -> Engine:
+        """The engine that opens and computes the network."""
+        names = {"eager": "torch", "onnx": "onnxruntime", "openvino": "openvino"}
+        return get_engine(names[self.value])
 
 
 @dataclass(frozen=True)

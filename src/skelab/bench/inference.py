@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -23,14 +22,14 @@ from numpy import ndarray
 from skelab.bench.cases import WAYS, BenchCase, Runtime
 from skelab.data.feeding.feeder import FeederConfig
 from skelab.errors import SkelabError
-from skelab.export import export_checkpoint, load_exported
+from skelab.export import export_checkpoint
 from skelab.host.machine import describe_machine
 from skelab.host.timing import Quartiles, in_turn, quartiles
 from skelab.host.worker_process import AskedProcess, ProcessError
-from skelab.inference.checkpoint import Checkpoint, InputSpec, read_checkpoint
+from skelab.inference.checkpoint import Checkpoint, InputSpec, chosen_checkpoint
+from skelab.inference.files import file_kind, read_network_file
 from skelab.models import create_model, get_card, model_spec
 from skelab.recipes import Recipe, list_recipes, load_recipe
-from skelab.runs.evaluate import find_checkpoint
 from skelab.training.config import Precision
 
 CLASSES: Final = 60
@@ -42,7 +41,7 @@ SHORTEST: Final = 0.05
 """Seconds that a round of a way lasts at least; several calls make one where one is shorter."""
 
 FEWEST_ROUNDS: Final = 3
-_READERS: Final = {".onnx": (Runtime.ONNX, Runtime.OPENVINO), ".xml": (Runtime.OPENVINO,)}
+_READ_HERE: Final = ("onnx", "openvino")
 _EXPORTED_AS: Final = {Runtime.ONNX: "net.onnx", Runtime.OPENVINO: "net.xml"}
 
 
@@ -106,7 +105,7 @@ class BenchRow:
 
 
 @dataclass
-class _Network:
+class _MeasuredNetwork:
     """A network ready to be measured.
 
     Attributes:
@@ -160,25 +159,24 @@ def _check_target(target: str) -> None:
         get_card(target)
 
 
-def _prepare(target: str, plan: BenchPlan, folder: Path, note: Callable[[str], None]) -> _Network:
+def _prepare(
+    target: str, plan: BenchPlan, folder: Path, note: Callable[[str], None]
+) -> _MeasuredNetwork:
     """The network as each runtime of the plan loads it."""
     path = Path(target)
-    if path.suffix in _READERS and path.is_file():
-        metadata = load_exported(path).metadata
-        clip = metadata.shape(1, plan.frames)[1:]
-        return _Network(target, clip, dict.fromkeys(_READERS[path.suffix], path))
-    file = find_checkpoint(path) if path.exists() else _draw_checkpoint(target, plan, folder)
-    checkpoint = read_checkpoint(file)
-    spec = checkpoint.model
-    frames = plan.frames or checkpoint.inputs.feeder.window
-    get_card(spec.name).traits.check_length(spec.name, frames)
-    clip = (spec.in_channels, frames, spec.layout.num_joints, spec.max_bodies)
-    network = _Network(target, clip, {Runtime.EAGER: file})
+    if file_kind(path) in _READ_HERE and path.is_file():
+        spec = read_network_file(path).spec
+        running = [runtime for runtime in Runtime if spec.target in runtime.engine.kinds]
+        return _MeasuredNetwork(
+            target, spec.shape(1, plan.frames)[1:], dict.fromkeys(running, path)
+        )
+    file = chosen_checkpoint(path) if path.exists() else _draw_checkpoint(target, plan, folder)
+    spec = read_network_file(file).spec
+    spec.traits.check_length(spec.model.name, plan.frames or spec.window)
+    network = _MeasuredNetwork(target, spec.shape(1, plan.frames)[1:], {Runtime.EAGER: file})
     for runtime in set(plan.runtimes) & _EXPORTED_AS.keys():
-        if not find_spec(runtime.package):
-            network.faults[runtime] = (
-                f"{runtime.package} is not installed: pip install 'skeleton-action-lab[export]'"
-            )
+        if not runtime.engine.is_installed:
+            network.faults[runtime] = runtime.engine.missing
             continue
         note(f"{target}: exporting to {runtime.value}")
         out = folder / _EXPORTED_AS[runtime]
@@ -228,7 +226,7 @@ def _recipe_of(name: str) -> Recipe:
 
 
 def _measure(
-    network: _Network, batch: int, plan: BenchPlan, note: Callable[[str], None]
+    network: _MeasuredNetwork, batch: int, plan: BenchPlan, note: Callable[[str], None]
 ) -> Iterator[BenchRow]:
     """One batch size of a network, in all ways of the plan, in turn."""
     machine = describe_machine(plan.threads)

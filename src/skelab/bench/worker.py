@@ -8,18 +8,16 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
-from skelab.bench.cases import BenchCase, Runtime
-from skelab.export.extras import need, need_openvino
+from skelab.bench.cases import BenchCase
 from skelab.host.memory import memory_growth, start_to_watch_memory
 from skelab.host.worker_process import own_answers
-from skelab.training.config import Precision
+from skelab.inference.network import open_network
 
 Clips = Float32[ndarray, "N C T V M"]
 Logits = Float32[ndarray, "N K"]
@@ -33,72 +31,6 @@ def made_up_clips(shape: tuple[int, ...]) -> Clips:
     return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
 
 
-def load_eager(case: BenchCase) -> Callable[[], Run]:
-    """PyTorch as it is, by autocast in bfloat16."""
-    import torch
-
-    from skelab.inference.checkpoint import load_checkpoint
-
-    torch.set_num_threads(case.threads)
-
-    def load() -> Run:
-        model = load_checkpoint(Path(case.file))
-        halved = torch.autocast("cpu", torch.bfloat16, enabled=case.precision is Precision.BF16)
-
-        def run(clips: Clips) -> Logits:
-            with torch.inference_mode(), halved:
-                logits: Logits = model(torch.from_numpy(clips)).float().numpy()
-            return logits
-
-        return run
-
-    return load
-
-
-def load_onnx(case: BenchCase) -> Callable[[], Run]:
-    """ONNX Runtime on the processor."""
-    onnxruntime = need("onnxruntime")
-
-    def load() -> Run:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = case.threads
-        session = onnxruntime.InferenceSession(
-            case.file, options, providers=["CPUExecutionProvider"]
-        )
-        name = session.get_inputs()[0].name
-        return lambda clips: np.asarray(session.run(None, {name: clips})[0], dtype=np.float32)
-
-    return load
-
-
-def load_openvino(case: BenchCase) -> Callable[[], Run]:
-    """OpenVINO on the processor, in the precision that was asked for and no other."""
-    openvino = need_openvino()
-
-    def load() -> Run:
-        core = openvino.Core()
-        halved = case.precision is Precision.BF16
-        compiled = core.compile_model(
-            case.file,
-            "CPU",
-            {
-                "INFERENCE_PRECISION_HINT": "bf16" if halved else "f32",
-                "INFERENCE_NUM_THREADS": case.threads,
-            },
-        )
-        return lambda clips: np.asarray(compiled(clips)[0], dtype=np.float32)
-
-    return load
-
-
-LOADERS: Final = {
-    Runtime.EAGER: load_eager,
-    Runtime.ONNX: load_onnx,
-    Runtime.OPENVINO: load_openvino,
-}
-"""Each imports its library, and gives what then loads the network."""
-
-
 def serve(commands: Iterator[str], write: Callable[[str], object]) -> None:
     """Measure the case that the first line tells, until the lines end."""
 
@@ -108,9 +40,12 @@ def serve(commands: Iterator[str], write: Callable[[str], object]) -> None:
     try:
         case = BenchCase.from_dict(json.loads(next(commands)))
         clips = made_up_clips(case.shape)
-        load = LOADERS[case.runtime](case)
+        engine = case.runtime.engine
+        engine.prepare()  # what is measured of the memory is the network's own
         before = start_to_watch_memory()
-        run = load()
+        run = open_network(
+            case.file, engine=engine.name, threads=case.threads, precision=case.precision.value
+        ).logits
         started = time.perf_counter()
         logits = run(clips)
         seconds = time.perf_counter() - started

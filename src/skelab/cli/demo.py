@@ -28,7 +28,7 @@ def demo(
     It shows that everything works on this machine. The accuracy is that of a network on clips
     made by a program and says nothing about people.
     """
-    from skelab.evaluation import evaluate_scores
+    from skelab.evaluation import Scores, evaluate_scores
     from skelab.fit import fit
     from skelab.fit.section import fit_section
     from skelab.recipes import load_recipe
@@ -56,9 +56,12 @@ def demo(
         bar(2, 2)
     with progress("scoring") as bar:
         made = evaluate_run(run, store, sections=(fit_section(fits),), on_scored=bar)
-    evaluation = evaluate_scores(made.scores)
+    if isinstance(made.scores, Scores):
+        rows = summary_rows(evaluate_scores(made.scores))
+    else:
+        rows = [(name, f"{value:.4g}", "") for name, value in made.scores.metrics.items()]
     title = f"{recipe.model.name} on SYNTHETIC clips, performers it has never seen"
-    print_table(["figure", "value", "95 %"], summary_rows(evaluation), title=title, right="value")
+    print_table(["figure", "value", "95 %"], rows, title=title, right="value")
     for answer in fits:
         result(f"can {answer.device['name']} train {FAMILY} on NTU RGB+D 60? {answer.answer}")
     result(f"done in {time.perf_counter() - started:.0f} s; SYNTHETIC results")

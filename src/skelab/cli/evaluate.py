@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skelab.cli.data import Ignore, LayoutName, Names, open_data
+from skelab.cli.networks import EngineName, Trust
 from skelab.cli.output import print_json, print_table, progress, result
 
 if TYPE_CHECKING:
+    from skelab.evaluation import OutputScores
     from skelab.runs.evaluate import EvaluationResult
 
 
@@ -24,38 +26,54 @@ class Part(StrEnum):
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Run folder, or a checkpoint.")],
+    network: Annotated[
+        Path, typer.Argument(help="Run folder, checkpoint, or .onnx, .xml, .pt2 of skelab export.")
+    ],
     data: Annotated[Path, typer.Option("--data", help="Clip store or npz.")],
     split: Annotated[str | None, typer.Option(help="Protocol; the recipe's by default.")] = None,
     part: Annotated[Part, typer.Option(help="Part of the split.")] = Part.TEST,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for scores and report; the run's by default.")
+        Path | None, typer.Option(help="Folder for scores and report; the network's by default.")
     ] = None,
+    engine: EngineName = None,
+    trust: Trust = False,
     names: Names = None,
     ignore: Ignore = None,
     layout: LayoutName = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Score a network on one part of a split; write scores and report, print the figures."""
-    from skelab.evaluation import evaluate_scores
+    from skelab.evaluation import OutputScores, evaluate_scores
     from skelab.report import confused_rows, percent, summary_rows
     from skelab.runs.evaluate import evaluate_run
     from skelab.runs.seeds import find_seed_runs
 
     store = open_data(data, names, ignore, layout)
-    seeds = find_seed_runs(run)
+    seeds = find_seed_runs(network)
     if seeds:
         results = {}
         for folder in seeds:
             into = out / folder.name if out else None
             with progress(f"scoring {folder.name}") as bar:
                 results[folder.name] = evaluate_run(
-                    folder, store, split=split, part=part, out=into, on_scored=bar
+                    folder, store, split=split, part=part, engine=engine, out=into, on_scored=bar
                 )
         _print_seeds(results, as_json)
         return
     with progress("scoring") as bar:
-        made = evaluate_run(run, store, split=split, part=part, out=out, on_scored=bar)
+        made = evaluate_run(
+            network,
+            store,
+            split=split,
+            part=part,
+            engine=engine,
+            trust=trust,
+            out=out,
+            on_scored=bar,
+        )
+    if isinstance(made.scores, OutputScores):
+        _print_metrics(made, made.scores, as_json)
+        return
     evaluation = evaluate_scores(made.scores)
     if as_json:
         files = {"scores": str(made.scores_file), "report": str(made.report_file)}
@@ -78,13 +96,37 @@ def evaluate(
     result(f"report {made.report_file}")
 
 
+def _print_metrics(made: "EvaluationResult", scores: "OutputScores", as_json: bool) -> None:
+    """The metrics of a task other than classification."""
+    if as_json:
+        files = {"scores": str(made.scores_file), "report": str(made.report_file)}
+        print_json({"task": scores.task, **scores.metrics, "files": files})
+        return
+    rows = [(name, f"{value:.4g}") for name, value in scores.metrics.items()]
+    info = scores.info
+    label = "SYNTHETIC clips, " if info.synthetic else ""
+    title = f"{info.title} on {label}{info.dataset} {info.split}, {info.part} ({info.protocol})"
+    print_table(["figure", "value"], rows, title=title, right="value")
+    result(f"scores {made.scores_file}")
+    result(f"report {made.report_file}")
+
+
 def _print_seeds(results: Mapping[str, "EvaluationResult"], as_json: bool) -> None:
     """The figures of each seed, and their mean."""
-    from skelab.evaluation import evaluate_scores
+    from skelab.evaluation import Scores, evaluate_scores
     from skelab.report import percent
     from skelab.runs.seeds import mean_over_seeds
 
-    found = {name: evaluate_scores(made.scores) for name, made in results.items()}
+    found = {
+        name: evaluate_scores(made.scores)
+        for name, made in results.items()
+        if isinstance(made.scores, Scores)
+    }
+    if not found:
+        for made in results.values():
+            if not isinstance(made.scores, Scores):
+                _print_metrics(made, made.scores, as_json)
+        return
     figures = {
         "top-1": mean_over_seeds([each.top1.value for each in found.values()]),
         "top-5": mean_over_seeds([each.top5.value for each in found.values()]),

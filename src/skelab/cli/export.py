@@ -66,7 +66,7 @@ def export(
         calibrate=calibrate,
         calibration_clips=calibration_clips,
     )
-    metadata, check = made.metadata, made.check
+    spec, check = made.spec, made.check
     for note in made.notes:
         say(note)
     if as_json:
@@ -74,29 +74,29 @@ def export(
             {
                 "files": [str(file) for file in made.files],
                 "bytes": made.num_bytes,
-                "model": metadata.model.name,
-                "target": metadata.target,
-                "precision": metadata.precision,
-                "frames": "any" if metadata.dynamic_frames else metadata.window,
+                "model": spec.model.name,
+                "target": spec.target,
+                "precision": spec.precision,
+                "frames": "any" if spec.dynamic_frames else spec.window,
                 "compared": check.num_inputs,
                 "deviation": check.deviation,
                 "agreement": check.agreement,
-                "synthetic": metadata.synthetic,
-                "versions": dict(metadata.versions),
+                "synthetic": spec.synthetic,
+                "versions": dict(spec.versions),
                 "notes": list(made.notes),
             }
         )
         return
-    limits = "" if metadata.traits.takes_all else f", {metadata.traits.lengths}"
-    any_length = f"any number{limits}; skelab gives it {metadata.window}"
+    limits = "" if spec.traits.takes_all else f", {spec.traits.lengths}"
+    any_length = f"any number{limits}; skelab gives it {spec.window}"
     print_pairs(
         {
             "files": ", ".join(str(file) for file in made.files),
             "size": f"{made.num_bytes / 1e6:.1f} MB",
-            "network": f"{metadata.title}, {len(metadata.classes)} classes, {metadata.precision}"
-            + (", trained on SYNTHETIC clips" if metadata.synthetic else ""),
+            "network": f"{spec.title}, {len(spec.classes)} classes, {spec.precision}"
+            + (", trained on SYNTHETIC clips" if spec.synthetic else ""),
             "clips": "any number",
-            "frames": any_length if metadata.dynamic_frames else f"{metadata.window} only",
+            "frames": any_length if spec.dynamic_frames else f"{spec.window} only",
             "checked": f"{check.num_inputs} inputs against eager: largest difference"
             f" {check.deviation:.1e} of the largest logit, {check.agreement:.1%} of the clips in"
             " the same class",

@@ -13,7 +13,9 @@ SHOWN_ENTRIES = 12
 
 
 def inspect(
-    path: Annotated[Path, typer.Argument(help="Source, store, run, checkpoint or scores.")],
+    path: Annotated[
+        Path, typer.Argument(help="Source, store, run, checkpoint, exported file or scores.")
+    ],
     names: Names = None,
     ignore: Ignore = None,
     layout: LayoutName = None,

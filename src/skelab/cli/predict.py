@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from skelab.cli.output import print_json, print_table
+from skelab.cli.networks import EngineName, Trust
+from skelab.cli.output import print_json, print_table, result
 
 
 def predict(
@@ -20,47 +21,61 @@ def predict(
         list[str] | None,
         typer.Option("--clip", help="Clip of a file that holds several; may be given again."),
     ] = None,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Open a .pt2 file, which can run its maker's code.")
-    ] = False,
+    engine: EngineName = None,
+    trust: Trust = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Name the likeliest classes of clips, with their probabilities.
 
     Recordings go through the preprocessing that the network was trained with; clips of other
-    joints, units or preprocessing are refused.
+    joints, units or preprocessing are refused. Where clips are labelled, the last line says how
+    many are right.
     """
-    from skelab.export import open_predictor
-    from skelab.export import predict as predict_clips
+    from skelab.inference import open_network
+    from skelab.inference import predict as predict_clips
 
-    predictor = open_predictor(model, trust=trust)
+    network = open_network(model, engine=engine, trust=trust)
     made = [
         (file, prediction)
         for file in files
-        for prediction in predict_clips(predictor, file, top=top, names=clip or ())
+        for prediction in predict_clips(network, file, top=top, names=clip or ())
     ]
-    metadata = predictor.metadata
+    spec = network.spec
+    labelled = [prediction for _, prediction in made if prediction.truth is not None]
+    correct = sum(prediction.label == prediction.truth for prediction in labelled)
     if as_json:
         clips = [
             {
                 "file": str(file),
                 "clip": prediction.clip,
                 "top": [{"class": name, "probability": share} for name, share in prediction.top],
+                "label": prediction.truth,
             }
             for file, prediction in made
         ]
         print_json(
-            {"model": metadata.model.name, "synthetic": metadata.synthetic, "predictions": clips}
+            {
+                "model": spec.model.name,
+                "engine": network.engine,
+                "synthetic": spec.synthetic,
+                "predictions": clips,
+                "labelled": len(labelled),
+                "correct": correct,
+                "top1": correct / len(labelled) if labelled else None,
+            }
         )
         return
     rows = []
     for _, prediction in made:
         for rank, (name, share) in enumerate(prediction.top, start=1):
             rows.append(["" if rank > 1 else prediction.clip, str(rank), name, f"{share:.1%}"])
-    trained = "SYNTHETIC clips" if metadata.synthetic else metadata.inputs.dataset
+    trained = "SYNTHETIC clips" if spec.synthetic else spec.inputs.dataset
     print_table(
         ["clip", "rank", "class", "probability"],
         rows,
-        title=f"{metadata.title}, trained on {trained}, {len(metadata.classes)} classes",
+        title=f"{spec.title}, trained on {trained}, {len(spec.classes)} classes",
         right="rank,probability",
     )
+    if labelled:
+        share = correct / len(labelled)
+        result(f"top-1 {share:.2%}: {correct:,} of {len(labelled):,} labelled clips")

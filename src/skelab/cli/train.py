@@ -144,9 +144,23 @@ def _summary(
     label = " on SYNTHETIC clips" if synthetic else ""
     pairs = {
         "network": f"{out / 'checkpoints' / 'best.safetensors'} (epoch {epoch})",
-        "training": f"top-1 {last['train_top1']:.2%}, loss {last['train_loss']:.3f}{label}",
+        "training": f"{_metrics(last, 'train')}loss {last['train_loss']:.3f}{label}",
     }
-    if "validation_top1" in last:
-        pairs["validation"] = f"top-1 {last['validation_top1']:.2%} in the last epoch{label}"
+    if found := _metrics(last, "validation").removesuffix(", "):
+        pairs["validation"] = f"{found} in the last epoch{label}"
     pairs["speed"] = f"{last['clips_per_second']:.1f} clips/s in the last epoch"
     return pairs
+
+
+def _metrics(record: Mapping[str, int | float], part: str) -> str:
+    """The metrics of a part in the record of an epoch, each followed by a comma; no loss."""
+    found = {
+        column.removeprefix(f"{part}_"): value
+        for column, value in record.items()
+        if column.startswith(f"{part}_")
+    }
+    return "".join(
+        f"top-1 {value:.2%}, " if name == "top1" else f"{name.replace('_', ' ')} {value:.4g}, "
+        for name, value in found.items()
+        if name != "loss"
+    )

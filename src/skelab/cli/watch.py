@@ -77,13 +77,25 @@ class TrainingBar(Watcher):
         """Print the epoch's line."""
         line = (
             f"epoch {int(record['epoch']) + 1:>2}/{self._epochs}"
-            f"  loss {record['train_loss']:.4f}  top-1 {record['train_top1']:6.1%}"
+            f"  loss {record['train_loss']:.4f}{_metrics(record, 'train')}"
         )
-        if "validation_top1" in record:
-            line += f"  validation {record['validation_top1']:6.1%}"
+        if found := _metrics(record, "validation"):
+            line += f"  validation{found.replace('  top-1', '')}"
         line += f"  {record['clips_per_second']:5.1f} clips/s  {record['seconds']:5.1f} s"
         self._display.console.print(printable(line), markup=False)
 
     def on_message(self, text: str) -> None:
         """Print a line above the bar."""
         self._display.console.print(printable(text), markup=False, soft_wrap=True)
+
+
+def _metrics(record: Mapping[str, int | float], part: str) -> str:
+    """The task's metrics in the record of an epoch; shares in per cent, others as they are."""
+    text = ""
+    for column, value in record.items():
+        name = column.removeprefix(f"{part}_")
+        if name == "top1":
+            text += f"  top-1 {value:6.1%}"
+        elif name not in (column, "loss"):
+            text += f"  {name.replace('_', ' ')} {value:.4g}"
+    return text

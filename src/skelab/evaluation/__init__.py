@@ -17,6 +17,7 @@ from skelab.evaluation.foreign_scores import (
     read_score_pickle,
     scores_from_pickle,
 )
+from skelab.evaluation.headline import HeadlineFigure, headline_figures
 from skelab.evaluation.metrics import (
     ClassResult,
     ConfusedPair,
@@ -36,6 +37,7 @@ from skelab.evaluation.metrics import (
     topk_accuracy,
     wilson_interval,
 )
+from skelab.evaluation.output_scores import OutputScores, load_any_scores
 from skelab.evaluation.score_files import (
     ScoreFile,
     find_label_file,
@@ -54,6 +56,8 @@ __all__ = [
     "ConfusedPair",
     "Evaluation",
     "GroupResult",
+    "HeadlineFigure",
+    "OutputScores",
     "Proportion",
     "ReliabilityBin",
     "ScoreFile",
@@ -72,6 +76,8 @@ __all__ = [
     "fit_temperature",
     "fit_weights",
     "fuse",
+    "headline_figures",
+    "load_any_scores",
     "log_loss",
     "log_softmax",
     "paired_bootstrap",

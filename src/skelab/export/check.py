@@ -1,6 +1,6 @@
 """Is an exported graph the network that it was made from?"""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,7 +9,8 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from skelab.errors import ExportError
-from skelab.export.metadata import ExportMetadata
+from skelab.inference.engines import Forward
+from skelab.inference.spec import NetworkSpec
 
 TOLERANCE: Final = 1e-4
 """Largest difference between exported and eager logits, as a share of the largest logit."""
@@ -19,9 +20,6 @@ AGREEMENT: Final = 0.9
 
 BATCHES: Final = (1, 2, 5)
 _CONSTANT: Final = 1e-6  # of the largest logit: what different clips must differ by, at least
-
-Network = Callable[[Float32[ndarray, "N C T V M"]], Float32[ndarray, "N K"]]
-"""Clips in, logits out."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class CheckReport:
     agreement: float
 
 
-def check_export(eager: Network, exported: Network, metadata: ExportMetadata) -> CheckReport:
+def check_export(eager: Forward, exported: Forward, spec: NetworkSpec) -> CheckReport:
     """Compare a graph with the network, on clips of several shapes, with and without other bodies.
 
     The clips are walks of joints drawn at random: batches of 1, 2 and 5 clips of the feeder's
@@ -53,22 +51,22 @@ def check_export(eager: Network, exported: Network, metadata: ExportMetadata) ->
             deviate by more than ``TOLERANCE``.
     """
     pairs = []
-    for joints in _made_clips(metadata):
+    for joints in _made_clips(spec):
         try:
             pairs.append((joints.shape, eager(joints), exported(joints)))
         except (RuntimeError, ValueError, AssertionError) as error:
             reason = " ".join(str(error).split())[:200]
             raise ExportError(
-                f"{metadata.model.name} as {metadata.target}: the graph fails on an input of"
+                f"{spec.model.name} as {spec.target}: the graph fails on an input of"
                 f" {' x '.join(map(str, joints.shape))}: {reason}"
             ) from error
-    _refuse_constant([found for _, _, found in pairs], metadata)
+    _refuse_constant([found for _, _, found in pairs], spec)
     deviation = 0.0
     for shape, expected, found in pairs:
         here = _deviation(expected, found)
         if not here <= TOLERANCE:
             raise ExportError(
-                f"{metadata.model.name} as {metadata.target}: expected logits within"
+                f"{spec.model.name} as {spec.target}: expected logits within"
                 f" {TOLERANCE:g} of eager's (as a share of the largest), found {here:.2g} for an"
                 f" input of {' x '.join(map(str, shape))}"
             )
@@ -82,9 +80,9 @@ def check_export(eager: Network, exported: Network, metadata: ExportMetadata) ->
 
 
 def check_quantised(
-    eager: Network,
-    exported: Network,
-    metadata: ExportMetadata,
+    eager: Forward,
+    exported: Forward,
+    spec: NetworkSpec,
     batches: list[Float32[ndarray, "_ C T V M"]],
 ) -> CheckReport:
     """Compare an int8 graph with the network on the clips that it was calibrated with.
@@ -108,11 +106,11 @@ def check_quantised(
         alone.append((eager(first), exported(first)))
         shapes.append((len(joints), joints.shape[2]))
     pairs = [*shown, *alone]
-    _refuse_constant([found for _, found in pairs], metadata)
+    _refuse_constant([found for _, found in pairs], spec)
     agreement = _agreement(shown)
     if agreement < AGREEMENT:
         raise ExportError(
-            f"{metadata.model.name} as {metadata.target}, int8: expected at least {AGREEMENT:.0%}"
+            f"{spec.model.name} as {spec.target}, int8: expected at least {AGREEMENT:.0%}"
             f" of the calibration clips in the class that float32 gives, found {agreement:.1%};"
             " calibrate with more clips (--calibrate), or keep --precision fp32"
         )
@@ -120,16 +118,16 @@ def check_quantised(
     return CheckReport(len(pairs), tuple(dict.fromkeys(shapes)), deviation, agreement)
 
 
-def _made_clips(metadata: ExportMetadata) -> Iterator[Float32[ndarray, "_ C _ V M"]]:
+def _made_clips(spec: NetworkSpec) -> Iterator[Float32[ndarray, "_ C _ V M"]]:
     rng = np.random.default_rng(0)
-    sizes = [(clips, metadata.window) for clips in BATCHES]
-    if metadata.dynamic_frames:
-        lengths, multiple = metadata.graph_lengths, metadata.frames_multiple_of
-        shorter = metadata.window // 2 // multiple * multiple
-        longer = metadata.window + (3 if multiple == 1 else multiple)
+    sizes = [(clips, spec.window) for clips in BATCHES]
+    if spec.dynamic_frames:
+        lengths, multiple = spec.lengths, spec.frames_multiple_of
+        shorter = spec.window // 2 // multiple * multiple
+        longer = spec.window + (3 if multiple == 1 else multiple)
         sizes += [(2, lengths.nearest(shorter)), (1, lengths.nearest(longer))]
     for clips, frames in sizes:
-        shape = metadata.shape(clips, frames)
+        shape = spec.shape(clips, frames)
         start = rng.normal(0.0, 0.5, size=(*shape[:2], 1, *shape[3:]))
         walk = rng.normal(0.0, 0.03, size=shape).cumsum(axis=2)
         joints = (start + walk).astype(np.float32)
@@ -148,16 +146,16 @@ def _first_body(joints: Float32[ndarray, "N C T V M"]) -> Float32[ndarray, "N C 
     return alone
 
 
-def _refuse_constant(outputs: list[Float32[ndarray, "_ K"]], metadata: ExportMetadata) -> None:
+def _refuse_constant(outputs: list[Float32[ndarray, "_ K"]], spec: NetworkSpec) -> None:
     logits = np.concatenate(outputs)
     spread = np.ptp(logits, axis=0).max(initial=0.0)
     if not np.isfinite(logits).all():
         raise ExportError(
-            f"{metadata.model.name} as {metadata.target}: expected finite logits, found others"
+            f"{spec.model.name} as {spec.target}: expected finite logits, found others"
         )
     if spread <= _CONSTANT * np.abs(logits).max(initial=0.0):
         raise ExportError(
-            f"{metadata.model.name} as {metadata.target}: the graph is constant: different clips"
+            f"{spec.model.name} as {spec.target}: the graph is constant: different clips"
             f" give logits that differ by at most {spread:.2g}; it has not learned anything, or"
             " something in it was frozen while it was traced"
         )

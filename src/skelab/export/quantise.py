@@ -10,15 +10,11 @@ from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from skelab.data.feeding.dataset import pad_clips
-from skelab.data.feeding.feeder import Feeder
 from skelab.data.opened import OpenedClips
-from skelab.data.preprocessing import get_pipeline
 from skelab.errors import ExportError, SplitError
-from skelab.export.extras import need, without_chatter
-from skelab.export.metadata import INPUT_NAME
-from skelab.inference.checkpoint import Checkpoint
+from skelab.inference.extras import need, without_chatter
+from skelab.inference.spec import INPUT_NAME, NetworkSpec
 from skelab.recipes import parse_recipe
-from skelab.runs.evaluate import check_fit
 from skelab.runs.parts import choose_parts
 
 _BATCH: Final = 16
@@ -26,7 +22,7 @@ _OPERATORS: Final = ("Conv", "MatMul")
 
 
 def calibration_batches(
-    checkpoint: Checkpoint, store: OpenedClips, *, limit: int
+    spec: NetworkSpec, store: OpenedClips, *, limit: int
 ) -> list[Float32[ndarray, "_ C T V M"]]:
     """Clips that show a network's usual numbers, shaped as for a test, evenly over the store.
 
@@ -37,20 +33,15 @@ def calibration_batches(
         CheckpointError: The clips differ from those that the network was trained on.
         ExportError: There is none.
     """
-    check_fit(checkpoint, store, Path("the checkpoint"))
-    rows = _training_rows(checkpoint, store)
+    spec.check_store(store.info, store.path, "the checkpoint")
+    rows = _training_rows(spec, store)
     if not len(rows) or limit < 1:
         raise ExportError(f"{store.path}: expected clips to calibrate with, found none")
     chosen = rows[np.linspace(0, len(rows) - 1, min(limit, len(rows))).astype(np.int64)]
-    feeder = Feeder(
-        checkpoint.inputs.feeder,
-        store.info.layout,
-        keeps_gaps=get_pipeline(store.info.pipeline).keeps_gaps,
-    )
-    batches = []
+    feeder, batches = spec.make_feeder(), []
     for start in range(0, len(chosen), _BATCH):
         items = [(int(row), store.clip(int(row))) for row in chosen[start : start + _BATCH]]
-        clips = pad_clips(items, checkpoint.model.max_bodies)
+        clips = pad_clips(items, spec.max_bodies)
         batches.append(feeder.evaluation_batch(clips).joints.numpy())
     return batches
 
@@ -120,8 +111,8 @@ def _readers_of_coordinates(model: Path, channels: int) -> list[str]:
     ]
 
 
-def _training_rows(checkpoint: Checkpoint, store: OpenedClips) -> Int64[ndarray, " N"]:
-    recipe = parse_recipe(checkpoint.recipe, where="the checkpoint's recipe")
+def _training_rows(spec: NetworkSpec, store: OpenedClips) -> Int64[ndarray, " N"]:
+    recipe = parse_recipe(spec.recipe, where="the checkpoint's recipe")
     try:
         return choose_parts(recipe, store).train
     except SplitError:

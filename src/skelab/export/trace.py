@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from skelab.errors import ExportError
-from skelab.export.extras import without_chatter
-from skelab.export.metadata import ExportMetadata
+from skelab.inference.extras import without_chatter
+from skelab.inference.spec import NetworkSpec
 from skelab.models import FamilyTraits, set_activation_policy, set_skip_absent
 
 OLDEST_TORCH: Final = (2, 6)
@@ -17,15 +17,15 @@ OLDEST_TORCH: Final = (2, 6)
 _EXAMPLE_CLIPS: Final = 2  # 0 and 1 would be taken for constants
 
 
-def trace_network(model: nn.Module, metadata: ExportMetadata) -> Any:
+def trace_network(model: nn.Module, spec: NetworkSpec) -> Any:
     """The graph of a network as ``torch.export`` gives it, for any number of clips.
 
-    Where the metadata says so it takes clips of any length from 8 frames, too. Every body is
+    Where the description says so it takes clips of any length from 8 frames, too. Every body is
     computed: a graph has no branches, so that an absent body costs as much as any other.
 
     Args:
         model: The network; it is put into eval mode.
-        metadata: What to show it.
+        spec: What to show it.
 
     Returns:
         A ``torch.export.ExportedProgram`` from N C T V M to N K.
@@ -35,19 +35,19 @@ def trace_network(model: nn.Module, metadata: ExportMetadata) -> Any:
             PyTorch cannot make a graph of the network; the message says why.
     """
     _check_torch()
-    if not metadata.traits.takes(metadata.window):
+    if not spec.traits.takes(spec.window):
         raise ExportError(
-            f"{metadata.model.name}: expected a window whose number of frames is"
-            f" {metadata.traits.lengths}, found {metadata.window}"
+            f"{spec.model.name}: expected a window whose number of frames is"
+            f" {spec.traits.lengths}, found {spec.window}"
         )
     model = model.eval().requires_grad_(False)
     set_skip_absent(model, False)
     if any(getattr(module, "recomputes", False) for module in model.modules()):
         set_activation_policy(model, "keep")
-    shape = metadata.shape(_EXAMPLE_CLIPS)
+    shape = spec.shape(_EXAMPLE_CLIPS)
     dynamic: dict[int, Any] = {0: torch.export.Dim("clips", min=1)}
-    if metadata.dynamic_frames:
-        dynamic[2] = _frames(metadata.graph_lengths)
+    if spec.dynamic_frames:
+        dynamic[2] = _frames(spec.lengths)
     options: dict[str, Any] = {"strict": False}
     name = "prefer_deferred_runtime_asserts_over_guards"  # lengths that are provably fine, but
     if name in inspect.signature(torch.export.export).parameters:  # not by PyTorch's solver
@@ -60,8 +60,8 @@ def trace_network(model: nn.Module, metadata: ExportMetadata) -> Any:
     except Exception as error:  # tracing runs the network's own code: anything can come of it
         reason = " ".join(str(error).split())[:200]
         raise ExportError(
-            f"{metadata.model.name}: torch.export cannot make a graph"
-            f" {'for clips of any length ' if metadata.dynamic_frames else ''}of it: {reason}"
+            f"{spec.model.name}: torch.export cannot make a graph"
+            f" {'for clips of any length ' if spec.dynamic_frames else ''}of it: {reason}"
         ) from error
 
 

@@ -6,30 +6,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import torch
 from jaxtyping import Float32
 from numpy import ndarray
-from torch import nn
 
 from skelab.data.opened import OpenedClips, open_clips
 from skelab.errors import ExportError, OutputError, unknown_name
-from skelab.export.check import CheckReport, Network, check_export, check_quantised
-from skelab.export.formats import (
-    SUFFIXES,
-    Files,
-    open_network,
-    to_onnx,
-    to_openvino,
-    to_torch,
-    with_onnx_metadata,
-    with_versions,
-)
-from skelab.export.metadata import FEWEST_FRAMES, ExportMetadata, describe_checkpoint
+from skelab.export.check import CheckReport, check_export, check_quantised
+from skelab.export.formats import to_onnx, to_openvino, to_torch, with_onnx_metadata, with_versions
 from skelab.export.quantise import calibration_batches, quantise
 from skelab.export.trace import trace_network
 from skelab.files.atomic import atomic_write
 from skelab.inference.checkpoint import Checkpoint, read_checkpoint
-from skelab.runs.evaluate import find_checkpoint
+from skelab.inference.files import SUFFIXES, Files, exported_file
+from skelab.inference.network import open_network
+from skelab.inference.spec import FEWEST_FRAMES, NetworkSpec
 
 TARGETS: Final = tuple(SUFFIXES)
 PRECISIONS: Final = ("fp32", "int8")
@@ -43,14 +33,14 @@ class ExportReport:
     Attributes:
         path: The file, for OpenVINO the ``.xml``.
         files: All files.
-        metadata: What stands in it.
+        spec: What stands in it.
         check: How it compares with the network.
         notes: What was not as asked, and why.
     """
 
     path: Path
     files: tuple[Path, ...]
-    metadata: ExportMetadata
+    spec: NetworkSpec
     check: CheckReport
     notes: tuple[str, ...] = ()
 
@@ -95,30 +85,20 @@ def export_checkpoint(
     """
     out = Path(out)
     _check_arguments(out, to, precision, frames, calibrate)
-    checkpoint = read_checkpoint(find_checkpoint(Path(checkpoint_path)))
-    described = replace(describe_checkpoint(checkpoint, target=to), precision=precision)
+    checkpoint = read_checkpoint(checkpoint_path)
+    described = replace(
+        NetworkSpec.of_checkpoint(checkpoint), target=to, precision=precision, dynamic_frames=False
+    )
     batches = None
     if calibrate is not None:
         store = calibrate if isinstance(calibrate, OpenedClips) else open_clips(Path(calibrate))
-        batches = calibration_batches(checkpoint, store, limit=calibration_clips)
+        batches = calibration_batches(described, store, limit=calibration_clips)
         count = sum(map(len, batches))
         described = replace(described, calibration={"store": store.info.digest, "clips": count})
     described = with_versions(described)
-    content, metadata, report, notes = _make(checkpoint, described, frames, batches)
+    content, spec, report, notes = _make(checkpoint, described, frames, batches)
     files = write_files(out, content)
-    return ExportReport(files[0], files, metadata, report, notes)
-
-
-def eager_network(model: nn.Module) -> Network:
-    """A network in eval mode as a function of arrays."""
-    model = model.eval()
-
-    def run(joints: Float32[ndarray, "N C T V M"]) -> Float32[ndarray, "N K"]:
-        with torch.inference_mode():
-            logits: Float32[ndarray, "N K"] = model(torch.from_numpy(joints)).numpy()
-        return logits
-
-    return run
+    return ExportReport(files[0], files, spec, report, notes)
 
 
 def write_files(out: Path, content: Files) -> tuple[Path, ...]:
@@ -164,26 +144,26 @@ def _check_arguments(
 
 def _make(
     checkpoint: Checkpoint,
-    metadata: ExportMetadata,
+    spec: NetworkSpec,
     frames: str,
     batches: list[Float32[ndarray, "_ C T V M"]] | None,
-) -> tuple[Files, ExportMetadata, CheckReport, tuple[str, ...]]:
+) -> tuple[Files, NetworkSpec, CheckReport, tuple[str, ...]]:
     """The files' content, checked; for any length of clips if that was asked and can be had."""
     if frames == "fixed":
-        program = trace_network(checkpoint.build(), metadata)
-        return *_checked(program, checkpoint, metadata, batches), ()
-    dynamic = replace(metadata, dynamic_frames=True)
+        program = trace_network(checkpoint.build(), spec)
+        return *_checked(program, checkpoint, spec, batches), ()
+    dynamic = replace(spec, dynamic_frames=True)
     try:
-        if metadata.window < FEWEST_FRAMES:
+        if spec.window < FEWEST_FRAMES:
             raise ExportError(
-                f"{metadata.model.name}: its window of {metadata.window} frames is shorter than"
+                f"{spec.model.name}: its window of {spec.window} frames is shorter than"
                 f" {FEWEST_FRAMES}, from where on a graph can take clips of any length"
             )
-        lengths = metadata.graph_lengths if metadata.traits.takes(metadata.window) else None
+        lengths = dynamic.lengths if spec.traits.takes(spec.window) else None
         if lengths is not None and lengths.shortest == lengths.longest:
             raise ExportError(
-                f"{metadata.model.name}: its family takes clips of no other length than"
-                f" {metadata.window} frames"
+                f"{spec.model.name}: its family takes clips of no other length than"
+                f" {spec.window} frames"
             )
         program = trace_network(checkpoint.build(), dynamic)
         if batches is None:
@@ -191,35 +171,37 @@ def _make(
     except ExportError as error:
         if frames == "dynamic":
             raise
-        note = f"the graph takes clips of {metadata.window} frames only: {error}"
-        program = trace_network(checkpoint.build(), metadata)
-        return *_checked(program, checkpoint, metadata, batches), (note,)
+        note = f"the graph takes clips of {spec.window} frames only: {error}"
+        program = trace_network(checkpoint.build(), spec)
+        return *_checked(program, checkpoint, spec, batches), (note,)
     return *_checked(program, checkpoint, dynamic, batches), ()  # int8 fails at any length alike
 
 
 def _checked(
     program: object,
     checkpoint: Checkpoint,
-    metadata: ExportMetadata,
+    spec: NetworkSpec,
     batches: list[Float32[ndarray, "_ C T V M"]] | None,
-) -> tuple[Files, ExportMetadata, CheckReport]:
-    content = _content(program, metadata, batches)
-    eager, graph = eager_network(checkpoint.build()), open_network(content, metadata.target)
+) -> tuple[Files, NetworkSpec, CheckReport]:
+    content = _content(program, spec, batches)
+    name = Path(f"{spec.model.name}{SUFFIXES[spec.target][0]}")
+    eager = open_network(checkpoint).logits
+    graph = open_network(exported_file(name, content), trust=True).logits
     if batches is None:
-        return content, metadata, check_export(eager, graph, metadata)
-    return content, metadata, check_quantised(eager, graph, metadata, batches)
+        return content, spec, check_export(eager, graph, spec)
+    return content, spec, check_quantised(eager, graph, spec, batches)
 
 
 def _content(
     program: object,
-    metadata: ExportMetadata,
+    spec: NetworkSpec,
     batches: list[Float32[ndarray, "_ C T V M"]] | None,
 ) -> Mapping[str, bytes]:
-    if metadata.target == "torch":
-        return {".pt2": to_torch(program, metadata)}
+    if spec.target == "torch":
+        return {".pt2": to_torch(program, spec)}
     model = to_onnx(program)
     if batches is not None:
         model = quantise(model, batches)
-    if metadata.target == "onnx":
-        return {".onnx": with_onnx_metadata(model, metadata)}
-    return to_openvino(model, metadata)
+    if spec.target == "onnx":
+        return {".onnx": with_onnx_metadata(model, spec)}
+    return to_openvino(model, spec)

@@ -1,28 +1,28 @@
 """The training step of a configuration and its inference, run on real tensors or on fake ones.
 
-Measuring and predicting both run what stands here, so that one can be held against the other. It
-is the step of :class:`skelab.training.learner.Learner`, out of the same parts, without the clips,
-the augmentation and the other processes.
+Measuring and predicting both run what stands here, so that one can be held against the other. The
+training step is that of training, :class:`skelab.training.step.TrainStep`; what is added here is a
+batch of noise, and fake tensors in the place of weights.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.optim import Optimizer
 
+from skelab.data.feeding.feeder import Batch
 from skelab.errors import SkelabError
 from skelab.fit.figures import Configuration, NotTriedError
 from skelab.models import create_model, set_activation_policy
 from skelab.skeleton import get_layout
-from skelab.training.average import WeightAverage
+from skelab.tasks import TaskSpec, get_task
 from skelab.training.config import Precision
-from skelab.training.learner import clear_gradients, clip_loss, make_optimizer
-from skelab.training.memory import BufferGuard
-from skelab.training.precision import Engine, make_engine, optimizer_class
+from skelab.training.precision import Engine, make_engine, optimizer_parameters
+from skelab.training.step import TrainStep, clear_gradients, make_optimizer, make_task
 
 HALF: Final = {
     Precision.BF16: torch.bfloat16,
@@ -33,8 +33,8 @@ HALF: Final = {
 """The 16-bit type of each precision that has one."""
 
 
-class TrainingStep:
-    """A network in training, with a micro-batch of noise in which every body is present.
+class TrainingStep(TrainStep):
+    """The step of training with a micro-batch of noise in which every body is present.
 
     Args:
         configuration: What is run.
@@ -44,8 +44,6 @@ class TrainingStep:
             already, made on the real ones, where that takes a hundredth of the time.
 
     Attributes:
-        model: The network, in training mode.
-        optimizer: Its optimiser.
         micro_batch: Clips that pass the network at once.
 
     Raises:
@@ -60,29 +58,26 @@ class TrainingStep:
         fake: FakeTensorMode | None = None,
     ) -> None:
         recipe = configuration.recipe
-        self._config = recipe.training
-        self._engine = _engine(recipe.precision, device, fake)
+        engine = _engine(recipe.precision, device, fake)
         self.micro_batch = configuration.micro_batch
         try:
-            self.model = _network(configuration).to(self._engine.device)
-            set_activation_policy(self.model, recipe.memory.activations)
-            kind = torch.optim.SGD if fake else optimizer_class(recipe.precision)
-            self.optimizer = make_optimizer(self.model, self._config, kind)
+            task = make_task(_task_spec(configuration), recipe.training)
+            model = _network(configuration).to(engine.device)
+            set_activation_policy(model, recipe.memory.activations)
+            precision = Precision.FP32 if fake else recipe.precision
+            optimizer = make_optimizer(model, recipe.training, precision)
         except SkelabError as error:
             raise NotTriedError(str(error)) from error
-        self._engine.prepare(self.model, self.optimizer)
         if fake:
-            self.prime()
-            clear_gradients(self.model, self.optimizer)
-            _become_fakes(fake, self.model, self.optimizer)
+            _make_state(optimizer)
+            clear_gradients(model, optimizer)
+            _become_fakes(fake, model, optimizer)
         with fake or nullcontext():
-            self._average = (
-                WeightAverage(self.model, self._config.ema) if self._config.ema else None
-            )
-            self._joints = _noise(configuration, self._engine.device)
-            self._labels = torch.arange(self.micro_batch, device=self._engine.device)
-            self._labels %= configuration.num_classes
-        self._guard: BufferGuard | None = None
+            super().__init__(model, optimizer, engine, task, recipe.training)
+            joints = _noise(configuration, engine.device)
+            labels = torch.arange(self.micro_batch, device=engine.device)
+            labels %= configuration.num_classes
+        self._batch = Batch(joints, labels, tuple(range(self.micro_batch)))
         self.model.train()
 
     def run(self, micro_batches: int = 1) -> None:
@@ -94,35 +89,18 @@ class TrainingStep:
 
     def prime(self) -> None:
         """Give the optimiser its state, by a step with gradients of zero, and keep these."""
-        for group in self.optimizer.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = torch.zeros_like(parameter)
-        self._engine.step()
-
-    def begin(self) -> None:
-        """Drop the gradients of the last step, and keep the buffers, should this one be undone."""
-        clear_gradients(self.model, self.optimizer)
-        self._guard = BufferGuard(self.model)
+        _make_state(self.optimizer)
 
     def forward_backward(self) -> None:
         """Pass the micro-batch through the network, and add up the gradients."""
-        with self._engine.autocast():
-            logits = self.model(self._joints)
-        loss = clip_loss(logits, self._labels, self._config)
-        self._engine.backward(loss * (self.micro_batch / self._config.batch_size))
-
-    def update(self) -> None:
-        """Let the optimiser step."""
-        self._engine.step()
-        if self._average is not None:
-            self._average.update(self.model)
+        self.accumulate(self._batch, self.micro_batch / self.config.batch_size)
 
     def weights(self) -> Iterator[Tensor]:
         """Parameters and buffers, and their copies."""
         yield from self.model.parameters()
         yield from self.model.buffers()
-        if self._average is not None:
-            yield from self._average.tensors().values()
+        if self.average is not None:
+            yield from self.average.tensors().values()
 
     def gradients(self) -> Iterator[Tensor]:
         """Of those parameters that have one."""
@@ -137,8 +115,8 @@ class TrainingStep:
 
     def inputs(self) -> Iterator[Tensor]:
         """Clips and labels."""
-        yield self._joints
-        yield self._labels
+        yield self._batch.joints
+        yield self._batch.labels
 
 
 class InferenceStep:
@@ -195,7 +173,8 @@ class InferenceStep:
 class PlainEngine:
     """PyTorch's autocast on the processor, for real tensors and for fake ones.
 
-    Does what :class:`skelab.training.precision.TorchEngine` does there, also where there is a GPU.
+    Does what :class:`skelab.training.precision.TorchEngine` does there, which moves everything to a
+    GPU where there is one, and cannot run on fake tensors.
     """
 
     device: Final = torch.device("cpu")
@@ -205,7 +184,7 @@ class PlainEngine:
 
     def prepare(self, model: nn.Module, optimizer: Optimizer) -> None:
         """Take over a network and its optimiser."""
-        self._optimizer = optimizer
+        self._model, self._optimizer = model, optimizer
 
     def autocast(self) -> AbstractContextManager[object]:
         """In this block the forward pass computes in the format."""
@@ -215,12 +194,58 @@ class PlainEngine:
         """Add the gradients of a loss."""
         torch.autograd.backward(loss)
 
+    def clip(self, max_norm: float) -> None:
+        """Scale the gradients down if their norm, all together, is larger."""
+        nn.utils.clip_grad_norm_(optimizer_parameters(self._optimizer), max_norm)
+
     def step(self) -> None:
         """Let the optimiser step."""
-        self._optimizer.step()
+        if isinstance(self._optimizer, torch.optim.AdamW) and self._is_fake():
+            _step_fake_adamw(self._optimizer)
+        else:
+            self._optimizer.step()
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """The network's state dict."""
+        weights: Mapping[str, Tensor] = self._model.state_dict()
+        return weights
+
+    def state(self) -> dict[str, Any]:
+        """Empty: no loss is scaled."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Nothing to put back."""
+
+    def _is_fake(self) -> bool:
+        return any(isinstance(each, FakeTensor) for each in optimizer_parameters(self._optimizer))
 
 
-def _engine(precision: Precision, device: str, fake: FakeTensorMode | None) -> PlainEngine | Engine:
+def _step_fake_adamw(optimizer: Optimizer) -> None:
+    """The tensors of AdamW's step, one parameter after the other.
+
+    PyTorch's own asks how many steps there were, which a fake tensor cannot say.
+    """
+    with torch.no_grad():
+        for parameter in optimizer_parameters(optimizer):
+            if parameter.grad is None:
+                continue
+            state = optimizer.state[parameter]
+            parameter.mul_(1.0)
+            state["exp_avg"].lerp_(parameter.grad, 0.1)
+            state["exp_avg_sq"].mul_(0.9).addcmul_(parameter.grad, parameter.grad)
+            denominator = state["exp_avg_sq"].sqrt().add_(1.0)
+            parameter.addcdiv_(state["exp_avg"], denominator)
+
+
+def _make_state(optimizer: Optimizer) -> None:
+    """Let an optimiser make its state, by a step with gradients of zero, and keep these."""
+    for parameter in optimizer_parameters(optimizer):
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+
+
+def _engine(precision: Precision, device: str, fake: FakeTensorMode | None) -> Engine:
     if fake is not None:
         return PlainEngine(precision)
     if device == "cpu":
@@ -238,7 +263,7 @@ def _network(configuration: Configuration) -> nn.Module:
     recipe = configuration.recipe
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.training.seed)
-        return create_model(
+        model = create_model(
             recipe.model.name,
             num_classes=configuration.num_classes,
             layout=configuration.layout,
@@ -246,6 +271,13 @@ def _network(configuration: Configuration) -> nn.Module:
             max_bodies=configuration.bodies,
             **recipe.model.options,
         )
+        get_task(recipe.task.name, recipe.task.options).attach_head(model)
+        return model
+
+
+def _task_spec(configuration: Configuration) -> TaskSpec:
+    task = configuration.recipe.task
+    return TaskSpec(task.name, task.options)
 
 
 def _become_fakes(

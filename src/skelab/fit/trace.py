@@ -143,12 +143,17 @@ def _key(configuration: Configuration, *, training: bool) -> _Key:
 def what_is_traced(configuration: Configuration, *, training: bool) -> str:
     """What a trace depends on, equal for equal traces; names do not matter."""
     recipe = configuration.recipe
-    what: list[object] = [recipe.model.model_dump(), recipe.data.window, recipe.precision in HALF]
+    what: list[object] = [recipe.model.model_dump(), recipe.task.model_dump()]
+    what += [recipe.data.window, recipe.precision in HALF]
     what += [configuration.layout, configuration.num_classes, configuration.bodies]
     if training:
         optimiser = recipe.training
         what += [recipe.memory.activations, optimiser.nesterov, optimiser.label_smoothing > 0]
         what += [value > 0 for value in (optimiser.momentum, optimiser.weight_decay, optimiser.ema)]
+        what += [optimiser.optimizer, optimiser.clip_norm is not None]
+        what += [
+            (group.pattern, group.rate, group.decay, group.frozen) for group in optimiser.groups
+        ]
     return repr(what)
 
 

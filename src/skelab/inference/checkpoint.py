@@ -23,8 +23,15 @@ from skelab.errors import CheckpointError, LayoutError
 from skelab.files.atomic import atomic_write
 from skelab.models import ModelSpec, create_model
 from skelab.skeleton import Layout
+from skelab.tasks import TaskSpec, get_task
 
 FORMAT: Final = 1
+CHECKPOINTS: Final = "checkpoints"
+"""Folder of the checkpoints in a run folder."""
+
+CHOSEN: Final = "best.safetensors"
+"""The checkpoint that the protocol has chosen; the one to evaluate."""
+
 _METADATA_KEY: Final = "skelab"
 
 
@@ -57,14 +64,14 @@ class EpochTotals:
 
     Attributes:
         loss: Loss of the clips.
-        correct: Clips that were recognised.
+        sums: Metrics of the task, summed over the clips; say, the number of correct ones.
         clips: Clips that trained.
         seconds: Time.
         data_seconds: Time in which the network waited for clips to be read and shaped.
     """
 
     loss: float = 0.0
-    correct: int = 0
+    sums: Mapping[str, float] = field(default_factory=dict)
     clips: int = 0
     seconds: float = 0.0
     data_seconds: float = 0.0
@@ -82,7 +89,7 @@ class TrainerState:
         step: Step of it to go on with, counted from 0.
         totals: What its steps before that gave.
         best_epoch: Epoch with the best validation result so far; None without validation.
-        best_value: That result, top-1 between 0 and 1.
+        best_value: That result, of the metric by which the task chooses; None without one.
         micro_batch: Clips that pass through the network at once; None for whole batches.
         optimizer: The optimiser's tensors, flat.
         average: Running average of the weights; empty without one.
@@ -94,7 +101,7 @@ class TrainerState:
     step: int = 0
     totals: EpochTotals = EpochTotals()
     best_epoch: int | None = None
-    best_value: float = -1.0
+    best_value: float | None = None
     micro_batch: int | None = None
     optimizer: Mapping[str, Tensor] = field(default_factory=dict)
     average: Mapping[str, Tensor] = field(default_factory=dict)
@@ -114,6 +121,7 @@ class Checkpoint:
         epoch: Epochs that were trained.
         protocol: ``honest`` or ``paper``: how the epoch was chosen.
         trainer: What training needs to go on; None in a checkpoint that is only used.
+        task: What the network predicts.
         digest: Digest of description and tensors; set when loaded.
     """
 
@@ -124,6 +132,7 @@ class Checkpoint:
     epoch: int
     protocol: str
     trainer: TrainerState | None = None
+    task: TaskSpec = field(default_factory=TaskSpec)
     digest: str = ""
 
     def build(self) -> nn.Module:
@@ -131,8 +140,9 @@ class Checkpoint:
 
         Raises:
             CheckpointError: The weights do not fit the network.
+            TaskError: The task is not known here.
         """
-        network = build_model(self.model)
+        network = build_model(self.model, self.task)
         try:
             network.load_state_dict(dict(self.weights))
         except RuntimeError as error:
@@ -154,6 +164,7 @@ class Checkpoint:
             "recipe": self.recipe,
             "epoch": self.epoch,
             "protocol": self.protocol,
+            "task": asdict(self.task),
         }
         if self.trainer is not None:
             state = self.trainer
@@ -177,13 +188,14 @@ class Checkpoint:
         return digest
 
 
-def build_model(spec: ModelSpec) -> nn.Module:
-    """A freshly initialised network.
+def build_model(spec: ModelSpec, task: TaskSpec | None = None) -> nn.Module:
+    """A freshly initialised network with the head of its task, by default classification.
 
     Raises:
         ModelError: The family or an option is unknown.
+        TaskError: The task or an option is unknown.
     """
-    return create_model(
+    model = create_model(
         spec.name,
         num_classes=spec.num_classes,
         layout=spec.layout,
@@ -191,16 +203,34 @@ def build_model(spec: ModelSpec) -> nn.Module:
         max_bodies=spec.max_bodies,
         **spec.options,
     )
+    task = task or TaskSpec()
+    get_task(task.name, task.options).attach_head(model)
+    return model
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint and verify its digest.
+def chosen_checkpoint(path: Path) -> Path:
+    """The checkpoint that a path means: itself, or the one that a run folder has chosen.
+
+    Raises:
+        CheckpointError: There is neither.
+    """
+    file = path / CHECKPOINTS / CHOSEN if path.is_dir() else path
+    if file.is_file():
+        return file
+    found = f"a folder without {CHECKPOINTS}/{CHOSEN}" if path.is_dir() else "nothing"
+    raise CheckpointError(
+        f"{path}: there is no checkpoint: expected a run folder or a checkpoint, found {found};"
+        " `skelab train` makes one"
+    )
+
+
+def read_checkpoint(path: Path | str) -> Checkpoint:
+    """Read a checkpoint, or the one that a run folder has chosen, and verify its digest.
 
     Raises:
         CheckpointError: There is none, it is damaged, or another kind of file.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: there is no checkpoint; `skelab train` writes them")
+    path = chosen_checkpoint(Path(path))
     try:
         with safe_open(str(path), framework="pt") as file:
             described = dict(json.loads((file.metadata() or {})[_METADATA_KEY]))
@@ -223,13 +253,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path}: its description is damaged: {error}") from None
 
 
-def load_checkpoint(path: Path) -> nn.Module:
-    """The trained network of a checkpoint, in eval mode.
+def load_checkpoint(path: Path | str) -> nn.Module:
+    """The trained network of a checkpoint or a run folder, in eval mode.
 
     Raises:
         CheckpointError: There is no checkpoint, it is damaged, or another kind of file.
     """
-    return read_checkpoint(Path(path)).build()
+    return read_checkpoint(path).build()
 
 
 def _assemble(described: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoint:
@@ -244,8 +274,11 @@ def _assemble(described: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoi
     trainer = None
     if "trainer" in described:
         written = dict(described["trainer"])
+        totals = _read_totals(written.pop("totals"))
+        if written["best_epoch"] is None:  # with -1 for its result before tasks had metrics
+            written["best_value"] = None
         trainer = TrainerState(
-            totals=EpochTotals(**written.pop("totals")),
+            totals=totals,
             optimizer=groups["optimizer"],
             average=groups["average"],
             **written,
@@ -264,7 +297,16 @@ def _assemble(described: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoi
         epoch=described["epoch"],
         protocol=described["protocol"],
         trainer=trainer,
+        task=TaskSpec(**described.get("task", {})),
     )
+
+
+def _read_totals(written: Mapping[str, Any]) -> EpochTotals:
+    """The sums of an epoch; before there were tasks, that of top-1 was called ``correct``."""
+    totals = dict(written)
+    if "correct" in totals:
+        totals["sums"] = {"top1": float(totals.pop("correct"))}
+    return EpochTotals(**totals)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

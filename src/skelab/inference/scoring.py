@@ -7,12 +7,13 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int64, Shaped
 from numpy import ndarray
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from skelab.data.feeding.dataset import ClipDataset, ClipSource, pad_clips
+from skelab.data.feeding.batch import Batch
+from skelab.data.feeding.dataset import ClipDataset, ClipSource, PaddedClips, pad_clips
 from skelab.data.feeding.feeder import Feeder
 
 
@@ -51,34 +52,93 @@ def predict_logits(
     engine: ForwardPrecision | None = None,
     processes: ProcessGroup | None = None,
     on_scored: Callable[[int, int], None] | None = None,
-) -> Float32[ndarray, "N K"]:
-    """Score rows of a source, in the order given.
+) -> Float32[ndarray, "N ..."]:
+    """The outputs of a network in training for rows of a source, in the order given.
 
     The model is in eval mode meanwhile and afterwards in the mode it was in. Without an engine it
     is used where it lies, in its own precision. Where processes share the work, each scores its
     part, and all get the scores of all.
     """
+    outputs, _ = predict_with_targets(
+        model,
+        feeder,
+        source,
+        rows,
+        lambda batch: batch.labels,
+        max_bodies=max_bodies,
+        batch_size=batch_size,
+        workers=workers,
+        engine=engine,
+        processes=processes,
+        on_scored=on_scored,
+    )
+    return outputs
+
+
+def predict_with_targets(
+    model: nn.Module,
+    feeder: Feeder,
+    source: ClipSource,
+    rows: Int64[ndarray, " N"],
+    targets_of: Callable[[Batch], Shaped[Tensor, "N ..."]],
+    *,
+    max_bodies: int,
+    batch_size: int = 64,
+    workers: int = 0,
+    engine: ForwardPrecision | None = None,
+    processes: ProcessGroup | None = None,
+    on_scored: Callable[[int, int], None] | None = None,
+) -> tuple[Float32[ndarray, "N ..."], Shaped[ndarray, "N ..."]]:
+    """As :func:`predict_logits`, and what ``targets_of`` makes of the same batches."""
     own = rows if processes is None else processes.own(rows)
     device = engine.device if engine else next(model.parameters()).device
-    loader = DataLoader(
-        ClipDataset(source, own),
-        batch_size=batch_size,
-        collate_fn=partial(pad_clips, max_bodies=max_bodies),
-        num_workers=workers,
-    )
-    parts: list[Float32[ndarray, "B K"]] = []
+
+    def forward(clips: PaddedClips) -> tuple[ndarray, ndarray]:
+        batch = feeder.evaluation_batch(clips.to(device))
+        with engine.autocast() if engine else nullcontext():
+            outputs = model(batch.joints)
+        return outputs.float().cpu().numpy(), targets_of(batch).cpu().numpy()
+
     was_training = model.training
     model.eval()
     try:
         with torch.inference_mode():
-            for clips in loader:
-                batch = feeder.evaluation_batch(clips.to(device))
-                with engine.autocast() if engine else nullcontext():
-                    outputs = model(batch.joints)
-                parts.append(outputs.float().cpu().numpy())
-                if on_scored:
-                    on_scored(sum(map(len, parts)), len(own))
+            parts = score_batches(
+                forward,
+                source,
+                own,
+                max_bodies=max_bodies,
+                batch_size=batch_size,
+                workers=workers,
+                on_scored=on_scored,
+            )
     finally:
         model.train(was_training)
     gathered = [parts] if processes is None else processes.gather(parts)
-    return np.concatenate([part for parts in gathered for part in parts])
+    outputs, targets = zip(*(pair for parts in gathered for pair in parts), strict=True)
+    return np.concatenate(outputs), np.concatenate(targets)
+
+
+def score_batches(
+    forward: Callable[[PaddedClips], tuple[ndarray, ndarray]],
+    source: ClipSource,
+    rows: Int64[ndarray, " N"],
+    *,
+    max_bodies: int,
+    batch_size: int,
+    workers: int = 0,
+    on_scored: Callable[[int, int], None] | None = None,
+) -> list[tuple[Float32[ndarray, "B ..."], Shaped[ndarray, "B ..."]]]:
+    """Outputs and targets of each batch of rows, read ahead by ``workers`` processes."""
+    loader = DataLoader(
+        ClipDataset(source, rows),
+        batch_size=batch_size,
+        collate_fn=partial(pad_clips, max_bodies=max_bodies),
+        num_workers=workers,
+    )
+    parts: list[tuple[ndarray, ndarray]] = []
+    for clips in loader:
+        parts.append(forward(clips))
+        if on_scored:
+            on_scored(sum(len(outputs) for outputs, _ in parts), len(rows))
+    return parts

@@ -122,12 +122,12 @@ class SkeletonModel(nn.Module):
         features: Tensor = self.pooling(tokens)
         return features
 
-    def forward_head(self, features: Float[Tensor, "N F"]) -> Float[Tensor, "N K"]:
+    def forward_head(self, features: Float[Tensor, "N F"]) -> Float[Tensor, "N ..."]:
         """Logits of the K classes; no softmax."""
         logits: Tensor = self.classifier(self.dropout(features))
         return logits
 
-    def forward(self, x: ModelInput | Float[Tensor, "N C T V M"]) -> Float[Tensor, "N K"]:
+    def forward(self, x: ModelInput | Float[Tensor, "N C T V M"]) -> Float[Tensor, "N ..."]:
         """Logits of the K classes for N clips of T frames.
 
         Raises:

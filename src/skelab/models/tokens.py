@@ -101,9 +101,9 @@ class ModelOutput:
     """What training gets of a network.
 
     Attributes:
-        logits: Of the K classes; no softmax.
+        logits: What the head gives: of the K classes, no softmax, unless a task has another head.
         auxiliary: Loss terms by name, empty outside training.
     """
 
-    logits: Float[Tensor, "N K"]
+    logits: Float[Tensor, "N ..."]
     auxiliary: Mapping[str, Float[Tensor, ""]] = field(default_factory=dict)

@@ -9,16 +9,24 @@ from collections.abc import Hashable, Mapping, Sequence
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from skelab.data.datasets import parse_split
 from skelab.data.feeding.feeder import FeederConfig
 from skelab.data.feeding.transforms import TRANSFORM_SETTINGS
-from skelab.errors import RecipeError, SplitError, unknown_name
-from skelab.training.config import MemoryConfig, Precision, TrainingConfig
+from skelab.errors import RecipeError, SplitError, TaskError, unknown_name
+from skelab.tasks import DEFAULT_TASK, get_task
+from skelab.training.config import GroupConfig, MemoryConfig, Precision, TrainingConfig
 
 
 class Protocol(StrEnum):
@@ -43,6 +51,31 @@ class ModelConfig(BaseModel):
     def options(self) -> dict[str, Any]:
         """What was set beside the name."""
         return dict(self.model_extra or {})
+
+
+class TaskConfig(BaseModel):
+    """What is predicted; keys beside ``name`` are options of that task.
+
+    Attributes:
+        name: The task.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: str = DEFAULT_TASK
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What was set beside the name."""
+        return dict(self.model_extra or {})
+
+    @model_validator(mode="after")
+    def _task_takes_the_options(self) -> Self:
+        try:
+            get_task(self.name, self.options)
+        except TaskError as error:
+            raise ValueError(str(error)) from None
+        return self
 
 
 class DataConfig(FeederConfig):
@@ -87,6 +120,7 @@ class Recipe(BaseModel):
         name: Its name.
         summary: What it is for, in a line.
         model: Which network.
+        task: What is predicted.
         data: Which clips, and how they are shaped.
         training: Optimiser, schedule, length, seed.
         memory: What is traded for memory.
@@ -103,6 +137,7 @@ class Recipe(BaseModel):
     name: str
     summary: str = ""
     model: ModelConfig
+    task: TaskConfig = TaskConfig()
     data: DataConfig = DataConfig()
     training: TrainingConfig = TrainingConfig()
     memory: MemoryConfig = MemoryConfig()
@@ -263,6 +298,7 @@ def _known_keys(above: Sequence[str]) -> list[str]:
 _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "data": DataConfig,
     "training": TrainingConfig,
+    "groups": GroupConfig,
     "memory": MemoryConfig,
     **TRANSFORM_SETTINGS,  # entries of data.transforms
 }

@@ -112,10 +112,11 @@ def history_figures(
     Args:
         history: Records of ``metrics.jsonl``: ``epoch`` and any of ``train_loss``,
             ``validation_loss``, ``train_top1``, ``validation_top1`` (0..1),
-            ``learning_rate``, ``clips_per_second``.
+            ``learning_rate``, ``clips_per_second``, and other metrics ``train_…`` and
+            ``validation_…``.
         chosen_epoch: The epoch whose weights were kept; marked by a line.
     """
-    panels = (
+    panels: tuple[_Panel, ...] = (
         ("loss", "Loss", {"train_loss": "training", "validation_loss": "validation"}, 1.0),
         (
             "accuracy",
@@ -123,6 +124,7 @@ def history_figures(
             {"train_top1": "training", "validation_top1": "validation"},
             100.0,
         ),
+        *_other_metrics(history),
         ("rate", "Learning rate", {"learning_rate": ""}, 1.0),
         ("speed", "Clips per second in training", {"clips_per_second": ""}, 1.0),
     )
@@ -136,6 +138,25 @@ def history_figures(
         if curves:
             figures.append(_curve_figure(name, title, curves, chosen_epoch))
     return figures
+
+
+_Panel = tuple[str, str, Mapping[str, str], float]
+
+
+def _other_metrics(history: Sequence[Mapping[str, Any]]) -> list[_Panel]:
+    """A panel for each metric of a task that is neither its loss nor top-1."""
+    kinds = {"train_": "training", "validation_": "validation"}
+    columns = dict.fromkeys(column for record in history for column in record)
+    panels: dict[str, dict[str, str]] = {}
+    for column in columns:
+        for prefix, kind in kinds.items():
+            metric = column.removeprefix(prefix)
+            if column.startswith(prefix) and metric not in ("loss", "top1"):
+                panels.setdefault(metric, {})[column] = kind
+    return [
+        (f"metric-{name}", name.replace("_", " ").capitalize(), shown, 1.0)
+        for name, shown in panels.items()
+    ]
 
 
 def group_figure(name: str, groups: Sequence[GroupResult], overall: float) -> Markup:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from skelab.errors import ScoresError
 from skelab.evaluation.ensemble import Calibration, calibrate
 from skelab.evaluation.metrics import Evaluation, Proportion, evaluate_scores
+from skelab.evaluation.output_scores import OutputScores
 from skelab.evaluation.scores import Scores, check_same_classes
 from skelab.report.page import render_page, write_page
 from skelab.report.plots import (
@@ -105,11 +106,13 @@ class Report:
 
     Attributes:
         title: Heading of the page.
-        scores: Scores of the part that the headline is about.
+        scores: Scores of the part that the headline is about; of another task than
+            classification its outputs, and the page then has no part about classes.
         history: Records of ``metrics.jsonl``, one per epoch: ``epoch`` and any of
             ``train_loss``, ``train_top1``, ``learning_rate``, ``validation_loss``,
             ``validation_top1``, ``seconds``, ``data_seconds``, ``clips_per_second``,
-            ``peak_memory_bytes``; shares are 0..1.
+            ``peak_memory_bytes``; shares are 0..1. Other metrics ``train_…`` and
+            ``validation_…`` have a curve each.
         recipe: The resolved recipe, YAML.
         environment: Versions, device, commit; nested mappings are flattened.
         notes: Lines for the reader, above the figures.
@@ -122,18 +125,18 @@ class Report:
     """
 
     title: str
-    scores: Scores
+    scores: Scores | OutputScores
     history: Sequence[Mapping[str, Any]] = ()
     recipe: str = ""
     environment: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
-    validation: Scores | None = None
+    validation: Scores | OutputScores | None = None
     chosen_epoch: int | None = None
     sections: Sequence[Section] = ()
 
     def __post_init__(self) -> None:
         """Check that both sets of scores speak of the same classes."""
-        if self.validation is not None:
+        if isinstance(self.scores, Scores) and isinstance(self.validation, Scores):
             check_same_classes(self.scores, self.validation)
 
     @property
@@ -145,7 +148,9 @@ class Report:
     @property
     def calibration(self) -> Calibration | None:
         """What a temperature would do, where there are validation scores to fit it on."""
-        if self.validation is None or self.validation.info.part != "validation":
+        if not isinstance(self.scores, Scores) or not isinstance(self.validation, Scores):
+            return None
+        if self.validation.info.part != "validation":
             return None
         return calibrate(self.scores, self.validation)
 
@@ -161,32 +166,43 @@ def write_report(path: Path, report: Report) -> None:
 
 def render_report(report: Report) -> str:
     """The page as text. It holds its own style, figures and one script, and fetches nothing."""
-    evaluation = evaluate_scores(report.scores)
     info = report.scores.info
-    groups = {
-        name: group_figure(name, results, evaluation.top1.value)
-        for name, results in evaluation.groups.items()
-        if len(results) > 1
-    }
+    shown = (
+        _classification(report, report.scores)
+        if isinstance(report.scores, Scores)
+        else {"evaluation": None, "headline": _metrics(report, report.scores), "groups": {}}
+    )
     return render_page(
         "report.html.jinja",
         report=report,
         info=info,
-        evaluation=evaluation,
         protocol=_PROTOCOLS[info.protocol],
-        headline=_headline(report, evaluation),
         curves=history_figures(report.history, report.chosen_epoch),
-        confusion=confusion_figure(evaluation.confusion, evaluation.classes),
-        reliability=reliability_figure(evaluation.reliability),
-        groups=groups,
         cost=cost_rows(report.history),
         environment=_flat(report.environment),
         sections=[
             {"section": section, "figures": [Markup(svg) for svg in section.figures]}  # noqa: S704
             for section in report.sections
         ],
-        contents=_contents(report, bool(groups)),
+        contents=_contents(report, bool(shown["groups"])),
+        **shown,
     )
+
+
+def _classification(report: Report, scores: Scores) -> dict[str, Any]:
+    """What the page shows of classes: the headline, confusion, groups and calibration."""
+    evaluation = evaluate_scores(scores)
+    return {
+        "evaluation": evaluation,
+        "headline": _headline(report, evaluation),
+        "confusion": confusion_figure(evaluation.confusion, evaluation.classes),
+        "reliability": reliability_figure(evaluation.reliability),
+        "groups": {
+            name: group_figure(name, results, evaluation.top1.value)
+            for name, results in evaluation.groups.items()
+            if len(results) > 1
+        },
+    }
 
 
 def cost_rows(history: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -242,7 +258,7 @@ def _headline(report: Report, evaluation: Evaluation) -> list[_Figure]:
             f"log-loss {evaluation.log_loss:.3f} nats",
         ),
     ]
-    if report.validation is not None:
+    if isinstance(report.validation, Scores):
         beside = evaluate_scores(report.validation)
         figures.insert(
             2,
@@ -256,15 +272,29 @@ def _headline(report: Report, evaluation: Evaluation) -> list[_Figure]:
     return figures
 
 
+def _metrics(report: Report, scores: OutputScores) -> list[_Figure]:
+    """The headline of a task other than classification: its metrics, and those of validation."""
+    beside = report.validation.metrics if isinstance(report.validation, OutputScores) else {}
+    return [
+        _Figure(
+            name.replace("_", " ").capitalize(),
+            f"{value:.4g}",
+            f"validation {beside[name]:.4g}" if name in beside else scores.task,
+        )
+        for name, value in scores.metrics.items()
+    ]
+
+
 def _contents(report: Report, groups: bool) -> list[tuple[str, str]]:
     """Anchor and title of each section that the page has, in order."""
+    classes = isinstance(report.scores, Scores)
     entries = [
         ("result", "Result", True),
         ("training", "Training", bool(report.history)),
-        ("classes", "Classes", True),
-        ("confusion", "Confusion", True),
+        ("classes", "Classes", classes),
+        ("confusion", "Confusion", classes),
         ("groups", "Groups", groups),
-        ("calibration", "Calibration", True),
+        ("calibration", "Calibration", classes),
         *((f"section-{k}", part.title, True) for k, part in enumerate(report.sections, start=1)),
         ("cost", "Cost", bool(report.history)),
         ("environment", "Environment", bool(report.environment)),

@@ -3,27 +3,21 @@
 import json
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from skelab.errors import RecipeError, ScoresError, TrainingError
-from skelab.evaluation import Evaluation, Scores, evaluate_scores
+from skelab.evaluation import OutputScores, Scores, headline_figures, load_any_scores
 from skelab.evaluation.score_files import TEST_SCORES
 from skelab.report import ComparedRun, Figure, RunComparison, compare_runs
 from skelab.runs.seeds import find_seed_runs, mean_over_seeds
 from skelab.runs.train import RECIPE
+from skelab.tasks import DEFAULT_TASK, Task, get_task
 from skelab.training.history import read_history
 from skelab.training.trackers import flat
-
-_FIGURES: Mapping[str, Callable[[Evaluation], float]] = {
-    "top1": lambda found: found.top1.value,
-    "top5": lambda found: found.top5.value,
-    "macro_f1": lambda found: found.macro_f1,
-    "calibration_error": lambda found: found.calibration_error,
-}
 
 
 def compare_paths(paths: Sequence[Path]) -> RunComparison:
@@ -54,11 +48,11 @@ def read_run(path: Path, name: str) -> ComparedRun:
         TrainingError: The records are damaged.
     """
     if path.is_file():
-        return _of_scores(name, (Scores.load(path),))
+        return _of_scores(name, load_any_scores(path))
     if (path / RECIPE).is_file():
         return _of_run(path, name)
     if (path / TEST_SCORES).is_file():
-        return _of_scores(name, (Scores.load(path / TEST_SCORES),))
+        return _of_scores(name, load_any_scores(path / TEST_SCORES))
     found = f"a folder without {RECIPE}" if path.is_dir() else "nothing"
     raise ScoresError(
         f"{path}: expected a run folder or a score file (npz), found {found};"
@@ -66,8 +60,8 @@ def read_run(path: Path, name: str) -> ComparedRun:
     )
 
 
-def _of_scores(name: str, scores: tuple[Scores, ...]) -> ComparedRun:
-    info = scores[0].info
+def _of_scores(name: str, scores: Scores | OutputScores) -> ComparedRun:
+    info = scores.info
     return ComparedRun(
         name=name,
         model=info.model,
@@ -75,9 +69,9 @@ def _of_scores(name: str, scores: tuple[Scores, ...]) -> ComparedRun:
         dataset=info.dataset,
         split=info.split,
         protocol=info.protocol,
-        synthetic=any(each.info.synthetic for each in scores),
-        scores=scores,
-        figures=_figures(scores),
+        synthetic=info.synthetic,
+        scores=_with_classes([scores]),
+        figures=_figures([scores]),
     )
 
 
@@ -88,7 +82,7 @@ def _of_run(path: Path, name: str) -> ComparedRun:
     if len(folders) > 1 and not data:
         data = _read_data(folders[0] / "environment.json")
     scored = [folder for folder in folders if (folder / TEST_SCORES).is_file()]
-    scores = tuple(Scores.load(folder / TEST_SCORES) for folder in scored)
+    scores = [load_any_scores(folder / TEST_SCORES) for folder in scored]
     histories = tuple(
         [{**record, "epoch": record["epoch"] + 1} for record in records]
         for folder in folders
@@ -105,7 +99,7 @@ def _of_run(path: Path, name: str) -> ComparedRun:
         protocol=info.protocol if info else str(recipe.get("protocol", "")),
         synthetic=bool(data.get("synthetic")) or any(each.info.synthetic for each in scores),
         seeds=len(folders),
-        scores=scores,
+        scores=_with_classes(scores),
         figures=_figures(scores),
         histories=histories,
         chosen_epochs=tuple(_chosen_epoch(records, recipe) for records in histories),
@@ -116,21 +110,26 @@ def _of_run(path: Path, name: str) -> ComparedRun:
     )
 
 
-def _figures(scores: Sequence[Scores]) -> dict[str, Figure]:
+def _with_classes(scores: Sequence[Scores | OutputScores]) -> tuple[Scores, ...]:
+    """Those scores that can be compared clip by clip and class by class."""
+    return tuple(each for each in scores if isinstance(each, Scores))
+
+
+def _figures(scores: Sequence[Scores | OutputScores]) -> dict[str, Figure]:
     """Figures of a run; the interval of one run is over its clips, of several over their seeds."""
     if not scores:
         return {}
-    found = [evaluate_scores(each) for each in scores]
+    found = [headline_figures(each) for each in scores]
     if len(found) == 1:
-        figures = {name: Figure(of(found[0])) for name, of in _FIGURES.items()}
-        top1 = found[0].top1
-        return {**figures, "top1": Figure(top1.value, top1.low, top1.high)}
-    means = {name: mean_over_seeds([of(each) for each in found]) for name, of in _FIGURES.items()}
-    # Student's interval knows nothing of the ends of a scale; no share lies beyond them.
-    return {
-        name: Figure(mean.mean, max(mean.low, 0.0), min(mean.high, 1.0))
-        for name, mean in means.items()
-    }
+        return {name: Figure(each.value, each.low, each.high) for name, each in found[0].items()}
+    figures = {}
+    for name, first in found[0].items():
+        mean = mean_over_seeds([each[name].value for each in found])
+        figures[name] = Figure(mean.mean, mean.low, mean.high)
+        if first.is_share:
+            # Student's interval knows nothing of the ends of a scale; no share lies beyond them.
+            figures[name] = Figure(mean.mean, max(mean.low, 0.0), min(mean.high, 1.0))
+    return figures
 
 
 def _cost(histories: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, float]:
@@ -166,12 +165,29 @@ def _chosen_epoch(records: Sequence[Mapping[str, Any]], recipe: Mapping[str, Any
 
     A run that still trains has chosen none yet if nothing was validated.
     """
-    judged = [record for record in records if record.get("validation_top1") is not None]
-    if judged:
-        best = max(float(record["validation_top1"]) for record in judged)
-        return int(next(r["epoch"] for r in judged if float(r["validation_top1"]) == best))
+    choice = _task(recipe).choice
+    column, best = f"validation_{choice.metric}", None
+    chosen = None
+    for record in records:
+        value = record.get(column)
+        if value is not None and choice.prefers(float(value), best):
+            chosen, best = int(record["epoch"]), float(value)
+    if chosen is not None:
+        return chosen
     last = int(records[-1]["epoch"])
     return last if last == recipe.get("training.epochs") else None
+
+
+def _task(recipe: Mapping[str, Any]) -> Task:
+    """The task of a recipe by dotted key; classification where it names none.
+
+    Raises:
+        TaskError: The task is not known here.
+    """
+    options = {
+        key.removeprefix("task."): value for key, value in recipe.items() if key.startswith("task.")
+    }
+    return get_task(str(options.pop("name", DEFAULT_TASK)), options)
 
 
 def _remedy(

@@ -12,19 +12,16 @@ from numpy import ndarray
 
 from skelab.data.clips.index import UNKNOWN
 from skelab.data.datasets import check_split
-from skelab.data.feeding.feeder import Feeder
 from skelab.data.opened import OpenedClips, check_trimmed
-from skelab.data.preprocessing import get_pipeline
-from skelab.errors import CheckpointError, SplitError
-from skelab.evaluation import Calibration, Scores, ScoresInfo
+from skelab.errors import NetworkError, SplitError
+from skelab.evaluation import Calibration, OutputScores, Scores, load_any_scores
 from skelab.host.environment import describe_environment
-from skelab.inference.checkpoint import Checkpoint, read_checkpoint
-from skelab.inference.scoring import predict_logits
+from skelab.inference.network import Network, open_network
+from skelab.inference.spec import NetworkSpec
 from skelab.recipes import Recipe, parse_recipe
 from skelab.report import Report, Section, write_report
 from skelab.runs.parts import choose_parts, describe_parts
 from skelab.training.history import read_history
-from skelab.training.job import CHECKPOINTS, CHOSEN
 
 
 @dataclass(frozen=True)
@@ -32,35 +29,17 @@ class EvaluationResult:
     """What an evaluation made.
 
     Attributes:
-        scores: Scores of the part.
+        scores: Scores of the part, of the kind that the task gives.
         scores_file: Where they are kept.
         report_file: The report.
         calibration: What a temperature fitted on the validation part would do; None without
             scores of that part.
     """
 
-    scores: Scores
+    scores: Scores | OutputScores
     scores_file: Path
     report_file: Path
     calibration: Calibration | None
-
-
-def find_checkpoint(path: Path) -> Path:
-    """The checkpoint that a path means: itself, or the one that a run folder has chosen.
-
-    Raises:
-        CheckpointError: There is neither.
-    """
-    if path.is_file():
-        return path
-    chosen = path / CHECKPOINTS / CHOSEN
-    if chosen.is_file():
-        return chosen
-    raise CheckpointError(
-        f"{path}: expected a run folder or a checkpoint, found"
-        f" {'a folder without ' + str(Path(CHECKPOINTS) / CHOSEN) if path.is_dir() else 'nothing'};"
-        " `skelab train` makes one"
-    )
 
 
 def evaluate_run(
@@ -69,6 +48,8 @@ def evaluate_run(
     *,
     split: str | None = None,
     part: str = "test",
+    engine: str | None = None,
+    trust: bool = False,
     out: Path | None = None,
     sections: tuple[Section, ...] = (),
     on_scored: Callable[[int, int], None] | None = None,
@@ -76,30 +57,40 @@ def evaluate_run(
     """Score one part of a split, and write scores and report.
 
     Args:
-        path: A run folder or a checkpoint.
+        path: A run folder, a checkpoint or an exported file.
         store: The clips; they must fit what the network was trained on.
         split: Protocol; None takes the recipe's.
         part: ``test``, ``validation`` or ``train``.
-        out: Folder for scores and report; None takes the run's (or the checkpoint's) folder.
+        engine: What computes the network; None takes what the kind of file prefers.
+        trust: Open a ``.pt2`` file, which can run code of its maker.
+        out: Folder for scores and report; None takes the run's folder, or that of the file.
         sections: Further parts of the report.
         on_scored: Called with the clips that are done, and all clips.
 
     Raises:
-        CheckpointError: There is no checkpoint, it is damaged, or it belongs to other data.
+        NetworkError: The network cannot be opened, belongs to other data, or does not say on which
+            split it was trained.
         SplitError: The clips do not fit the split, or the part is empty.
         OutputError: The results cannot be written.
     """
-    file = find_checkpoint(path)
-    checkpoint = read_checkpoint(file)
-    check_fit(checkpoint, store, file)
-    trained = parse_recipe(checkpoint.recipe, where=f"{file}, its recipe")
-    recipe = trained
+    network = open_network(path, engine=engine, trust=trust)
+    spec = network.spec
+    spec.check_store(store.info, store.path, str(path))
     if split is not None:
         check_split(split, store.info.dataset, store.index, store.path, option="--split ")
+    recipe = trained = recipe_of(network, split)
+    if split is not None:
         data = recipe.data.model_copy(update={"split": split})
         recipe = recipe.model_copy(update={"data": data})
-    folder = out or (path if path.is_dir() else file.parent)
-    scores = score_checkpoint(checkpoint, store, recipe, part, on_scored=on_scored)
+    folder = out or (path if path.is_dir() else path.parent)
+    scores = network.scores(
+        store,
+        _rows_of(part, recipe, store, needs_labels=network.task.needs_labels),
+        split=recipe.data.split,
+        part=part,
+        batch_size=recipe.training.batch_size,
+        on_scored=on_scored,
+    )
     scores_file = folder / f"scores-{part}.npz"
     scores.save(scores_file)
     report_file = folder / ("report.html" if part == "test" else f"report-{part}.html")
@@ -108,95 +99,54 @@ def evaluate_run(
         title=f"{recipe.model.name} on {store.info.dataset}, {recipe.data.split} {part}",
         scores=scores,
         history=_counted_from_one(read_history(run)) if run else (),
-        recipe=recipe.to_yaml(),
+        recipe=recipe.to_yaml() if spec.recipe else "",
         environment=_environment(run),
-        notes=_notes(trained, recipe, store, checkpoint),
+        notes=_notes(trained, recipe, store, spec),
         validation=_saved_validation(run, scores, part),
-        chosen_epoch=checkpoint.epoch or None,
+        chosen_epoch=spec.epoch or None,
         sections=sections,
     )
     write_report(report_file, report)
     return EvaluationResult(scores, scores_file, report_file, report.calibration)
 
 
-def check_fit(checkpoint: Checkpoint, store: OpenedClips, where: Path) -> None:
-    """Refuse clips that differ in kind from those that the network was trained on.
+def recipe_of(network: Network, split: str | None = None) -> Recipe:
+    """The recipe that a network was trained with.
+
+    Files that were exported before recipes were written into them get one that says no more than
+    their description does, with the split that is given.
 
     Raises:
-        CheckpointError: Layout, pipeline, units or classes differ; the message says how.
+        NetworkError: Neither the network nor the caller says which split.
     """
-    trained, found = checkpoint.inputs, store.info
-    pairs = {
-        "layout": (checkpoint.model.layout.name, found.layout.name),
-        "joints": (checkpoint.model.layout.joints, found.layout.joints),
-        "pipeline": (trained.pipeline, found.pipeline),
-        "units": (trained.units, found.units),
-        "number of classes": (len(trained.classes), len(found.classes)),
-        "classes": (trained.classes, found.classes),
-    }
-    for name, (expected, actual) in pairs.items():
-        if expected != actual:
-            raise CheckpointError(
-                f"{where}: was trained on {name} {_brief(expected)}, but {store.path} has"
-                f" {_brief(actual)}"
-            )
-
-
-def score_checkpoint(
-    checkpoint: Checkpoint,
-    store: OpenedClips,
-    recipe: Recipe,
-    part: str,
-    *,
-    on_scored: Callable[[int, int], None] | None = None,
-) -> Scores:
-    """Scores of one part of the recipe's split.
-
-    Raises:
-        SplitError: The clips do not fit the split, or the part is empty or without labels.
-    """
-    rows = _rows_of(part, recipe, store)
-    logits = predict_logits(
-        checkpoint.build(),
-        Feeder(
-            checkpoint.inputs.feeder,
-            store.info.layout,
-            keeps_gaps=get_pipeline(store.info.pipeline).keeps_gaps,
-        ),
-        store,
-        rows,
-        max_bodies=checkpoint.model.max_bodies,
-        batch_size=recipe.training.batch_size,
-        on_scored=on_scored,
-    )
-    index = store.index.select(rows)
-    columns = {"subject": index.subjects, "camera": index.cameras, "setup": index.setups}
-    return Scores(
-        names=index.names,
-        labels=index.labels,
-        logits=logits,
-        classes=store.info.classes,
-        info=ScoresInfo(
-            dataset=store.info.dataset,
-            split=recipe.data.split,
-            part=part,
-            protocol=checkpoint.protocol,
-            model=checkpoint.model.name,
-            stream=checkpoint.inputs.feeder.stream.value,
-            checkpoint=checkpoint.digest,
-            synthetic=store.info.synthetic or checkpoint.inputs.synthetic,
-        ),
-        groups={name: column for name, column in columns.items() if (column != UNKNOWN).any()},
+    spec = network.spec
+    if spec.recipe:
+        return parse_recipe(spec.recipe, where=f"{network.path}, its recipe")
+    if split is None:
+        raise NetworkError(
+            f"{network.path}: does not say on which split it was trained, since an older version"
+            " wrote it; --split NAME says which, say --split xsub"
+        )
+    return Recipe.model_validate(
+        {
+            "name": spec.model.name,
+            "model": {"name": spec.model.name},
+            "data": {**spec.inputs.feeder.model_dump(), "split": split},
+            "protocol": spec.protocol,
+        }
     )
 
 
-def _rows_of(part: str, recipe: Recipe, store: OpenedClips) -> Int64[ndarray, " N"]:
-    check_trimmed(store)
+def _rows_of(
+    part: str, recipe: Recipe, store: OpenedClips, *, needs_labels: bool
+) -> Int64[ndarray, " N"]:
+    if needs_labels:
+        check_trimmed(store)
     rows: Int64[ndarray, " N"] = getattr(choose_parts(recipe, store), part)
     if not len(rows):
         raise SplitError(f"split {recipe.data.split}: the {part} part of this recipe is empty")
     unlabelled = np.flatnonzero(store.index.labels[rows] == UNKNOWN)
-    if len(unlabelled):
+    if needs_labels and len(unlabelled):
         raise SplitError(
             f"{store.path}: {len(unlabelled)} clips of the {part} part have no label, the first is"
             f" {store.index.names[rows[unlabelled[0]]]!r}"
@@ -217,16 +167,15 @@ def _counted_from_one(records: Sequence[Mapping[str, Any]]) -> list[dict[str, An
     return [{**record, "epoch": record["epoch"] + 1} for record in records]
 
 
-def _notes(
-    trained: Recipe, recipe: Recipe, store: OpenedClips, checkpoint: Checkpoint
-) -> list[str]:
+def _notes(trained: Recipe, recipe: Recipe, store: OpenedClips, spec: NetworkSpec) -> list[str]:
     """What was trained, by the run's own split, and what was tested, if that is another."""
     notes = [f"Preprocessing {store.info.pipeline}."]
-    if store.info.digest == checkpoint.inputs.digest:
+    same_store = store.info.digest == spec.inputs.digest
+    if same_store and spec.recipe:
         parts = describe_parts(trained, store, choose_parts(trained, store))
         notes.append("The clips come from the store that the network was trained on.")
         notes.append(f"Trained on {parts}.")
-    if recipe != trained or store.info.digest != checkpoint.inputs.digest:
+    if recipe != trained or not (same_store and spec.recipe):
         test = choose_parts(recipe, store).test
         notes.append(f"Evaluated on split {recipe.data.split}, test {len(test):,} clips.")
     if store.info.excluded:
@@ -234,14 +183,11 @@ def _notes(
     return notes
 
 
-def _saved_validation(run: Path | None, scores: Scores, part: str) -> Scores | None:
+def _saved_validation(
+    run: Path | None, scores: Scores | OutputScores, part: str
+) -> Scores | OutputScores | None:
     file = run / "scores-validation.npz" if run else None
     if part != "test" or file is None or not file.is_file():
         return None
-    saved = Scores.load(file)
+    saved = load_any_scores(file)
     return saved if saved.info.checkpoint == scores.info.checkpoint else None
-
-
-def _brief(value: object) -> str:
-    text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-    return text if len(text) <= 80 else f"{text[:80]}…"

@@ -33,11 +33,12 @@ from skelab.data.segments import (
     segments_of_store,
 )
 from skelab.errors import DataError, SourceError
-from skelab.evaluation import Scores, evaluate_scores
-from skelab.inference.checkpoint import read_checkpoint
-from skelab.runs.evaluate import find_checkpoint
+from skelab.evaluation import OutputScores, Scores, headline_figures, load_any_scores
+from skelab.inference.checkpoint import CHECKPOINTS, chosen_checkpoint
+from skelab.inference.engines import list_engines
+from skelab.inference.files import file_kind, files_of, read_network_file
+from skelab.inference.spec import CHECKPOINT
 from skelab.skeleton import Layout
-from skelab.training.job import CHECKPOINTS
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Inspection:
     Attributes:
         path: The path.
         kind: ``clip store``, ``prepared clips``, ``source``, ``segment labels``, ``checkpoint``,
-            ``run`` or ``scores``.
+            ``run``, ``exported network`` or ``scores``.
         facts: Names and values, in the order to print them; lists and mappings are tables.
     """
 
@@ -85,7 +86,9 @@ def inspect_path(
     if not path.exists():
         raise SourceError(f"{path}: there is nothing to inspect")
     if path.is_dir() and (path / CHECKPOINTS).is_dir():
-        return Inspection(path, "run", _describe_checkpoint(find_checkpoint(path)))
+        return Inspection(path, "run", _describe_network(chosen_checkpoint(path)))
+    if file_kind(path) != CHECKPOINT and path.is_file():
+        return Inspection(path, "exported network", _describe_network(path))
     if is_npz(path) or is_npy_pkl(path):
         clips = open_clips(path, names=names, ignore=ignore, layout=layout, on_note=on_note)
         return Inspection(path, "prepared clips", _describe_prepared(clips, split, on_progress))
@@ -95,11 +98,11 @@ def inspect_path(
         source = open_source(path, layout=layout)
         return Inspection(path, "source", _describe_source(source, ignore, split, on_progress))
     if path.suffix == ".safetensors":
-        return Inspection(path, "checkpoint", _describe_checkpoint(path))
+        return Inspection(path, "checkpoint", _describe_network(path))
     if path.suffix == ".npz":
         if not zipfile.is_zipfile(path):
             raise SourceError(f"{path}: expected an npz, found a file that is damaged or cut off")
-        return Inspection(path, "scores", _describe_scores(Scores.load(path)))
+        return Inspection(path, "scores", _describe_scores(load_any_scores(path)))
     return Inspection(path, "clip store", _describe_store(open_store(path), split))
 
 
@@ -242,31 +245,41 @@ def _describe_labels(table: SegmentTable, split: Split | None) -> dict[str, Any]
     return described
 
 
-def _describe_checkpoint(path: Path) -> dict[str, Any]:
-    checkpoint = read_checkpoint(path)
-    model, inputs = checkpoint.model, checkpoint.inputs
-    return {
-        "format": "checkpoint",
+def _describe_network(path: Path) -> dict[str, Any]:
+    file = read_network_file(path)
+    spec, checkpoint = file.spec, file.checkpoint
+    model, inputs = spec.model, spec.inputs
+    described = {
+        "format": "checkpoint" if checkpoint else f"{spec.target}, {spec.precision}",
         "synthetic": inputs.synthetic,
+        "task": spec.task.name,
         "model": model.name,
         "options": dict(model.options),
         "layout": f"{model.layout.name}, {model.layout.num_joints} joints",
-        "input": f"{inputs.feeder.stream}, {inputs.feeder.window} frames,"
-        f" {model.max_bodies} bodies, {model.in_channels} channels",
+        "input": f"{spec.stream}, {spec.window} frames, {spec.max_bodies} bodies,"
+        f" {model.in_channels} channels",
         "trained on": f"{inputs.dataset}, pipeline {inputs.pipeline}",
-        "epoch": checkpoint.epoch,
-        "protocol": checkpoint.protocol,
-        "can be resumed": checkpoint.trainer is not None,
-        "weights": sum(value.numel() for value in checkpoint.weights.values()),
-        "size": _size_of(path),
-        "digest": checkpoint.digest,
+        "epoch": spec.epoch,
+        "protocol": spec.protocol,
+    }
+    if checkpoint:
+        described["can be resumed"] = checkpoint.trainer is not None
+        described["weights"] = sum(value.numel() for value in checkpoint.weights.values())
+    else:
+        described["frames"] = "any number" if spec.dynamic_frames else f"{spec.window} only"
+        described["engines"] = [engine.name for engine in list_engines(spec.target)]
+        described["versions"] = dict(spec.versions)
+    return {
+        **described,
+        "size": _size_of(*files_of(path)),
+        "digest": spec.digest,
         "classes": list(inputs.classes),
     }
 
 
-def _describe_scores(scores: Scores) -> dict[str, Any]:
-    info, evaluation = scores.info, evaluate_scores(scores)
-    return {
+def _describe_scores(scores: Scores | OutputScores) -> dict[str, Any]:
+    info = scores.info
+    described = {
         "format": "scores",
         "synthetic": info.synthetic,
         "dataset": info.dataset,
@@ -274,8 +287,14 @@ def _describe_scores(scores: Scores) -> dict[str, Any]:
         "protocol": info.protocol,
         "model": info.title,
         "clips": len(scores),
-        "top-1": round(evaluation.top1.value, 6),
-        "top-5": round(evaluation.top5.value, 6),
+    }
+    figures = {name: round(each.value, 6) for name, each in headline_figures(scores).items()}
+    if isinstance(scores, OutputScores):
+        return {**described, "task": scores.task, **figures, "checkpoint": info.checkpoint}
+    accuracies = {f"top-{k}": figures[f"top{k}"] for k in (1, 5)}
+    return {
+        **described,
+        **accuracies,
         "checkpoint": info.checkpoint,
         "classes": list(scores.classes),
     }
@@ -365,9 +384,9 @@ def _frames_without_body(raw: RawClip) -> int:
     return raw.num_frames - len(seen)
 
 
-def _size_of(path: Path) -> str:
-    """The size of a file in words."""
-    size = float(path.stat().st_size)
+def _size_of(*paths: Path) -> str:
+    """The size of files in words."""
+    size = float(sum(path.stat().st_size for path in paths))
     for unit in ("bytes", "KB", "MB"):
         if size < 1000:
             return f"{size:.3g} {unit}"

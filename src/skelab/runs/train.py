@@ -28,10 +28,13 @@ from skelab.runs.parts import (
     warn_of_parts,
 )
 from skelab.runs.workers import choose_workers
+from skelab.tasks import TaskSpec
+from skelab.training.groups import training_groups
 from skelab.training.job import TrainingJob
 from skelab.training.loop import train
 from skelab.training.precision import check_precision
 from skelab.training.processes import Processes
+from skelab.training.step import make_task
 from skelab.training.watch import Watcher
 
 RECIPE = "recipe.yaml"
@@ -169,15 +172,19 @@ def plan_training(
     Raises:
         SplitError: The clips do not fit the recipe's split.
         ModelError: The network does not take the recipe's options.
-        TrainingError: A clip has no label, or one that is no class, or this machine cannot compute
-            in the recipe's precision.
+        TaskError: There is no such task, or it does not take the recipe's options.
+        TrainingError: A clip has no label, or one that is no class, a parameter group fits no
+            parameter, or this machine cannot compute in the recipe's precision.
         DataError: The store holds sequences, or the feeder does not fit the layout.
     """
     check_precision(recipe.precision)
     check_trimmed(store)
+    spec_of_task = TaskSpec(recipe.task.name, recipe.task.options)
+    task = make_task(spec_of_task, recipe.training)
     parts = choose_parts(recipe, store)
     info = store.info
-    _check_labels(store)
+    if task.needs_labels:
+        _check_labels(store)
     max_bodies = recipe.data.max_bodies or min(store.max_bodies, 2)
     # Made once here, so that a wrong option is an error before the first file is written.
     with torch.random.fork_rng(), torch.device("meta"):
@@ -189,6 +196,8 @@ def plan_training(
             max_bodies=max_bodies,
             **recipe.model.options,
         )
+        task.attach_head(model)
+    training_groups(model, recipe.training)  # so are patterns that fit no parameter
     spec: ModelSpec = model_spec(model)
     usual = 4 if torch.cuda.is_available() else 0
     workers = choose_workers(
@@ -225,6 +234,7 @@ def plan_training(
         recipe=recipe.to_yaml(),
         protocol=recipe.protocol.value,
         run=run,
+        task=spec_of_task,
     )
 
 

@@ -22,7 +22,6 @@ from skelab.models import (
     read_state_dict,
 )
 from skelab.recipes import Protocol, Recipe, list_recipes, load_recipe, parse_recipe
-from skelab.runs.evaluate import find_checkpoint
 from skelab.skeleton import Layout
 
 UNKNOWN_EPOCH: Final = 0
@@ -135,7 +134,7 @@ def export_weights_file(path: Path, out: Path) -> int:
             f"{out}: expected a name that ends with {', '.join(_SUFFIXES)}, found"
             f" {out.suffix or 'none of them'!r}"
         )
-    weights = export_weights(read_checkpoint(find_checkpoint(path)).build())
+    weights = export_weights(read_checkpoint(path).build())
     with atomic_write(out) as temporary:
         if out.suffix == ".safetensors":
             save_file(weights, temporary)

@@ -1,7 +1,9 @@
 """What a recipe says about training."""
 
+import re
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -19,31 +21,95 @@ class Precision(StrEnum):
     APEX_O2 = "apex-o2"
 
 
+class OptimizerName(StrEnum):
+    """What steps the weights."""
+
+    SGD = "sgd"
+    ADAMW = "adamw"
+
+
+USUAL_RATES: Final[Mapping[OptimizerName, float]] = {
+    OptimizerName.SGD: 0.1,
+    OptimizerName.ADAMW: 0.001,
+}
+"""A learning rate at which most networks train, by optimiser."""
+
+
 class Schedule(StrEnum):
     """How the learning rate falls after the warm-up."""
 
+    CONSTANT = "constant"
     STEP = "step"
     COSINE = "cosine"
+
+
+class ScheduleUnit(StrEnum):
+    """How often the learning rate changes."""
+
+    EPOCH = "epoch"
+    STEP = "step"
+
+
+class GroupConfig(BaseModel):
+    """Parameters that are trained in a way of their own.
+
+    Attributes:
+        pattern: A regular expression that ``re.search`` finds in the names of the parameters.
+        rate: Factor of their learning rate.
+        decay: Factor of their weight decay, beside that of the family.
+        frozen: Whether they keep their values. Running statistics of batch norms are no
+            parameters and go on moving.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    pattern: str = Field(min_length=1)
+    rate: float = Field(default=1.0, gt=0)
+    decay: float = Field(default=1.0, ge=0)
+    frozen: bool = False
+
+    @field_validator("pattern")
+    @classmethod
+    def _pattern_is_an_expression(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(
+                f"expected a regular expression, found {pattern!r:.60}: {error}"
+            ) from None
+        return pattern
 
 
 class TrainingConfig(BaseModel):
     """Optimiser, schedule and length of a training run.
 
-    The optimiser is SGD with momentum; weight decay acts on every parameter, as the authors of
-    CTR-GCN and MS-G3D have it, unless the family of the network says otherwise (Shift-GCN does).
+    The defaults are those of CTR-GCN: SGD with momentum, and weight decay on every parameter, as
+    the authors of CTR-GCN and MS-G3D have it, unless the family of the network says otherwise
+    (Shift-GCN does).
 
     Attributes:
         epochs: Passes over the training part.
         batch_size: Clips per optimiser step.
+        optimizer: ``sgd`` with momentum, or ``adamw`` (decoupled weight decay).
         learning_rate: Highest learning rate.
-        momentum: Momentum of SGD.
-        nesterov: Whether the momentum looks ahead.
-        weight_decay: Decay of every parameter of which the family says nothing else.
+        momentum: Momentum of SGD; AdamW ignores it.
+        nesterov: Whether the momentum of SGD looks ahead; false for AdamW unless said otherwise,
+            which is refused.
+        betas: Decay of AdamW's running means of the gradient and of its square.
+        eps: Added to the denominator of AdamW.
+        weight_decay: Decay of every parameter of which family and ``groups`` say nothing else.
+        clip_norm: Largest norm of all gradients together; longer ones are scaled down to it. None
+            for no limit.
+        groups: Parameters with factors of their own; the first pattern that is found counts.
         warmup_epochs: Epochs in which the rate rises linearly to its highest.
-        schedule: ``step`` multiplies by ``decay`` at each of ``steps``; ``cosine`` falls to zero.
+        schedule: ``constant``; ``step`` multiplies by ``decay`` at each of ``steps``; ``cosine``
+            falls to ``min_rate``.
+        schedule_unit: Whether the rate changes with each ``epoch`` or each optimiser ``step``.
         steps: Epochs, counted from 0, from which on the rate is lower.
         decay: Factor of each step.
+        min_rate: The rate to which ``cosine`` falls.
         label_smoothing: Share of the target spread over all classes.
+        auxiliary: Weight of each auxiliary loss of the network by name; 1 for those not named.
         ema: Decay of a running average of the weights, a step; the average is validated and
             chosen. 0 for none.
         drop_last: Leave out the last clips of an epoch if they do not fill a batch.
@@ -56,24 +122,68 @@ class TrainingConfig(BaseModel):
 
     epochs: int = Field(default=65, ge=1, strict=True)
     batch_size: int = Field(default=64, ge=1, strict=True)
+    optimizer: OptimizerName = OptimizerName.SGD
     learning_rate: float = Field(default=0.1, gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     nesterov: bool = True
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (
+        0.9,
+        0.999,
+    )
+    eps: float = Field(default=1e-8, gt=0)
     weight_decay: float = Field(default=0.0004, ge=0)
+    clip_norm: float | None = Field(default=None, gt=0)
+    groups: tuple[GroupConfig, ...] = ()
     warmup_epochs: int = Field(default=5, ge=0, strict=True)
     schedule: Schedule = Schedule.STEP
+    schedule_unit: ScheduleUnit = ScheduleUnit.EPOCH
     steps: tuple[Annotated[int, Field(ge=0, strict=True)], ...] = (35, 55)
     decay: float = Field(default=0.1, gt=0, le=1)
+    min_rate: float = Field(default=0.0, ge=0)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    auxiliary: Mapping[str, Annotated[float, Field(ge=0)]] = {}
     ema: float = Field(default=0.0, ge=0, lt=1)
     drop_last: bool = True
     checkpoint_minutes: float = Field(default=10.0, ge=0)
     seed: int = Field(default=1, ge=0, lt=2**63, strict=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _nesterov_is_off_for_adamw(cls, given: Any) -> Any:
+        """AdamW has no momentum that could look ahead, and its recipes need not say so."""
+        if isinstance(given, Mapping) and given.get("optimizer") == OptimizerName.ADAMW:
+            return {"nesterov": False, **given}
+        return given
+
     @model_validator(mode="after")
-    def _nesterov_needs_momentum(self) -> Self:
+    def _settings_fit_the_optimizer(self) -> Self:
+        if self.optimizer is OptimizerName.ADAMW:
+            if self.nesterov:
+                raise ValueError(
+                    "nesterov is a momentum of sgd, adamw has none: --set training.nesterov=false"
+                )
+            return self
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov needs a momentum above 0")
+        for name in ("betas", "eps"):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"{name} is a setting of adamw, found it with sgd: --set"
+                    " training.optimizer=adamw"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _floor_fits_the_schedule(self) -> Self:
+        if self.min_rate and self.schedule is not Schedule.COSINE:
+            raise ValueError(
+                f"min_rate is where the schedule cosine ends, found it with {self.schedule.value}"
+            )
+        if self.min_rate > self.learning_rate:
+            raise ValueError(
+                f"min_rate: expected at most the learning_rate {self.learning_rate:g}, found"
+                f" {self.min_rate:g}"
+            )
         return self
 
 

@@ -8,15 +8,10 @@ from numpy import ndarray
 
 from skelab.data.feeding.dataset import ClipSource
 from skelab.data.feeding.feeder import Feeder
-from skelab.inference.checkpoint import InputSpec
+from skelab.inference.checkpoint import CHECKPOINTS, CHOSEN, InputSpec
 from skelab.models import ModelSpec
+from skelab.tasks import TaskSpec
 from skelab.training.config import MemoryConfig, Precision, TrainingConfig
-
-CHECKPOINTS = "checkpoints"
-"""Folder of the checkpoints in a run folder."""
-
-CHOSEN = "best.safetensors"
-"""The checkpoint that the protocol has chosen; the one to evaluate."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +32,7 @@ class TrainingJob:
         workers: Processes that read clips ahead; 0 reads in this one.
         recipe: The whole recipe, YAML text, for the checkpoints.
         protocol: ``honest`` or ``paper``, for the checkpoints.
+        task: What is predicted.
     """
 
     model: ModelSpec
@@ -52,6 +48,7 @@ class TrainingJob:
     workers: int = 0
     recipe: str = ""
     protocol: str = "honest"
+    task: TaskSpec = field(default_factory=TaskSpec)
 
     @property
     def checkpoints(self) -> Path:

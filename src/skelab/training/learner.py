@@ -1,63 +1,26 @@
-"""A network in training: one optimiser step, whatever the precision, memory and processes."""
+"""A learner takes steps in processes that share them, and again with less if memory runs out."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.optim import Optimizer
 
 from skelab.data.feeding.feeder import Batch
 from skelab.errors import TrainingError
 from skelab.inference.checkpoint import Checkpoint, build_model, restore_optimizer
-from skelab.models import parameter_groups, set_activation_policy
-from skelab.training.average import WeightAverage
-from skelab.training.config import BatchNormPolicy, TrainingConfig
+from skelab.models import set_activation_policy
+from skelab.training.config import BatchNormPolicy
 from skelab.training.job import TrainingJob
-from skelab.training.memory import BufferGuard, Reserve, free_memory, is_out_of_memory
-from skelab.training.precision import make_engine, optimizer_class
+from skelab.training.memory import Reserve, free_memory, is_out_of_memory
+from skelab.training.precision import make_engine, optimizer_parameters
 from skelab.training.processes import Processes
 from skelab.training.schedule import learning_rate
+from skelab.training.step import TrainStep, clear_gradients, make_optimizer, make_task
 from skelab.training.watch import Watcher
-
-
-def make_optimizer(
-    model: nn.Module, config: TrainingConfig, kind: Callable[..., Optimizer] = torch.optim.SGD
-) -> Optimizer:
-    """The optimiser of a run, new; ``kind`` makes it, see ``optimizer_class``.
-
-    Raises:
-        ModelError: The model was not made by ``create_model``.
-    """
-    return kind(
-        parameter_groups(model, config.weight_decay),
-        lr=config.learning_rate,
-        momentum=config.momentum,
-        nesterov=config.nesterov,
-    )
-
-
-def clip_loss(
-    logits: Float[Tensor, "N K"], labels: Int64[Tensor, " N"], config: TrainingConfig
-) -> Float[Tensor, ""]:
-    """The mean loss of some clips, in float32 whatever the network computes in."""
-    return F.cross_entropy(logits.float(), labels, label_smoothing=config.label_smoothing)
-
-
-def clear_gradients(model: nn.Module, optimizer: Optimizer) -> None:
-    """Forget all gradients: of a network and, where Apex steps copies of its weights, of these.
-
-    Not by the optimiser's ``zero_grad``, which takes no arguments once Apex has it.
-    """
-    model.zero_grad(set_to_none=True)
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            parameter.grad = None
 
 
 @dataclass(frozen=True)
@@ -66,15 +29,18 @@ class StepResult:
 
     Attributes:
         loss: Mean loss of the clips.
-        correct: Clips that were recognised.
+        sums: Metrics of the task, summed over the clips.
     """
 
     loss: float
-    correct: int
+    sums: Mapping[str, float] = field(default_factory=dict)
 
 
 class Learner:
     """A network, its optimiser, and all else that a step changes.
+
+    Makes the step's parts from the job and, if there is one, from a checkpoint; shares steps with
+    other processes; and halves what passes at once when memory runs out.
 
     Args:
         job: The run.
@@ -99,17 +65,19 @@ class Learner:
         self.engine = make_engine(job.precision)
         config = job.config
         torch.manual_seed(config.seed)
-        self.model = build_model(job.model)
+        self.task = make_task(job.task, config)
+        self.model = build_model(job.model, job.task)
         if checkpoint is not None:
             self.model.load_state_dict(dict(checkpoint.weights))
         self.model.to(self.engine.device)
         set_activation_policy(self.model, job.memory.activations)
-        self.optimizer = make_optimizer(self.model, config, optimizer_class(job.precision))
-        self.engine.prepare(self.model, self.optimizer)
-        self.average = WeightAverage(self.model, config.ema) if config.ema else None
+        self.optimizer = make_optimizer(self.model, config, job.precision)
+        self.train_step = TrainStep(self.model, self.optimizer, self.engine, self.task, config)
+        self.average = self.train_step.average
         micro_batch = job.memory.micro_batch
         self.micro_batch: int | None = None if micro_batch == "auto" else micro_batch
         """Clips that pass through the network at once; None for all that a process has."""
+        self._steps_per_epoch = 1
         self._allocator_said = "in another process"
         self._reserve = Reserve()
         state = checkpoint.trainer if checkpoint is not None else None
@@ -120,11 +88,15 @@ class Learner:
             if self.average is not None:
                 self.average.restore(state.average, state.average_steps)
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Set the learning rate of an epoch, and the network to training."""
+    def begin_epoch(self, epoch: int, steps: int = 1) -> None:
+        """Set the learning rate of an epoch of ``steps`` steps, and the network to training."""
         self.model.train()
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.job.config, epoch)
+        self._steps_per_epoch = steps
+        self._set_rate(epoch, 0)
+
+    def _set_rate(self, epoch: int, step: int) -> None:
+        rate = learning_rate(self.job.config, epoch, step, steps_per_epoch=self._steps_per_epoch)
+        self.train_step.set_rate(rate)
 
     def step(self, batch: Batch, *, epoch: int, step: int, clips: int) -> StepResult:
         """One optimiser step.
@@ -144,22 +116,21 @@ class Learner:
         config, number = self.job.config, self.processes.number
         sequence = np.random.SeedSequence((config.seed, epoch, step, number))
         seed = int(sequence.generate_state(1, np.uint64)[0])
-        guard = BufferGuard(self.model)
+        self._set_rate(epoch, step)
+        self.train_step.begin()
         while True:
             torch.manual_seed(seed)
-            loss, correct, failures = self._gradients(batch, clips)
+            loss, sums, failures = self._gradients(batch, clips)
             if not failures:
                 break
-            guard.undo()
+            self.train_step.undo()
             self._halve(epoch, step, clips)
-        self.engine.step()
-        if self.average is not None:
-            self.average.update(self.model)
-        return StepResult(loss, int(correct))
+        self.train_step.update()
+        return StepResult(loss, sums)
 
     @contextmanager
-    def judged(self) -> Iterator[nn.Module]:
-        """In this block the model has the weights that are validated: their average, if asked."""
+    def evaluation_weights(self) -> Iterator[nn.Module]:
+        """Swap the averaged (EMA) weights in, if there are any, to validate the model with them."""
         self.processes.share_buffers(self.model)
         if self.average is None:
             yield self.model
@@ -171,48 +142,46 @@ class Learner:
         finally:
             self.model.load_state_dict(own)
 
-    def _gradients(self, batch: Batch, clips: int) -> tuple[float, float, float]:
-        """Add up the gradients of a step; its loss, its correct clips, and who lacked memory."""
-        counts = torch.zeros(3, dtype=torch.float64)
-        clear_gradients(self.model, self.optimizer)
+    def _gradients(self, batch: Batch, clips: int) -> tuple[float, dict[str, float], float]:
+        """Add up the gradients of a step; its loss, the task's sums, and who lacked memory."""
+        names = self.task.clip_metrics
+        counts = torch.zeros(2 + len(names), dtype=torch.float64)  # loss, failures, sums
         try:
             self._backward(batch, clips, counts)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            counts = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)
+            counts.zero_()
+            counts[1] = 1
             self._allocator_said = " ".join(str(error).split())[:120] or "MemoryError"
-        if counts[2]:
+        if counts[1]:
             clear_gradients(self.model, self.optimizer)
             self._reserve.release()
             free_memory()
         if self.processes.count > 1:
             counts = counts.to(self.engine.device, torch.float32)
             self.processes.add_up([*self._all_gradients(), counts])
-        loss, correct, failures = counts.tolist()
-        return loss, correct, failures
+        loss, failures, *sums = counts.tolist()
+        return loss, dict(zip(names, sums, strict=True)), failures
 
     def _backward(self, batch: Batch, clips: int, counts: Tensor) -> None:
         size = self.micro_batch or len(batch.rows)
-        for joints, labels in zip(
-            torch.split(batch.joints, size), torch.split(batch.labels, size), strict=True
-        ):
-            with self.engine.autocast():
-                logits = self.model(joints)
-            loss = clip_loss(logits, labels, self.job.config)
-            share = len(labels) / clips
-            self.engine.backward(loss * share)
-            counts[0] += loss.item() * share
-            counts[1] += int((logits.argmax(dim=1) == labels).sum())
+        for part in _parts(batch, size):
+            share = len(part.rows) / clips
+            output, losses = self.train_step.accumulate(part, share)
+            counts[0] += losses.total.item() * share
+            with torch.no_grad():
+                sums = self.task.sums(output, part)
+            counts[2:] += torch.tensor([sums[name] for name in self.task.clip_metrics])
+            del output, losses  # else they stay while the next part passes
 
     def _all_gradients(self) -> list[Tensor]:
         """The gradient of every parameter; zeros where a process has none."""
         gradients = []
-        for group in self.optimizer.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    parameter.grad = torch.zeros_like(parameter)
-                gradients.append(parameter.grad)
+        for parameter in optimizer_parameters(self.optimizer):
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            gradients.append(parameter.grad)
         return gradients
 
     def _halve(self, epoch: int, step: int, clips: int) -> None:
@@ -235,3 +204,9 @@ class Learner:
             f"{where} with {at_once} clips at once; going on with {self.micro_batch}, and"
             " accumulating to the same batch"
         )
+
+
+def _parts(batch: Batch, size: int) -> Iterator[Batch]:
+    """The clips of a batch, ``size`` at a time."""
+    for start in range(0, len(batch.rows), size):
+        yield batch.part(start, size)

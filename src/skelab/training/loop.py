@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 from numpy import ndarray
-from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from skelab.data.feeding.dataset import ClipDataset, PaddedClips, pad_clips
 from skelab.errors import TrainingError
 from skelab.inference.checkpoint import Checkpoint, EpochTotals, TrainerState, read_checkpoint
-from skelab.inference.scoring import predict_logits
+from skelab.inference.scoring import predict_with_targets
+from skelab.tasks import Choice
+from skelab.training.config import USUAL_RATES
 from skelab.training.history import History
 from skelab.training.job import TrainingJob
 from skelab.training.learner import Learner
@@ -37,11 +38,11 @@ def train(
 ) -> Checkpoint:
     """Train a network and return the chosen checkpoint.
 
-    With validation rows the epoch with the best top-1 on them is chosen (the first, if several),
-    otherwise the last. A run that was killed goes on from its newest sound checkpoint and ends
-    with the weights of a run that never was, bit for bit on a CPU. Where several processes share
-    the run, each calls this; the first one writes and tells the watcher and the ``trackers``, which
-    are of `skelab.training.trackers.TRACKERS`.
+    With validation rows the epoch is chosen that is best on them by the task's metric, top-1 for
+    classification (the first, if several), otherwise the last. A run that was killed goes on from
+    its newest sound checkpoint and ends with the weights of a run that never was, bit for bit on a
+    CPU. Where several processes share the run, each calls this; the first one writes and tells the
+    watcher and the ``trackers``, which are of `skelab.training.trackers.TRACKERS`.
 
     Raises:
         TrainingError: The job cannot start, the folder holds another run, a tracker does not
@@ -73,7 +74,7 @@ def train(
             for epoch in range(state.epoch, job.config.epochs):
                 totals = train_epoch(learner, state, saver)
                 record = _record(epoch, learner, totals) | validate(learner)
-                state = _after_epoch(state, epoch, record)
+                state = _after_epoch(state, epoch, record, learner.task.choice)
                 if history is not None:
                     # The epoch's own checkpoint last: a run killed before it does the epoch again.
                     history.add(record)
@@ -93,8 +94,8 @@ def train_epoch(learner: Learner, state: TrainerState, saver: Saver) -> EpochTot
         saver: Writes checkpoints on the way.
     """
     job, processes, epoch = learner.job, learner.processes, state.epoch
-    learner.begin_epoch(epoch)
     batches = _batches(job, epoch, processes.count)
+    learner.begin_epoch(epoch, len(batches))
     totals = state.totals
     since = time.perf_counter()
     for step, clips in enumerate(_loader(job, batches[state.step :], processes), state.step):
@@ -105,14 +106,15 @@ def train_epoch(learner: Learner, state: TrainerState, saver: Saver) -> EpochTot
         count = len(batches[step])
         result = learner.step(batch, epoch=epoch, step=step, clips=count)
         if not math.isfinite(result.loss):
+            rate = min(job.config.learning_rate / 10, USUAL_RATES[job.config.optimizer])
             raise TrainingError(
                 f"epoch {epoch + 1}, step {step + 1}: the loss is {result.loss}; a lower rate"
-                f" helps: --set training.learning_rate={job.config.learning_rate / 10:g}"
+                f" helps: --set training.learning_rate={rate:g}"
             )
         totals = replace(
             totals,
             loss=totals.loss + result.loss * count,
-            correct=totals.correct + result.correct,
+            sums={n: totals.sums.get(n, 0.0) + value for n, value in result.sums.items()},
             clips=totals.clips + count,
             data_seconds=totals.data_seconds + waited,
             seconds=totals.seconds + time.perf_counter() - since,
@@ -125,16 +127,17 @@ def train_epoch(learner: Learner, state: TrainerState, saver: Saver) -> EpochTot
 
 
 def validate(learner: Learner) -> dict[str, float]:
-    """Loss and top-1 on the validation rows; empty without any."""
+    """The task's metrics on the validation rows, as the record names them; empty without any."""
     job = learner.job
     if not len(job.validation_rows):
         return {}
-    with learner.judged() as model:
-        logits = predict_logits(
+    with learner.evaluation_weights() as model:
+        outputs, targets = predict_with_targets(
             model,
             job.feeder,
             job.source,
             job.validation_rows,
+            learner.task.targets,
             max_bodies=job.model.max_bodies,
             batch_size=min(job.config.batch_size, learner.micro_batch or job.config.batch_size),
             workers=job.workers,
@@ -142,10 +145,8 @@ def validate(learner: Learner) -> dict[str, float]:
             processes=learner.processes,
             on_scored=lambda done, total: learner.watcher.on_scored(done=done, total=total),
         )
-    labels = torch.from_numpy(job.source.index.labels[job.validation_rows])
-    loss = F.cross_entropy(torch.from_numpy(logits), labels).item()
-    top1 = float(np.mean(logits.argmax(axis=1) == labels.numpy()))
-    return {"validation_loss": loss, "validation_top1": top1}
+    found = learner.task.metrics(outputs, targets)
+    return {f"validation_{name}": value for name, value in found.items()}
 
 
 def _batches(job: TrainingJob, epoch: int, processes: int) -> list[Int64[ndarray, " _"]]:
@@ -183,9 +184,9 @@ def _loader(
 def _record(epoch: int, learner: Learner, totals: EpochTotals) -> dict[str, int | float]:
     return {
         "epoch": epoch,
-        "learning_rate": learner.optimizer.param_groups[0]["lr"],
+        "learning_rate": learner.train_step.rate,
         "train_loss": totals.loss / totals.clips,
-        "train_top1": totals.correct / totals.clips,
+        **{f"train_{name}": value / totals.clips for name, value in totals.sums.items()},
         "seconds": totals.seconds,
         "data_seconds": totals.data_seconds,
         "clips_per_second": totals.clips / totals.seconds,
@@ -201,9 +202,9 @@ def _peak_memory() -> int:
 
 
 def _after_epoch(
-    state: TrainerState, epoch: int, record: Mapping[str, int | float]
+    state: TrainerState, epoch: int, record: Mapping[str, int | float], choice: Choice
 ) -> TrainerState:
-    value = record.get("validation_top1")
-    if value is not None and value > state.best_value:
+    value = record.get(f"validation_{choice.metric}")
+    if value is not None and choice.prefers(value, state.best_value):
         state = replace(state, best_epoch=epoch, best_value=value)
     return replace(state, epoch=epoch + 1, step=0, totals=EpochTotals())

@@ -7,7 +7,7 @@ NVIDIA Apex, whose ``amp`` the papers used. Apex is reached by three calls only,
 
 import importlib
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from skelab.errors import TrainingError
-from skelab.training.config import Precision
+from skelab.training.config import OptimizerName, Precision
 from skelab.training.processes import Processes
 
 APEX_LEVELS = {Precision.APEX_O1: "O1", Precision.APEX_O2: "O2"}
@@ -48,6 +48,10 @@ class Engine(Protocol):
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of a loss; they may be scaled until :meth:`step`."""
+        ...
+
+    def clip(self, max_norm: float) -> None:
+        """Scale the gradients down if their norm, all together and unscaled, is larger."""
         ...
 
     def step(self) -> None:
@@ -118,18 +122,27 @@ def half_precision() -> tuple[Precision, str]:
     return Precision.APEX_O1, "apex-o1, since NVIDIA Apex is installed"
 
 
-def optimizer_class(precision: Precision) -> type[Optimizer]:
-    """What steps the weights: Apex's fused SGD at its levels, if it was built, else PyTorch's SGD.
+def optimizer_class(
+    precision: Precision, name: OptimizerName = OptimizerName.SGD
+) -> type[Optimizer]:
+    """What steps the weights: PyTorch's, but at Apex's levels its fused SGD, if it was built.
 
-    Both keep one ``momentum_buffer`` a parameter, so that a checkpoint of one suits the other.
+    Both kinds of SGD keep one ``momentum_buffer`` a parameter, so that a checkpoint of one suits
+    the other. AdamW is always PyTorch's: Apex's keeps its count of steps where no checkpoint does.
     """
+    if name is OptimizerName.ADAMW:
+        return torch.optim.AdamW
     if precision in APEX_LEVELS:
-        try:
+        with suppress(ImportError, AttributeError):
             fused: type[Optimizer] = importlib.import_module("apex.optimizers").FusedSGD
-        except (ImportError, AttributeError):
-            return torch.optim.SGD
-        return fused
+            return fused
     return torch.optim.SGD
+
+
+def optimizer_parameters(optimizer: Optimizer) -> Iterator[Tensor]:
+    """The parameters that an optimiser steps, group by group."""
+    for group in optimizer.param_groups:
+        yield from group["params"]
 
 
 def missing_for_apex() -> str:
@@ -187,6 +200,15 @@ class TorchEngine:
         """Add the gradients of a loss; they may be scaled until :meth:`step`."""
         self._accelerator.backward(loss)
 
+    def clip(self, max_norm: float) -> None:
+        """Scale the gradients down if their norm, all together and unscaled, is larger.
+
+        After an overflow the scaler has noticed it in unscaling, and skips the step.
+        """
+        if self._accelerator.scaler is not None:
+            self._accelerator.scaler.unscale_(self._optimizer)
+        nn.utils.clip_grad_norm_(optimizer_parameters(self._optimizer), max_norm)
+
     def step(self) -> None:
         """Let the optimiser step, unless the gradients overflowed."""
         scaler = self._accelerator.scaler
@@ -235,11 +257,7 @@ class ApexEngine:
     def prepare(self, model: nn.Module, optimizer: Optimizer) -> None:
         """Take over a network, with its weights restored, and its new optimiser."""
         names = {id(parameter): name for name, parameter in model.named_parameters()}
-        self._names = [
-            names[id(parameter)]
-            for group in optimizer.param_groups
-            for parameter in group["params"]
-        ]
+        self._names = [names[id(parameter)] for parameter in optimizer_parameters(optimizer)]
         exact = {name: value.detach().clone() for name, value in model.named_parameters()}
         self._model, self._optimizer = self._amp.initialize(
             model, optimizer, opt_level=self._level, verbosity=0
@@ -259,6 +277,10 @@ class ApexEngine:
         """Add the gradients of a loss."""
         with self._amp.scale_loss(loss, self._optimizer) as scaled:
             scaled.backward()
+
+    def clip(self, max_norm: float) -> None:
+        """Scale the gradients down if their norm is larger; Apex has unscaled them already."""
+        nn.utils.clip_grad_norm_(self._amp.master_params(self._optimizer), max_norm)
 
     def step(self) -> None:
         """Let the optimiser step; Apex has made it skip the step after an overflow."""

@@ -113,6 +113,7 @@ class Saver:
             epoch=state.epoch,
             protocol=job.protocol,
             trainer=state,
+            task=job.task,
         )
 
     def _prune(self, newest: Path) -> None:

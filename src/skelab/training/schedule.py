@@ -1,21 +1,36 @@
-"""The learning rate of each epoch."""
+"""The learning rate of each epoch, or of each step."""
 
 import math
 
-from skelab.training.config import Schedule, TrainingConfig
+from skelab.training.config import Schedule, ScheduleUnit, TrainingConfig
 
 
-def learning_rate(config: TrainingConfig, epoch: int) -> float:
-    """The rate of an epoch, counted from 0; it is constant within the epoch.
+def learning_rate(
+    config: TrainingConfig, epoch: int, step: int = 0, *, steps_per_epoch: int = 1
+) -> float:
+    """The rate of an epoch, or of a step in it where the schedule's unit is the step.
+
+    Args:
+        config: The schedule.
+        epoch: Epoch, from 0.
+        step: Step in the epoch, from 0; ignored where the rate is constant within an epoch.
+        steps_per_epoch: Steps of an epoch.
 
     Source: the authors' rule for CTR-GCN (arXiv:2107.12213, section 4.2): in warm-up epoch e the
-    rate is (e + 1) / warm-up of the highest; afterwards it falls at each step.
+    rate is (e + 1) / warm-up of the highest; afterwards it falls at each step. By steps the same
+    rule holds with the number of a step in place of an epoch's, and all lengths in steps.
     """
-    if epoch < config.warmup_epochs:
-        return config.learning_rate * (epoch + 1) / config.warmup_epochs
+    by_step = config.schedule_unit is ScheduleUnit.STEP
+    length = steps_per_epoch if by_step else 1  # units in an epoch
+    place = epoch * length + (step if by_step else 0)
+    warmup = config.warmup_epochs * length
+    if place < warmup:
+        return config.learning_rate * (place + 1) / warmup
+    if config.schedule is Schedule.CONSTANT:
+        return config.learning_rate
     if config.schedule is Schedule.COSINE:
-        length = max(config.epochs - config.warmup_epochs, 1)
-        progress = (epoch - config.warmup_epochs) / length
-        return config.learning_rate * (1 + math.cos(math.pi * progress)) / 2
-    fallen = sum(epoch >= step for step in config.steps)
+        progress = (place - warmup) / max(config.epochs * length - warmup, 1)
+        span = config.learning_rate - config.min_rate
+        return config.min_rate + span * (1 + math.cos(math.pi * progress)) / 2
+    fallen = sum(place >= each * length for each in config.steps)
     return float(config.learning_rate * config.decay**fallen)

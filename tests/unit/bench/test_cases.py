@@ -19,4 +19,4 @@ def test_a_case_comes_back_from_its_json(runtime: Runtime, precision: Precision)
 
 
 def test_every_runtime_names_its_package() -> None:
-    assert [runtime.package for runtime in Runtime] == ["torch", "onnxruntime", "openvino"]
+    assert [runtime.engine.package for runtime in Runtime] == ["torch", "onnxruntime", "openvino"]

@@ -125,7 +125,7 @@ def test_a_package_that_is_missing_is_named_with_the_command_that_installs_it(
     worker: type[MadeUpWorker], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     net = small_checkpoint(tmp_path / "net.safetensors")
-    monkeypatch.setattr(inference, "find_spec", lambda name: None)
+    monkeypatch.setattr("skelab.inference.engines.registry.find_spec", lambda name: None)
     plan = BenchPlan(batches=(1,), runtimes=ONNX, precisions=(Precision.FP32,), rounds=1)
 
     eager, onnx = bench([str(net)], plan)
@@ -141,7 +141,7 @@ def test_a_network_that_cannot_be_exported_says_why(
         raise ExportError("no graph of this")
 
     net = small_checkpoint(tmp_path / "net.safetensors")
-    monkeypatch.setattr(inference, "find_spec", lambda name: True)
+    monkeypatch.setattr("skelab.inference.engines.registry.find_spec", lambda name: True)
     monkeypatch.setattr(inference, "export_checkpoint", refuse)
 
     rows = bench([str(net)], BenchPlan(batches=(1,), runtimes=OPENVINO, rounds=1))

@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from skelab.export import OPSET, TARGETS, ExportReport
-from skelab.export.extras import need_openvino
+from skelab.inference.extras import need_openvino
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_onnx_has_the_description_and_its_maker(
 ) -> None:
     entries = {entry.key: entry.value for entry in graph.metadata_props}
 
-    assert entries == {"skelab": exports["onnx"].metadata.to_json()}
+    assert entries == {"skelab": exports["onnx"].spec.to_json()}
     assert graph.producer_name == "skelab"
 
 
@@ -46,7 +46,7 @@ def test_openvino_has_the_description_in_its_run_time_info(
 
     content = json.loads(model.get_rt_info("skelab").value)
 
-    assert content["inputs"]["classes"] == list(exports["openvino"].metadata.classes)
+    assert content["inputs"]["classes"] == list(exports["openvino"].spec.classes)
     assert content["target"] == "openvino"
 
 
@@ -55,7 +55,7 @@ def test_pt2_has_the_description_as_an_extra_file(exports: dict[str, ExportRepor
         (name,) = [name for name in archive.namelist() if name.endswith("/extra/skelab.json")]
         text = archive.read(name).decode()
 
-    assert text == exports["torch"].metadata.to_json()
+    assert text == exports["torch"].spec.to_json()
 
 
 @pytest.mark.parametrize("to", TARGETS)

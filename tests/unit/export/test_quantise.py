@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from skelab.data.clips.store import ClipStore
 from skelab.errors import ExportError
-from skelab.export import describe_checkpoint
-from skelab.export.formats import open_network, to_onnx
+from skelab.export.formats import to_onnx
 from skelab.export.quantise import calibration_batches, quantise
 from skelab.export.trace import trace_network
-from skelab.inference.checkpoint import Checkpoint
+from skelab.inference import NetworkFile, NetworkSpec
+from skelab.inference.engines import EngineOptions, get_engine
 
 
 @pytest.fixture
@@ -28,8 +28,8 @@ def store(tmp_path: Path) -> ClipStore:
     return tiny_store(tmp_path / "clips.arrow")
 
 
-def trained(folder: Path, split: str) -> Checkpoint:
-    """A network whose recipe names a split."""
+def trained(folder: Path, split: str) -> NetworkSpec:
+    """The description of a network whose recipe names a split."""
     checkpoint = family_checkpoint(
         folder / "net.safetensors",
         "tiny",
@@ -41,13 +41,14 @@ def trained(folder: Path, split: str) -> Checkpoint:
     recipe = (
         f"name: tiny\nmodel:\n  name: tiny\ndata:\n  split: {split}\n  validation_subjects: 0\n"
     )
-    return replace(checkpoint, recipe=recipe)
+    described = NetworkSpec.of_checkpoint(replace(checkpoint, recipe=recipe))
+    return replace(described, dynamic_frames=False)
 
 
 def test_calibration_clips_come_from_the_training_part(tmp_path: Path, store: ClipStore) -> None:
-    checkpoint = trained(tmp_path, "subject:1-3/4")
+    spec = trained(tmp_path, "subject:1-3/4")
 
-    batches = calibration_batches(checkpoint, store, limit=100)
+    batches = calibration_batches(spec, store, limit=100)
 
     num_training = int(np.isin(store.index.subjects, (1, 2, 3)).sum())
     assert sum(map(len, batches)) == num_training
@@ -55,10 +56,10 @@ def test_calibration_clips_come_from_the_training_part(tmp_path: Path, store: Cl
 
 
 def test_all_clips_serve_where_the_store_lacks_the_split(tmp_path: Path, store: ClipStore) -> None:
-    checkpoint = trained(tmp_path, "subject:20/30")
+    spec = trained(tmp_path, "subject:20/30")
 
-    assert sum(map(len, calibration_batches(checkpoint, store, limit=100))) == len(store)
-    assert sum(map(len, calibration_batches(checkpoint, store, limit=7))) == 7
+    assert sum(map(len, calibration_batches(spec, store, limit=100))) == len(store)
+    assert sum(map(len, calibration_batches(spec, store, limit=7))) == 7
 
 
 def test_without_a_clip_there_is_no_calibration(tmp_path: Path, store: ClipStore) -> None:
@@ -69,8 +70,8 @@ def test_without_a_clip_there_is_no_calibration(tmp_path: Path, store: ClipStore
 @needs_export
 def test_weights_become_int8_but_for_what_reads_the_coordinates(tmp_path: Path) -> None:
     network = used(_Layers(), (4, 3, 8, 15, 2))
-    checkpoint = trained(tmp_path, "subject:1-3/4")
-    model = to_onnx(trace_network(network, describe_checkpoint(checkpoint)))
+    spec = trained(tmp_path, "subject:1-3/4")
+    model = to_onnx(trace_network(network, spec))
     joints = some_clips((16, 3, 8, 15, 2))
 
     small = quantise(model, [joints])
@@ -82,7 +83,8 @@ def test_weights_become_int8_but_for_what_reads_the_coordinates(tmp_path: Path) 
         if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) > 1
     }
     assert sizes == {(8, 8, 1, 1), (8, 6)}
-    found = open_network({".onnx": small}, "small.onnx")(joints)
+    file = NetworkFile(tmp_path / "small.onnx", spec, content={".onnx": small})
+    found = get_engine("onnxruntime").load(file, EngineOptions())(joints)
     with torch.inference_mode():
         expected = network(torch.from_numpy(joints)).numpy()
     assert 0 < np.abs(found - expected).max() < 0.05 * np.abs(expected).max()

@@ -9,15 +9,15 @@ from export_kit import needs_export
 from torch import Tensor, nn
 
 from skelab.errors import ExportError
-from skelab.export import ExportMetadata, describe_checkpoint
 from skelab.export.trace import trace_network
-from skelab.inference.checkpoint import read_checkpoint
+from skelab.inference import NetworkSpec, read_checkpoint
 
 
 @pytest.fixture
-def metadata(checkpoint: Path) -> ExportMetadata:
+def spec(checkpoint: Path) -> NetworkSpec:
     """Of the tiny network, for clips of its window only."""
-    return describe_checkpoint(read_checkpoint(checkpoint), target="torch")
+    described = NetworkSpec.of_checkpoint(read_checkpoint(checkpoint))
+    return replace(described, target="torch", dynamic_frames=False)
 
 
 class _Named(nn.Module):
@@ -33,21 +33,21 @@ class _Named(nn.Module):
 
 
 @needs_export
-def test_a_graph_takes_any_number_of_clips(metadata: ExportMetadata, checkpoint: Path) -> None:
+def test_a_graph_takes_any_number_of_clips(spec: NetworkSpec, checkpoint: Path) -> None:
     network = read_checkpoint(checkpoint).build()
 
-    graph = trace_network(network, metadata).module()
+    graph = trace_network(network, spec).module()
 
     for clips in (1, 3, 8):
-        x = torch.randn(metadata.shape(clips))
+        x = torch.randn(spec.shape(clips))
         torch.testing.assert_close(graph(x), network(x))
 
 
 @needs_export
-def test_parameters_may_be_called_as_inputs_and_outputs_are(metadata: ExportMetadata) -> None:
+def test_parameters_may_be_called_as_inputs_and_outputs_are(spec: NetworkSpec) -> None:
     network = _Named()
 
-    program = trace_network(network, metadata)
+    program = trace_network(network, spec)
 
     assert {"network.logits", "network.clips"} == set(program.state_dict)
 
@@ -61,17 +61,17 @@ class _Branching(nn.Module):
 
 
 @needs_export
-def test_a_network_that_branches_on_its_input_is_refused(metadata: ExportMetadata) -> None:
+def test_a_network_that_branches_on_its_input_is_refused(spec: NetworkSpec) -> None:
     with pytest.raises(ExportError, match=r"tiny: torch\.export cannot make a graph of it: "):
-        trace_network(_Branching(), metadata)
+        trace_network(_Branching(), spec)
 
 
 @needs_export
 def test_a_graph_takes_clips_of_any_length_in_its_steps(
-    metadata: ExportMetadata, checkpoint: Path
+    spec: NetworkSpec, checkpoint: Path
 ) -> None:
     network = read_checkpoint(checkpoint).build()
-    in_steps = replace(metadata, dynamic_frames=True, frames_multiple_of=4)
+    in_steps = replace(spec, dynamic_frames=True, frames_multiple_of=4)
 
     graph = trace_network(network, in_steps).module()
 
@@ -82,10 +82,10 @@ def test_a_graph_takes_clips_of_any_length_in_its_steps(
 
 @needs_export
 def test_a_graph_takes_clips_within_the_limits_of_its_family(
-    metadata: ExportMetadata, checkpoint: Path
+    spec: NetworkSpec, checkpoint: Path
 ) -> None:
     network = read_checkpoint(checkpoint).build()
-    limited = replace(metadata, dynamic_frames=True, max_frames=40)
+    limited = replace(spec, dynamic_frames=True, max_frames=40)
 
     graph = trace_network(network, limited).module()
 
@@ -95,17 +95,17 @@ def test_a_graph_takes_clips_within_the_limits_of_its_family(
 
 
 @needs_export
-def test_a_window_that_the_family_does_not_take_is_refused(metadata: ExportMetadata) -> None:
+def test_a_window_that_the_family_does_not_take_is_refused(spec: NetworkSpec) -> None:
     with pytest.raises(
         ExportError, match=r"tiny: expected a window whose number of frames is at least 9, found 8"
     ):
-        trace_network(nn.Identity(), replace(metadata, min_frames=9))
+        trace_network(nn.Identity(), replace(spec, min_frames=9))
 
 
 def test_an_old_pytorch_is_told_and_shown_another_way(
-    metadata: ExportMetadata, monkeypatch: pytest.MonkeyPatch
+    spec: NetworkSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch, "__version__", "2.3.1+cpu")
 
     with pytest.raises(ExportError, match=r"needs PyTorch 2\.6 or newer, found 2\.3\.1.*predict"):
-        trace_network(nn.Identity(), metadata)
+        trace_network(nn.Identity(), spec)

@@ -13,12 +13,12 @@ from tiny_clips import SBU15, tiny_clip, tiny_info, tiny_store
 from torch import Tensor, nn
 
 from skelab.data.clips.store import open_store, write_store
-from skelab.errors import CheckpointError, ExportError, OutputError
-from skelab.export import TARGETS, ExportReport, eager_network, export_checkpoint, load_exported
+from skelab.errors import CheckpointError, ExportError, NetworkError, OutputError
+from skelab.export import TARGETS, ExportReport, export_checkpoint
 from skelab.export import write as write_module
 from skelab.export.trace import trace_network
 from skelab.export.write import write_files
-from skelab.inference.checkpoint import read_checkpoint
+from skelab.inference import open_network, read_checkpoint
 from skelab.models import FamilyTraits, get_card, list_models
 from skelab.skeleton import get_layout
 
@@ -35,9 +35,9 @@ def test_an_exported_network_gives_the_logits_of_its_checkpoint(
 ) -> None:
     joints = some_clips((3, 3, 8, 15, 2))
     joints[1, ..., 1] = 0.0
-    expected = eager_network(read_checkpoint(checkpoint).build())(joints)
+    expected = open_network(checkpoint).logits(joints)
 
-    exported = load_exported(exports[to].path, trust=True)
+    exported = open_network(exports[to].path, trust=True)
 
     np.testing.assert_allclose(exported.logits(joints), expected, rtol=1e-4, atol=1e-5)
 
@@ -48,9 +48,9 @@ def test_an_export_takes_clips_of_any_number_and_length_and_says_how_well_it_was
 ) -> None:
     report = exports[to]
 
-    exported = load_exported(report.path, trust=True)
+    exported = open_network(report.path, trust=True)
 
-    assert report.metadata.dynamic_frames
+    assert report.spec.dynamic_frames
     assert not report.notes
     assert {shape[0] for shape in report.check.shapes} == {1, 2, 5}
     assert len({shape[1] for shape in report.check.shapes}) >= 2
@@ -69,11 +69,11 @@ def test_openvino_has_both_of_its_files(exports: dict[str, ExportReport]) -> Non
 def test_clips_of_one_length_only_where_that_is_asked(checkpoint: Path, tmp_path: Path) -> None:
     made = export_checkpoint(checkpoint, tmp_path / "net.pt2", to="torch", frames="fixed")
 
-    exported = load_exported(made.path, trust=True)
+    exported = open_network(made.path, trust=True)
 
     assert exported.logits(some_clips((3, 3, 8, 15, 2))).shape == (3, 4)
     with pytest.raises(
-        ExportError, match=r"expected N x 3 x 8 x 15 x 2 .*found 3 x 3 x 9 x 15 x 2"
+        NetworkError, match=r"expected N x 3 x 8 x 15 x 2 .*found 3 x 3 x 9 x 15 x 2"
     ):
         exported.logits(some_clips((3, 3, 9, 15, 2)))
 
@@ -100,7 +100,7 @@ def test_a_network_of_one_length_is_exported_as_such_and_that_is_said(
 
     made = export_checkpoint(checkpoint, tmp_path / "net.pt2", to="torch")
 
-    assert not made.metadata.dynamic_frames
+    assert not made.spec.dynamic_frames
     assert "the graph takes clips of 8 frames only" in made.notes[0]
     with pytest.raises(
         ExportError, match=r"tiny: torch.export cannot make a graph for clips of any"
@@ -155,7 +155,7 @@ def test_a_graph_that_deviates_is_refused_and_what_was_there_stays(
 
 def _tracing(network: nn.Module) -> Any:
     """A tracer that traces another network than the one it is given."""
-    return lambda model, metadata: trace_network(network, metadata)
+    return lambda model, spec: trace_network(network, spec)
 
 
 @needs_export
@@ -169,7 +169,7 @@ def test_every_family_becomes_a_graph_for_any_number_and_length_of_clips(
 
     made = export_checkpoint(tmp_path / "net.safetensors", tmp_path / "net.pt2", to="torch")
 
-    assert made.metadata.dynamic_frames, made.notes
+    assert made.spec.dynamic_frames, made.notes
     assert made.check.num_inputs == 13
 
 
@@ -179,12 +179,12 @@ def test_a_family_of_one_length_becomes_a_graph_of_that_length(
 ) -> None:
     traits = FamilyTraits(min_frames=8, max_frames=8)
     monkeypatch.setattr(
-        "skelab.export.metadata.get_card", lambda name: replace(get_card(name), traits=traits)
+        "skelab.inference.spec.get_card", lambda name: replace(get_card(name), traits=traits)
     )
 
     made = export_checkpoint(checkpoint, tmp_path / "net.pt2", to="torch")
 
-    assert not made.metadata.dynamic_frames
+    assert not made.spec.dynamic_frames
     assert "tiny: its family takes clips of no other length than 8 frames" in made.notes[0]
 
 
@@ -197,7 +197,7 @@ def test_every_family_becomes_onnx_and_openvino(name: str, to: str, tmp_path: Pa
 
     made = export_checkpoint(tmp_path / "net.safetensors", out, to=to)
 
-    assert made.metadata.dynamic_frames, made.notes
+    assert made.spec.dynamic_frames, made.notes
     assert made.check.deviation < 1e-4
 
 
@@ -271,7 +271,7 @@ def test_a_missing_package_is_one_line_before_any_work(
         export_checkpoint(checkpoint, tmp_path / f"net.{suffix}", to=to)
 
 
-def _never(model: nn.Module, metadata: object) -> Any:
+def _never(model: nn.Module, spec: object) -> Any:
     raise AssertionError("nothing should have been traced")
 
 
@@ -309,10 +309,10 @@ def test_int8_is_calibrated_on_clips_and_says_on_which(tmp_path: Path) -> None:
         calibration_clips=10,
     )
 
-    assert made.metadata.precision == "int8"
-    assert made.metadata.calibration == {"store": store.info.digest, "clips": 10}
+    assert made.spec.precision == "int8"
+    assert made.spec.calibration == {"store": store.info.digest, "clips": 10}
     assert made.check.agreement >= 0.9
-    assert load_exported(made.path).metadata == made.metadata
+    assert open_network(made.path).spec == made.spec
 
 
 def test_int8_refuses_clips_of_another_kind(checkpoint: Path, tmp_path: Path) -> None:

@@ -63,6 +63,27 @@ def test_precision_and_policy_are_those_of_a_real_step(precision: str, activatio
     assert predicted.optimiser == measured.optimiser
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("training.optimizer=adamw", "training.nesterov=false"),
+        ("training.clip_norm=1.0",),
+        ("training.groups=[{pattern: classifier, frozen: true}]",),
+    ],
+    ids=["adamw", "clip", "frozen"],
+)
+def test_optimiser_clipping_and_groups_are_those_of_a_real_step(settings: tuple[str, ...]) -> None:
+    configuration = short("stgcn", *settings, clips=3)
+
+    predicted = trace_training(configuration, for_gpu=False).counted_memory(3)
+    measured = counted(configuration).at_peak()
+
+    assert error(predicted, measured) < 0.01
+    assert predicted.optimiser == pytest.approx(measured.optimiser, rel=1e-3)
+    assert predicted.gradients == measured.gradients
+    assert trace_training(configuration, for_gpu=True).counted_memory(3).total > 0
+
+
 def test_one_trace_holds_for_any_number_of_clips() -> None:
     trace = trace_training(short("stgcn"), for_gpu=False)
 
@@ -205,7 +226,7 @@ def test_a_network_that_cannot_be_traced_is_named_in_one_line(
     monkeypatch.setattr("skelab.fit.step.set_activation_policy", lambda *_: None)
     monkeypatch.setattr(
         "skelab.fit.step.make_optimizer",
-        lambda model, _: torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9),
+        lambda model, *_: torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9),
     )
     with pytest.raises(NotTriedError, match=r"^stgcn cannot be traced: \w+: ") as caught:
         trace_training(short("stgcn", "model.near_sighted_partition=false"), for_gpu=True)

@@ -1,5 +1,6 @@
-"""What the tests of inference share: a network of a few weights, and a store of a few clips."""
+"""The family ``tiny``, and one network of it as a file of each kind."""
 
+from exported_networks import checkpoint, exports
 from tiny_run import store, tiny_family
 
-__all__ = ["store", "tiny_family"]
+__all__ = ["checkpoint", "exports", "store", "tiny_family"]

@@ -55,7 +55,7 @@ def a_checkpoint(**changes: Any) -> Checkpoint:
         best_value=0.75,
         optimizer=optimizer_tensors(optimizer),
         step=11,
-        totals=EpochTotals(loss=2.5, correct=30, clips=44, seconds=1.5, data_seconds=0.25),
+        totals=EpochTotals(loss=2.5, sums={"top1": 30.0}, clips=44, seconds=1.5, data_seconds=0.25),
         micro_batch=8,
         average={name: value * 2 for name, value in model.state_dict().items()},
         average_steps=29,
@@ -144,6 +144,35 @@ def test_a_stream_other_than_the_usual_comes_back(tmp_path: Path) -> None:
     assert read_checkpoint(tmp_path / "epoch.safetensors").inputs.feeder == feeder
 
 
+def test_the_transforms_of_training_come_back_with_their_options(tmp_path: Path) -> None:
+    listed = ["mirror", {"name": "mask-time", "freeze": True}, "mask-time", "mix"]
+    feeder = FeederConfig.model_validate({"transforms": listed})
+    saved = a_checkpoint(inputs=replace(INPUTS, feeder=feeder))
+
+    saved.save(tmp_path / "epoch.safetensors")
+
+    found = read_checkpoint(tmp_path / "epoch.safetensors").inputs.feeder
+    assert found == feeder
+    assert [entry.name for entry in found.transforms] == ["mirror", "mask-time", "mask-time", "mix"]
+
+
+def test_a_checkpoint_from_before_there_was_a_list_of_transforms_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dumped = FeederConfig.model_dump
+
+    def without_transforms(self: FeederConfig, **options: Any) -> dict[str, Any]:
+        return {name: v for name, v in dumped(self, **options).items() if name != "transforms"}
+
+    with monkeypatch.context() as older:
+        older.setattr(FeederConfig, "model_dump", without_transforms)
+        a_checkpoint().save(tmp_path / "older.safetensors")
+
+    content = (tmp_path / "older.safetensors").read_bytes()
+    assert b"transforms" not in content
+    assert read_checkpoint(tmp_path / "older.safetensors").inputs == INPUTS
+
+
 def test_the_network_is_built_with_its_weights_and_ready_for_use(tmp_path: Path) -> None:
     model, _ = trained()
     a_checkpoint().save(tmp_path / "epoch.safetensors")
@@ -193,10 +222,22 @@ def test_equal_checkpoints_have_equal_bytes(tmp_path: Path) -> None:
 
 
 def test_a_missing_checkpoint_says_what_writes_them(tmp_path: Path) -> None:
-    for path in (tmp_path / "best.safetensors", tmp_path):
+    missing = "a folder without checkpoints/best.safetensors"
+    for path, found in ((tmp_path / "best.safetensors", "nothing"), (tmp_path, missing)):
         message = refusal(path)
 
-        assert message == f"{path}: there is no checkpoint; `skelab train` writes them"
+        assert message == (
+            f"{path}: there is no checkpoint: expected a run folder or a checkpoint, found {found};"
+            " `skelab train` makes one"
+        )
+
+
+def test_a_run_folder_means_the_checkpoint_that_it_has_chosen(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+
+    digest = a_checkpoint().save(tmp_path / "checkpoints" / "best.safetensors")
+
+    assert read_checkpoint(tmp_path).digest == digest
 
 
 def test_one_flipped_byte_anywhere_is_noticed(tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ def test_a_change_that_cannot_be_read_is_refused(override: str, message: str) ->
     ("override", "message"),
     [
         ("training.epoch=3", "unknown key of training 'epoch', did you mean 'epochs'?"),
-        ("training.lr=3", "unknown key of training 'lr'. Known: batch_size, "),
+        ("training.lr=3", "unknown key of training 'lr'. Known: auxiliary, batch_size, "),
         ("data.windows=3", "unknown key of data 'windows', did you mean 'window'?"),
         ("memory.micro=3", "unknown key of memory 'micro', did you mean 'micro_batch'?"),
         ("trianing.epochs=3", "unknown key 'trianing', did you mean 'training'?"),

@@ -10,7 +10,7 @@ import pytest
 from made_scores import made_info, made_scores
 
 from skelab.errors import OutputError, ScoresError
-from skelab.evaluation import evaluate_scores
+from skelab.evaluation import Scores, evaluate_scores
 from skelab.report import (
     Report,
     Section,
@@ -102,6 +102,8 @@ def html(report: Report) -> str:
 
 
 def test_the_page_holds_the_figures(report: Report, html: str) -> None:
+    assert isinstance(report.scores, Scores)
+    assert isinstance(report.validation, Scores)
     evaluation = evaluate_scores(report.scores)
 
     assert percent(evaluation.top1.value) in html
@@ -109,7 +111,6 @@ def test_the_page_holds_the_figures(report: Report, html: str) -> None:
     assert percent(evaluation.top5.value) in html
     assert percent(evaluation.mean_class_accuracy) in html
     assert percent(evaluation.calibration_error) in html
-    assert report.validation is not None
     assert percent(report.validation.top(1)) in html
     for result in evaluation.per_class:
         assert f">{result.name}</th>" in html

@@ -1,6 +1,7 @@
 """A recipe carried out: the run folder, its refusals, and who trains whom."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from skelab.recipes import Recipe, parse_recipe
 from skelab.runs.parts import choose_parts, draw_held_out
 from skelab.runs.train import plan_training, train_recipe
 from skelab.skeleton import get_layout
+from skelab.tasks import TaskSpec
 from skelab.training.watch import Watcher
 
 
@@ -329,6 +331,63 @@ def test_resuming_on_other_clips_is_refused(store: ClipStore, tmp_path: Path) ->
     assert "the run was started with another recipe or other data" in message
 
 
+# Runs that were started before there were tasks
+
+OLD_RUN = Path(__file__).parents[2] / "golden" / "run_before_tasks"
+"""A run with an average of the weights, killed in the third step of its second epoch."""
+
+
+def old_recipe(**training: Any) -> Recipe:
+    changes = {"checkpoint_minutes": 0.0, "ema": 0.9, **training}
+    return tiny_recipe(training={**CONFIG.model_dump(), **changes})
+
+
+@pytest.fixture
+def old_run(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(OLD_RUN, tmp_path / "old"))
+
+
+def test_a_run_of_before_goes_on_and_ends_like_one_of_today(
+    store: ClipStore, tmp_path: Path, old_run: Path
+) -> None:
+    text = (old_run / "recipe.yaml").read_text()
+    train_recipe(old_recipe(), store, tmp_path / "whole")
+
+    resumed = train_recipe(old_recipe(), store, old_run, resume=True)
+
+    whole = read_checkpoint(tmp_path / "whole" / "checkpoints" / "best.safetensors")
+    assert resumed.epoch == whole.epoch
+    torch.testing.assert_close(dict(resumed.weights), dict(whole.weights))
+    assert (resumed.recipe, (old_run / "recipe.yaml").read_text()) == (text, text)
+    assert len(what_training_computed(old_run)) == 4
+    for found, expected in zip(
+        what_training_computed(old_run), what_training_computed(tmp_path / "whole"), strict=True
+    ):
+        assert found == pytest.approx(expected)
+
+
+def test_a_checkpoint_of_before_is_of_classification_and_its_correct_clips_are_its_top1(
+    old_run: Path,
+) -> None:
+    checkpoint = read_checkpoint(old_run / "checkpoints" / "epoch-0001-step-000002.safetensors")
+
+    assert checkpoint.task == TaskSpec("classification", {})
+    assert checkpoint.trainer is not None
+    assert set(checkpoint.trainer.totals.sums) == {"top1"}
+    assert 0 <= checkpoint.trainer.totals.sums["top1"] <= checkpoint.trainer.totals.clips == 8
+    assert checkpoint.trainer.best_epoch == 0
+    assert checkpoint.build().classifier.out_features == 3  # type: ignore[union-attr]
+
+
+def test_a_run_of_before_does_not_go_on_with_another_recipe(
+    store: ClipStore, old_run: Path
+) -> None:
+    for recipe in (old_recipe(clip_norm=1.0), old_recipe(seed=4)):
+        message = refusal(TrainingError, recipe, store, old_run, resume=True)
+
+        assert "the run was started with another recipe" in message
+
+
 # What cannot be trained
 
 
@@ -351,9 +410,14 @@ def test_resuming_on_other_clips_is_refused(store: ClipStore, tmp_path: Path) ->
             ModelError,
             "unknown option of tiny 'width'",
         ),
+        (
+            tiny_recipe(training={**CONFIG.model_dump(), "groups": [{"pattern": "^heads"}]}),
+            TrainingError,
+            "training.groups: pattern '^heads' is found in no parameter's name; the network has",
+        ),
         (short(precision="apex-o1"), TrainingError, "precision apex-o1 needs NVIDIA Apex with amp"),
     ],
-    ids=["split", "validation", "model", "option", "precision"],
+    ids=["split", "validation", "model", "option", "group", "precision"],
 )
 def test_what_cannot_be_trained_is_refused_before_anything_is_written(
     recipe: Recipe, error: type[SkelabError], message: str, store: ClipStore, tmp_path: Path

@@ -41,6 +41,20 @@ def test_the_defaults_are_the_settings_of_ctrgcn() -> None:
         ("seed", -1),
         ("seed", 2**63),
         ("epoch", 3),
+        ("optimizer", "adam"),
+        ("betas", [0.9]),
+        ("betas", [0.9, 1.0]),
+        ("eps", 0),
+        ("clip_norm", 0),
+        ("clip_norm", -1.0),
+        ("schedule_unit", "clip"),
+        ("min_rate", -0.1),
+        ("groups", [{"pattern": "("}]),
+        ("groups", [{"pattern": ""}]),
+        ("groups", [{"pattern": "a", "rate": 0}]),
+        ("groups", [{"pattern": "a", "decay": -1}]),
+        ("groups", [{"rate": 1}]),
+        ("auxiliary", {"term": -1}),
     ],
 )
 def test_a_value_out_of_range_or_of_another_type_is_refused(field: str, value: object) -> None:
@@ -53,6 +67,33 @@ def test_nesterov_without_momentum_is_refused() -> None:
         TrainingConfig(momentum=0)
 
     assert TrainingConfig(momentum=0, nesterov=False).momentum == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"optimizer": "adamw", "nesterov": True}, "nesterov is a momentum of sgd, adamw has none"),
+        ({"betas": [0.8, 0.99]}, "betas is a setting of adamw, found it with sgd"),
+        ({"eps": 1e-6}, "eps is a setting of adamw, found it with sgd"),
+        ({"min_rate": 0.01}, "min_rate is where the schedule cosine ends, found it with step"),
+        (
+            {"schedule": "cosine", "min_rate": 0.2},
+            "min_rate: expected at most the learning_rate 0.1, found 0.2",
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(
+    settings: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValidationError, match=message):
+        TrainingConfig.model_validate(settings)
+
+
+def test_adamw_does_not_look_ahead_and_can_be_written_and_read() -> None:
+    config = TrainingConfig.model_validate({"optimizer": "adamw"})
+
+    assert not config.nesterov
+    assert TrainingConfig.model_validate(config.model_dump(mode="json")) == config
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_a_step_equals_gradient_descent_on_the_mean_cross_entropy(
     result = take_step(learner)
 
     assert result.loss == pytest.approx(expected.item(), rel=1e-6)
-    assert result.correct == int((logits.argmax(dim=1) == batch.labels).sum())
+    assert result.sums["top1"] == int((logits.argmax(dim=1) == batch.labels).sum())
     torch.testing.assert_close(learner.model.state_dict(), by_hand.state_dict())
 
 
@@ -126,7 +126,7 @@ def test_micro_batches_give_the_loss_and_the_step_of_the_whole_batch(
     expected, found = take_step(whole), take_step(parts)
 
     assert found.loss == pytest.approx(expected.loss, rel=1e-6)
-    assert found.correct == expected.correct
+    assert found.sums == expected.sums
     torch.testing.assert_close(parts.model.state_dict(), whole.model.state_dict())
 
 
@@ -340,7 +340,7 @@ def test_the_average_is_what_is_judged_and_the_weights_are_kept(
         take_step(learner)
     own = {name: value.clone() for name, value in learner.model.state_dict().items()}
 
-    with learner.judged() as model:
+    with learner.evaluation_weights() as model:
         judged = {name: value.clone() for name, value in model.state_dict().items()}
 
     assert same_tensors(judged, learner.average.tensors())
@@ -369,4 +369,4 @@ def test_loss_and_correct_clips_are_those_of_the_network(job: Callable[..., Trai
     result = learner.step(batch, epoch=0, step=0, clips=9)
 
     assert result.loss == pytest.approx(F.cross_entropy(logits, batch.labels).item(), rel=1e-6)
-    assert result.correct == np.sum(logits.argmax(dim=1).numpy() == batch.labels.numpy())
+    assert result.sums["top1"] == np.sum(logits.argmax(dim=1).numpy() == batch.labels.numpy())

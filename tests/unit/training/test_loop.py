@@ -19,10 +19,12 @@ from killed_run import long_job
 from tiny_clips import SBU15
 from tiny_run import (
     CONFIG,
+    PYTHON_PATH,
     enter_tiny_family,
     same_tensors,
     tiny_job,
     what_training_computed,
+    with_settings,
 )
 from torch.nn import functional as F
 
@@ -31,10 +33,10 @@ from skelab.data.feeding.dataset import pad_clips
 from skelab.data.feeding.feeder import Batch, Feeder
 from skelab.errors import OutputError, TrainingError
 from skelab.files import atomic
-from skelab.inference.checkpoint import Checkpoint, read_checkpoint
+from skelab.inference.checkpoint import Checkpoint, build_model, optimizer_tensors, read_checkpoint
 from skelab.models import ModelSpec
 from skelab.training import loop as loop_module
-from skelab.training.config import MemoryConfig, Precision
+from skelab.training.config import MemoryConfig, Precision, TrainingConfig
 from skelab.training.history import read_history
 from skelab.training.learner import Learner, StepResult
 from skelab.training.loop import train
@@ -359,6 +361,62 @@ def test_a_run_goes_on_within_an_epoch_if_it_left_a_checkpoint_there(
     assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 
+@pytest.mark.parametrize("unit", ["epoch", "step"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_every_optimiser_and_schedule_goes_on_within_an_epoch_bit_for_bit(
+    optimizer: str, unit: str, store: ClipStore, tmp_path: Path
+) -> None:
+    config = with_settings(
+        optimizer=optimizer,
+        schedule="cosine",
+        schedule_unit=unit,
+        min_rate=1e-4,
+        clip_norm=0.5,
+        groups=[{"pattern": "^norm", "rate": 0.5, "decay": 0.0}],
+        checkpoint_minutes=0.0,
+    )
+    train(tiny_job(store, tmp_path / "whole", config=config))
+    with pytest.raises(StoppedError):
+        train(tiny_job(store, tmp_path / "run", config=config), watcher=Stopper(step=(2, 2)))
+    watcher = Stopper()
+
+    train(tiny_job(store, tmp_path / "run", config=config), resume=True, watcher=watcher)
+
+    assert watcher.calls[0] == "start 2.2 of 4, 4 steps"
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
+
+
+def test_a_run_with_the_default_settings_is_sgd_in_a_plain_loop(
+    store: ClipStore, tmp_path: Path
+) -> None:
+    job = tiny_job(store, tmp_path, config=TrainingConfig(epochs=8, batch_size=4, seed=3))
+    config = job.config
+    torch.manual_seed(config.seed)
+    model = build_model(job.model).train()
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.0004
+    )
+
+    for epoch in range(8):
+        order = np.random.default_rng((config.seed, epoch)).permutation(len(job.train_rows))
+        for step in range(len(order) // 4):
+            rows = job.train_rows[order[4 * step : 4 * step + 4]]
+            clips = pad_clips([(int(row), store.clip(int(row))) for row in rows], max_bodies=2)
+            batch = job.feeder.training_batch(clips, seed=config.seed, epoch=epoch)
+            place = np.random.SeedSequence((config.seed, epoch, step, 0))
+            torch.manual_seed(int(place.generate_state(1, np.uint64)[0]))
+            optimizer.param_groups[0]["lr"] = 0.1 * min(epoch + 1, 5) / 5
+            optimizer.zero_grad()
+            torch.autograd.backward(F.cross_entropy(model(batch.joints), batch.labels))
+            optimizer.step()
+    train(job)
+
+    found = newest(tmp_path)
+    assert same_tensors(found.weights, model.state_dict())
+    assert found.trainer is not None
+    assert same_tensors(found.trainer.optimizer, optimizer_tensors(optimizer))
+
+
 def test_a_run_that_met_the_end_of_memory_is_resumed_with_what_fitted(
     store: ClipStore, tmp_path: Path
 ) -> None:
@@ -538,7 +596,7 @@ def test_a_run_that_was_killed_and_resumed_ends_like_one_that_never_was(
 
     killed = subprocess.run(
         [*script, what, str(number)],
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        env={**os.environ, "PYTHONPATH": PYTHON_PATH},
         check=False,
     )
 
@@ -556,7 +614,7 @@ def test_a_run_that_is_killed_twenty_times_ends_like_one_that_never_was(
     places = []
     for _ in range(20):
         with subprocess.Popen(
-            script, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(TESTS)}
+            script, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": PYTHON_PATH}
         ) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == b"started\n"
@@ -584,7 +642,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_names_the_step(
 
     def diverging(self: Learner, batch: Batch, **place: int) -> StepResult:
         if (place["epoch"], place["step"]) == (1, 1):
-            return StepResult(math.nan, 0)
+            return StepResult(math.nan)
         return take_step(self, batch, **place)
 
     monkeypatch.setattr(Learner, "step", diverging)
@@ -593,6 +651,27 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_names_the_step(
 
     assert "\n" not in str(e.value)
     assert newest(tmp_path).epoch == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "rate"),
+    [
+        ({"learning_rate": 1e30}, "0.1"),
+        ({"learning_rate": 0.5}, "0.05"),
+        ({"learning_rate": 1e30, "optimizer": "adamw"}, "0.001"),
+    ],
+)
+def test_a_rate_that_is_suggested_is_one_at_which_networks_train(
+    settings: dict[str, Any],
+    rate: str,
+    store: ClipStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Learner, "step", lambda *_, **__: StepResult(math.inf))
+
+    with pytest.raises(TrainingError, match=rf"training\.learning_rate={rate}$"):
+        train(tiny_job(store, tmp_path, config=with_settings(**settings)))
 
 
 def test_an_empty_training_part_is_refused(store: ClipStore, tmp_path: Path) -> None:

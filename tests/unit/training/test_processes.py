@@ -1,15 +1,17 @@
 """Several processes that share a run: real ones, started by `torchrun`, against one alone."""
 
+import json
 import os
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tiny_run import tiny_job
+from tiny_run import PYTHON_PATH, tiny_job, with_settings
 
 from skelab.data.clips.store import ClipStore
 from skelab.inference.checkpoint import read_checkpoint
@@ -22,14 +24,17 @@ from skelab.training.processes import Processes
 TESTS = Path(__file__).parents[2]
 
 
-def share(store: ClipStore, run: Path, kind: str = "train") -> subprocess.CompletedProcess[str]:
+def share(
+    store: ClipStore, run: Path, kind: str = "train", **settings: Any
+) -> subprocess.CompletedProcess[str]:
     """Run with two processes on this machine."""
     return subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
             *(str(TESTS / "tiny_shared_run.py"), str(store.path), str(run), kind),
+            json.dumps(settings),
         ],
-        env={**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": PYTHON_PATH, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
@@ -96,6 +101,34 @@ def test_two_processes_train_the_network_that_one_trains_in_two_parts(
     for here, there in zip(read_history(shared), read_history(tmp_path), strict=True):
         assert here["train_loss"] == pytest.approx(there["train_loss"], rel=1e-5)
         assert here["train_top1"] == there["train_top1"]
+
+
+def test_two_processes_clip_the_gradients_of_both_together(
+    store: ClipStore, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {
+        "clip_norm": 0.05,
+        "optimizer": "adamw",
+        "schedule_unit": "step",
+        "epochs": 2,
+    }
+    job = tiny_job(
+        store,
+        tmp_path / "one",
+        memory=MemoryConfig(micro_batch=2),
+        config=with_settings(**settings),
+    )
+    train(replace(job, model=replace(job.model, options={"dropout": 0.0})))
+
+    ended = share(store, tmp_path / "two", **settings)
+
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    found, expected = (
+        read_checkpoint(max((tmp_path / run / "checkpoints").glob("epoch-*"))).weights
+        for run in ("two", "one")
+    )
+    for name in ("classifier.weight", "classifier.bias", "norm.weight", "norm.bias"):
+        torch.testing.assert_close(found[name], expected[name], rtol=1e-3, atol=1e-5)
 
 
 def test_scores_of_clips_that_cannot_be_shared_evenly_have_no_gap_and_no_double(

@@ -1,10 +1,11 @@
 """The learning rate of each epoch, against the tables of the authors."""
 
 import math
+from typing import Any
 
 import pytest
 
-from skelab.training.config import Schedule, TrainingConfig
+from skelab.training.config import Schedule, ScheduleUnit, TrainingConfig
 from skelab.training.schedule import learning_rate
 
 
@@ -53,3 +54,41 @@ def test_steps_may_stand_in_any_order() -> None:
     orders = [TrainingConfig(steps=steps) for steps in ((35, 55), (55, 35))]
 
     assert rates(orders[0]) == rates(orders[1])
+
+
+def test_a_constant_rate_is_that_of_the_end_of_the_warm_up() -> None:
+    config = TrainingConfig(
+        epochs=5, learning_rate=0.4, warmup_epochs=2, schedule=Schedule.CONSTANT
+    )
+
+    found = rates(config)
+
+    assert found == pytest.approx([0.2, 0.4, 0.4, 0.4, 0.4])
+
+
+def test_a_cosine_falls_to_its_floor() -> None:
+    config = TrainingConfig(
+        epochs=4, learning_rate=0.5, warmup_epochs=0, schedule=Schedule.COSINE, min_rate=0.1
+    )
+
+    found = rates(config)
+
+    fall = [0.1 + 0.4 * (1 + math.cos(math.pi * epoch / 4)) / 2 for epoch in range(4)]
+    assert found == pytest.approx(fall, rel=1e-12)
+
+
+@pytest.mark.parametrize("schedule", list(Schedule))
+def test_by_steps_a_schedule_is_that_of_as_many_epochs_of_one_step(schedule: Schedule) -> None:
+    settings: dict[str, Any] = {"learning_rate": 0.3, "schedule": schedule}
+    by_step = TrainingConfig(
+        epochs=4, warmup_epochs=1, steps=(2,), schedule_unit=ScheduleUnit.STEP, **settings
+    )
+    by_epoch = TrainingConfig(epochs=20, warmup_epochs=5, steps=(10,), **settings)
+
+    found = [
+        learning_rate(by_step, epoch, step, steps_per_epoch=5)
+        for epoch in range(4)
+        for step in range(5)
+    ]
+
+    assert found == rates(by_epoch)

@@ -36,3 +36,9 @@ class Batch:
     labels: Int64[Tensor, " N"]
     rows: tuple[int, ...]
     mixed: MixedLabels | None = None
+
+    def part(self, start: int, size: int) -> "Batch":
+        """The ``size`` clips from ``start`` on, or as many as there are."""
+        own = slice(start, start + size)
+        mixed = self.mixed and MixedLabels(*(column[own] for column in self.mixed))
+        return Batch(self.joints[own], self.labels[own], self.rows[own], mixed)

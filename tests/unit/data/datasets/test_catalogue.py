@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+from shared_data import shared_data
 
 import skelab.data.datasets
 from skelab.data.clips.clip import SampleInfo
@@ -19,6 +21,7 @@ from skelab.data.datasets import (
     get_dataset,
     list_datasets,
     list_splits,
+    open_source,
     parse_split,
     people_of,
 )
@@ -190,3 +193,30 @@ def test_every_published_split_belongs_to_a_data_set() -> None:
     owned = {split.name for card in list_datasets() for split in card.splits}
 
     assert owned == {split.name for split in list_splits()}
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "split"),
+    [
+        (("utd-mhad", "Skeleton"), "utd-mhad", "utd"),
+        (("nw-ucla", "all_sqe"), "nw-ucla", "ucla"),
+        *((("sbu-interaction", "SBU"), "sbu", f"sbu-fold{number}") for number in range(1, 5)),
+    ],
+)
+def test_the_counts_are_those_of_genuine_recordings(
+    folder: tuple[str, ...], name: str, split: str
+) -> None:
+    source = open_source(shared_data(*folder))
+    card, chosen = get_dataset(name), parse_split(split)
+    index = ClipIndex.of(item.info for item in source.items())
+
+    train, test = (
+        int(np.isin(chosen.column(index), sorted(part)).sum())
+        for part in (chosen.train, chosen.test)
+    )
+
+    withheld = card.clips - len(index)  # the recordings here are a part of the data set
+    assert (train, test) in (
+        (card.counts[split][0], 0),
+        (card.counts[split][0] - withheld, card.counts[split][1]),
+    )

@@ -12,10 +12,10 @@ from torch import nn
 import skelab
 from skelab.data.clips.clip import RawClip
 from skelab.data.clips.store import write_store
-from skelab.errors import CheckpointError, DataError, ExportError, NoBodyError, SourceError
-from skelab.export import ExportReport, load_exported, open_predictor, predict
-from skelab.export.clips import MOST_CLIPS
-from skelab.inference.checkpoint import read_checkpoint
+from skelab.errors import CheckpointError, DataError, NetworkError, NoBodyError, SourceError
+from skelab.export import ExportReport
+from skelab.inference import open_network, predict, read_checkpoint
+from skelab.inference.clips import MOST_CLIPS
 from skelab.skeleton import get_layout
 from skelab.synthetic import write_synthetic
 
@@ -61,7 +61,7 @@ def test_an_exported_network_says_what_its_checkpoint_says(
 ) -> None:
     (expected,) = predict(read_checkpoint(checkpoint), body())
 
-    (found,) = predict(load_exported(exports[to].path, trust=True), body())
+    (found,) = predict(exports[to].path, body(), trust=True)
 
     assert [name for name, _ in found.top] == [name for name, _ in expected.top]
     np.testing.assert_allclose(
@@ -209,15 +209,15 @@ def test_files_of_other_kinds_are_refused(checkpoint: Path, tmp_path: Path) -> N
 def test_what_is_no_network_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="expected a run folder or a checkpoint"):
         predict(tmp_path, body())
-    with pytest.raises(ExportError, match="found a ReLU, which knows neither its classes"):
+    with pytest.raises(NetworkError, match="found a ReLU, which knows neither its classes"):
         predict(nn.ReLU(), body())
     with pytest.raises(DataError, match="expected at least one clip and one class"):
         predict(checkpoint, body(), top=0)
 
 
-def test_one_predictor_serves_many_files(checkpoint: Path) -> None:
-    predictor = open_predictor(checkpoint)
+def test_one_network_serves_many_files(checkpoint: Path) -> None:
+    network = open_network(checkpoint)
 
-    first, again = predict(predictor, body()), predict(predictor, body())
+    first, again = predict(network, body()), predict(network, body())
 
     assert first == again

@@ -10,6 +10,9 @@ from typing import Any, Final
 
 from skelab.errors import ExportError
 
+INSTALL: Final = "pip install 'skeleton-action-lab[export]'"
+"""The command that installs the extra."""
+
 _TELEMETRY: Final = "openvino_telemetry"
 
 
@@ -24,7 +27,7 @@ def need(package: str) -> Any:
     except ImportError as error:
         raise ExportError(
             f"this needs the package {package.partition('.')[0]}, which cannot be imported"
-            f" ({error}): pip install 'skeleton-action-lab[export]'"
+            f" ({error}): {INSTALL}"
         ) from None
 
 

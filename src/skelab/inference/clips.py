@@ -1,6 +1,7 @@
 """Clips to predict, from whatever file they are in, prepared as a network was trained on them."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,8 +15,8 @@ from skelab.data.preprocessing import get_pipeline
 from skelab.data.recordings.base import read_bytes
 from skelab.data.recordings.skeleton_file import read_skeleton_file
 from skelab.errors import DataError, LayoutError, NoBodyError, SourceError, unknown_name
-from skelab.export.metadata import ExportMetadata
 from skelab.files.npy import parse_npy
+from skelab.inference.spec import NetworkSpec
 from skelab.skeleton import get_layout
 
 MOST_CLIPS: Final = 100
@@ -26,15 +27,16 @@ _NTU: Final = get_layout("ntu25")
 _KINDS: Final = ".skeleton, .npy (T V C or M T V C), .npz (CTR-GCN's rows) or a clip store"
 
 
-def read_clips(path: Path, metadata: ExportMetadata, names: Sequence[str] = ()) -> list[Clip]:
-    """The clips of a file, as the network of ``metadata`` was trained on them.
+def read_clips(path: Path, spec: NetworkSpec, names: Sequence[str] = ()) -> list[Clip]:
+    """The clips of a file, as the network of ``spec`` was trained on them.
 
     Recordings (``.skeleton``, and ``.npy`` with coordinates as recorded) go through the pipeline
-    that the network names. Prepared clips (npz, store) must have been made by it.
+    that the network names. Prepared clips (npz, store) must have been made by it; their labels
+    become those of the network's classes, by name.
 
     Args:
         path: The file.
-        metadata: The network.
+        spec: The network.
         names: Clips to take, for files that hold several; otherwise all, up to ``MOST_CLIPS``.
 
     Raises:
@@ -46,31 +48,25 @@ def read_clips(path: Path, metadata: ExportMetadata, names: Sequence[str] = ()) 
     if path.suffix in (".skeleton", ".npy"):
         if names:
             raise SourceError(f"{path}: holds one clip; --clip is for files that hold several")
-        raw = (
-            _read_skeleton(path, metadata)
-            if path.suffix == ".skeleton"
-            else _read_npy(path, metadata)
-        )
-        return [prepare_clip(raw, metadata, str(path), name=path.stem)]
+        raw = _read_skeleton(path, spec) if path.suffix == ".skeleton" else _read_npy(path, spec)
+        return [prepare_clip(raw, spec, str(path), name=path.stem)]
     if not holds_clips(path):
         raise SourceError(f"{path}: expected {_KINDS}, found another kind of file")
     return list(
-        _chosen_clips(
-            open_clips(path, layout=metadata.layout if _is_npz(path) else None), metadata, names
-        )
+        _chosen_clips(open_clips(path, layout=spec.layout if _is_npz(path) else None), spec, names)
     )
 
 
-def prepare_clip(raw: RawClip, metadata: ExportMetadata, where: str, *, name: str) -> Clip:
+def prepare_clip(raw: RawClip, spec: NetworkSpec, where: str, *, name: str) -> Clip:
     """A recording, preprocessed as the network's training clips were.
 
     Raises:
         DataError: The pipeline cannot be applied to it, or nobody is in it; the message says
             where.
     """
-    pipeline = get_pipeline(metadata.inputs.pipeline)
+    pipeline = get_pipeline(spec.inputs.pipeline)
     try:
-        prepared = pipeline.prepare(raw, metadata.layout)
+        prepared = pipeline.prepare(raw, spec.layout)
     except NoBodyError as error:
         raise NoBodyError(f"{where}: nobody to recognise: {error}") from None
     except (DataError, LayoutError) as error:
@@ -78,7 +74,7 @@ def prepare_clip(raw: RawClip, metadata: ExportMetadata, where: str, *, name: st
     return Clip(SampleInfo(name), prepared.joints, prepared.frame_numbers)
 
 
-def recording(joints: Shaped[ndarray, " ..."], metadata: ExportMetadata, where: str) -> RawClip:
+def recording(joints: Shaped[ndarray, " ..."], spec: NetworkSpec, where: str) -> RawClip:
     """An array T V C or M T V C, coordinates as recorded, as a recording with M bodies.
 
     A body is absent in frames in which all its numbers are zero.
@@ -87,7 +83,7 @@ def recording(joints: Shaped[ndarray, " ..."], metadata: ExportMetadata, where: 
         DataError: It has other joints or axes than the network takes, or numbers that are not
             finite.
     """
-    layout = metadata.layout
+    layout = spec.layout
     shape = (layout.num_joints, len(layout.axes))
     bodies = joints[None] if joints.ndim == 3 else joints
     if bodies.ndim != 4 or bodies.shape[2:] != shape or 0 in bodies.shape:
@@ -108,26 +104,24 @@ def recording(joints: Shaped[ndarray, " ..."], metadata: ExportMetadata, where: 
     return RawClip(bodies.shape[1], tracks, actors_chosen=True)
 
 
-def _read_skeleton(path: Path, metadata: ExportMetadata) -> RawClip:
+def _read_skeleton(path: Path, spec: NetworkSpec) -> RawClip:
     _check(
         path,
         {"joints": _NTU.joints, "axes": _NTU.axes, "units": _METRES},
         {
-            "joints": metadata.layout.joints,
-            "axes": metadata.layout.axes,
-            "units": metadata.inputs.units,
+            "joints": spec.layout.joints,
+            "axes": spec.layout.axes,
+            "units": spec.inputs.units,
         },
     )
     return read_skeleton_file(path)
 
 
-def _read_npy(path: Path, metadata: ExportMetadata) -> RawClip:
-    return recording(parse_npy(read_bytes(path), str(path)), metadata, str(path))
+def _read_npy(path: Path, spec: NetworkSpec) -> RawClip:
+    return recording(parse_npy(read_bytes(path), str(path)), spec, str(path))
 
 
-def _chosen_clips(
-    clips: OpenedClips, metadata: ExportMetadata, names: Sequence[str]
-) -> Iterator[Clip]:
+def _chosen_clips(clips: OpenedClips, spec: NetworkSpec, names: Sequence[str]) -> Iterator[Clip]:
     _check(
         clips.path,
         {
@@ -137,10 +131,10 @@ def _chosen_clips(
             "units": clips.info.units,
         },
         {
-            "layout": metadata.layout.name,
-            "joints": metadata.layout.joints,
-            "preprocessing": metadata.inputs.pipeline,
-            "units": metadata.inputs.units,
+            "layout": spec.layout.name,
+            "joints": spec.layout.joints,
+            "preprocessing": spec.inputs.pipeline,
+            "units": spec.inputs.units,
         },
     )
     rows = clips.index.rows_by_name
@@ -153,7 +147,17 @@ def _chosen_clips(
             f" --clip NAME, say --clip {clips.index.names[0]}, or use `skelab evaluate`"
         )
     for row in [rows[name] for name in names] or range(len(clips)):
-        yield clips.clip(row)
+        yield _relabelled(clips.clip(row), clips.info.classes, spec.classes)
+
+
+def _relabelled(clip: Clip, classes: tuple[str, ...], known: tuple[str, ...]) -> Clip:
+    """The clip with its class counted as the network counts; without one that it does not know."""
+    label = clip.info.label
+    if label is None or classes == known:
+        return clip
+    name = classes[label] if label < len(classes) else None
+    own = known.index(name) if name in known else None
+    return replace(clip, info=replace(clip.info, label=own))
 
 
 def _no_such_clip(name: str, clips: OpenedClips) -> str:

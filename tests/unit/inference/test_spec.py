@@ -7,19 +7,21 @@ from pathlib import Path
 import pytest
 
 from skelab.errors import ExportError
-from skelab.export import ExportMetadata, ExportReport, describe_checkpoint
-from skelab.inference.checkpoint import read_checkpoint
+from skelab.export import ExportReport
+from skelab.inference import NetworkSpec, read_checkpoint
 from skelab.models import FamilyTraits, get_card
 
 
 def test_the_description_is_read_back_as_it_was_written(checkpoint: Path) -> None:
-    described = describe_checkpoint(read_checkpoint(checkpoint), target="onnx")
-    described = replace(described, precision="int8", calibration={"store": "ab", "clips": 3})
+    described = NetworkSpec.of_checkpoint(read_checkpoint(checkpoint))
+    described = replace(
+        described, target="onnx", precision="int8", calibration={"store": "ab", "clips": 3}
+    )
 
     text = described.to_json()
 
     assert "\n" not in text
-    assert ExportMetadata.from_json(text, "net.onnx") == described
+    assert NetworkSpec.from_json(text, "net.onnx") == described
 
 
 def test_a_file_alone_says_all_that_a_user_of_it_must_know(
@@ -27,7 +29,7 @@ def test_a_file_alone_says_all_that_a_user_of_it_must_know(
 ) -> None:
     trained = read_checkpoint(checkpoint)
 
-    content = json.loads(exports["onnx"].metadata.to_json())
+    content = json.loads(exports["onnx"].spec.to_json())
 
     assert content["inputs"]["classes"] == list(trained.inputs.classes)
     assert content["inputs"]["pipeline"] == "as-given"
@@ -48,7 +50,7 @@ def test_a_file_alone_says_all_that_a_user_of_it_must_know(
     [
         ("{", "Expecting property name"),
         ("[]", "fault"),
-        ('{"format": 2}', "expected format 1, found 2"),
+        ('{"format": 3}', "expected format 1 or 2, found 3"),
         ('{"format": 1, "input": 0, "output": 0}', "'model'"),
     ],
 )
@@ -56,7 +58,7 @@ def test_another_description_is_refused(text: str, reason: str) -> None:
     with pytest.raises(
         ExportError, match=r"net.onnx: expected the description that `skelab"
     ) as error:
-        ExportMetadata.from_json(text, "net.onnx")
+        NetworkSpec.from_json(text, "net.onnx")
 
     assert reason in str(error.value)
 
@@ -66,28 +68,28 @@ def test_the_lengths_of_a_graph_are_those_of_the_family_from_8_frames_on(
 ) -> None:
     traits = FamilyTraits(frames_multiple_of=4, min_frames=4, max_frames=40)
     monkeypatch.setattr(
-        "skelab.export.metadata.get_card", lambda name: replace(get_card(name), traits=traits)
+        "skelab.inference.spec.get_card", lambda name: replace(get_card(name), traits=traits)
     )
 
-    described = describe_checkpoint(read_checkpoint(checkpoint))
+    described = NetworkSpec.of_checkpoint(read_checkpoint(checkpoint))
 
     assert described.traits == traits
-    assert described.graph_lengths == replace(traits, min_frames=8)
-    assert ExportMetadata.from_json(described.to_json(), "net.onnx").traits == traits
+    assert replace(described, target="onnx").lengths == replace(traits, min_frames=8)
+    assert NetworkSpec.from_json(described.to_json(), "net.onnx").traits == traits
 
 
 def test_a_description_of_before_the_lengths_had_limits_is_read(checkpoint: Path) -> None:
-    described = describe_checkpoint(read_checkpoint(checkpoint))
+    described = NetworkSpec.of_checkpoint(read_checkpoint(checkpoint))
     content = json.loads(described.to_json())
     del content["min_frames"], content["max_frames"]
 
-    assert ExportMetadata.from_json(json.dumps(content), "net.onnx") == described
+    assert NetworkSpec.from_json(json.dumps(content), "net.onnx") == described
 
 
 def test_a_family_that_is_not_known_here_keeps_its_name(checkpoint: Path) -> None:
     trained = read_checkpoint(checkpoint)
 
-    described = describe_checkpoint(
+    described = NetworkSpec.of_checkpoint(
         replace(trained, model=replace(trained.model, name="somebody-elses"))
     )
 

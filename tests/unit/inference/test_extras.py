@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from skelab.errors import ExportError
-from skelab.export.extras import need, need_openvino
+from skelab.inference.extras import need, need_openvino
 
 
 def test_a_missing_extra_is_one_line_with_the_command_that_installs_it(
@@ -31,7 +31,7 @@ def test_a_missing_openvino_is_said_likewise(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_openvino_is_imported_without_its_telemetry() -> None:
     code = (
-        "import sys; from skelab.export.extras import need_openvino; need_openvino();"
+        "import sys; from skelab.inference.extras import need_openvino; need_openvino();"
         "print([name for name in sys.modules if 'openvino_telemetry' in name])"
     )
 

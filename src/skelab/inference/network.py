@@ -1,0 +1,238 @@
+"""One door to trained networks: whatever file they are in, whatever computes them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float, Float32, Int64
+from numpy import ndarray
+from torch import Tensor, nn
+
+from skelab.data.clips.clip import Clip
+from skelab.data.clips.index import UNKNOWN
+from skelab.data.feeding.dataset import PaddedClips, pad_clips
+from skelab.data.feeding.feeder import Feeder
+from skelab.data.opened import OpenedClips
+from skelab.errors import DataError, ExportError, NetworkError
+from skelab.evaluation import OutputScores, Scores, ScoresInfo, softmax
+from skelab.inference.checkpoint import Checkpoint
+from skelab.inference.engines import EngineOptions, Forward, choose_engine, load_network
+from skelab.inference.files import NetworkFile, read_network_file
+from skelab.inference.scoring import score_batches
+from skelab.inference.spec import NetworkSpec
+from skelab.tasks import ScoredClips, Task, get_task
+
+_BATCH: Final = 16
+_MEMORY: Final = Path("checkpoint")  # what to call one that came from no file
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The classes that a clip most likely shows.
+
+    Attributes:
+        clip: Name of the clip.
+        top: The likeliest classes with their probabilities, the likeliest first.
+        synthetic: The network was trained on clips that a program has made, so that this says
+            nothing about people.
+        truth: The class that the clip is labelled with; None where it has no label, or one that
+            is not among the network's classes.
+    """
+
+    clip: str
+    top: tuple[tuple[str, float], ...]
+    synthetic: bool = False
+    truth: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The likeliest class."""
+        return self.top[0][0]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A trained network, ready to compute on the CPU; made by :func:`open_network`.
+
+    Attributes:
+        path: The file that it came from.
+        spec: What it must be shown, and what its outputs mean.
+        engine: What computes it.
+    """
+
+    path: Path
+    spec: NetworkSpec
+    engine: str
+    _forward: Forward = field(repr=False)
+
+    def logits(
+        self, batch: Float[ndarray, "N C T V M"] | Float[Tensor, "N C T V M"]
+    ) -> Float32[ndarray, "N K"]:
+        """Logits of the K classes for N clips, shaped as the feeder shapes them.
+
+        Raises:
+            NetworkError: The clips have other axes, frames, joints or bodies than the network
+                takes, or numbers that are not finite.
+        """
+        joints = np.asarray(batch)
+        self.spec.check_input(joints, str(self.path))
+        return self._forward(joints.astype(np.float32, copy=False))
+
+    def predict(self, clips: Sequence[Clip], *, top: int = 5) -> tuple[Prediction, ...]:
+        """The ``top`` likeliest classes of each prepared clip; probabilities are the softmax.
+
+        Raises:
+            DataError: There is no clip, or ``top`` is below 1.
+        """
+        if not clips or top < 1:
+            raise DataError(
+                f"expected at least one clip and one class, found {len(clips)} clips and top {top}"
+            )
+        batches = [clips[start : start + _BATCH] for start in range(0, len(clips), _BATCH)]
+        logits = [
+            self._logits_of(pad_clips(list(enumerate(batch)), self.spec.max_bodies))
+            for batch in batches
+        ]
+        classes, predictions = self.spec.classes, []
+        for clip, row in zip(clips, softmax(np.concatenate(logits)), strict=True):
+            likeliest = np.argsort(-row, kind="stable")[:top]
+            named = tuple((classes[k], float(row[k])) for k in likeliest)
+            label = clip.info.label
+            truth = classes[label] if label is not None and 0 <= label < len(classes) else None
+            predictions.append(Prediction(clip.info.name, named, self.spec.synthetic, truth))
+        return tuple(predictions)
+
+    def scores(
+        self,
+        store: OpenedClips,
+        rows: Int64[ndarray, " N"],
+        *,
+        split: str,
+        part: str,
+        batch_size: int = 64,
+        on_scored: Callable[[int, int], None] | None = None,
+    ) -> Scores | OutputScores:
+        """Scores of rows of a store, in the order given, of the kind that the task gives.
+
+        Args:
+            store: The clips.
+            rows: Which of them.
+            split: Name of the benchmark split that the rows are from.
+            part: ``test``, ``validation`` or ``train``.
+            batch_size: Clips at once.
+            on_scored: Called with the clips that are done, and all clips.
+
+        Raises:
+            CheckpointError: The clips differ in kind from those that the network was trained on.
+            ScoresError: A clip lacks the label that the task needs, or a logit is not finite.
+        """
+        self.spec.check_store(store.info, store.path, str(self.path))
+
+        def forward(clips: PaddedClips) -> tuple[ndarray, ndarray]:
+            batch = self._feeder.evaluation_batch(clips)
+            return self.logits(batch.joints), self.task.targets(batch).numpy()
+
+        parts = score_batches(
+            forward,
+            store,
+            rows,
+            max_bodies=self.spec.max_bodies,
+            batch_size=batch_size,
+            on_scored=on_scored,
+        )
+        index = store.index.select(rows)
+        columns = {"subject": index.subjects, "camera": index.cameras, "setup": index.setups}
+        scored = ScoredClips(
+            names=index.names,
+            classes=store.info.classes,
+            info=ScoresInfo(
+                dataset=store.info.dataset,
+                split=split,
+                part=part,
+                protocol=self.spec.protocol,
+                model=self.spec.model.name,
+                stream=self.spec.stream,
+                checkpoint=self.spec.digest,
+                synthetic=store.info.synthetic or self.spec.synthetic,
+            ),
+            groups={name: column for name, column in columns.items() if (column != UNKNOWN).any()},
+        )
+        outputs, targets = zip(*parts, strict=True)
+        return self.task.scores(np.concatenate(outputs), np.concatenate(targets), scored)
+
+    @cached_property
+    def task(self) -> Task:
+        """What the network predicts.
+
+        Raises:
+            TaskError: The task is not known here.
+        """
+        return get_task(self.spec.task.name, self.spec.task.options)
+
+    @cached_property
+    def _feeder(self) -> Feeder:
+        return self.spec.make_feeder()
+
+    def _logits_of(self, clips: PaddedClips) -> Float32[ndarray, "N K"]:
+        return self.logits(self._feeder.evaluation_batch(clips).joints)
+
+
+def open_network(
+    source: Path | str | Checkpoint | NetworkFile | nn.Module,
+    *,
+    engine: str | None = None,
+    trust: bool = False,
+    threads: int | None = None,
+    precision: str = "fp32",
+) -> Network:
+    """Open a trained network: a run folder, a checkpoint, or a file of ``skelab export``.
+
+    Checkpoints, ONNX and OpenVINO files hold numbers and the names of operators: opening one from
+    a stranger runs no code of theirs. A ``.pt2`` file is read by ``torch.export.load``, which
+    unpickles and evaluates parts of it, so that it can do anything on this machine.
+
+    Args:
+        source: A path (``.onnx``; ``.xml`` with its ``.bin`` beside it; ``.pt2``; anything else is
+            a checkpoint or a run folder), or what was read from one. A plain ``nn.Module`` knows
+            neither its classes nor its preprocessing, and is refused.
+        engine: What computes it: ``torch`` for checkpoints and ``.pt2`` files, ``onnxruntime`` or
+            ``openvino`` for ``.onnx`` files, ``openvino`` for ``.xml`` files. None takes the first
+            of these that is installed.
+        trust: Open a ``.pt2`` file, since it comes from somebody whom you trust.
+        threads: Threads to compute with; None leaves it to the engine. PyTorch has one number for
+            the whole process.
+        precision: ``fp32``, or ``bf16`` where the engine computes in it.
+
+    Raises:
+        CheckpointError: There is no checkpoint, or it is damaged.
+        ExportError: An exported file is missing, damaged or of another maker, or it is a ``.pt2``
+            file and ``trust`` was not given.
+        NetworkError: The engine is unknown or not installed, or does not run such a file; or
+            ``source`` is no network.
+    """
+    file = _read(source)
+    chosen = choose_engine(file.kind, engine, file.path)
+    if file.kind == "torch" and not trust:
+        raise ExportError(
+            f"{file.path}: opening a .pt2 file can run any code that its maker put into it; give"
+            " --trust (in Python, trust=True) if you made it or trust whoever did. .onnx and .xml"
+            " files need no trust"
+        )
+    forward = load_network(file, chosen, EngineOptions(threads, precision))
+    return Network(file.path, file.spec, chosen.name, forward)
+
+
+def _read(source: Path | str | Checkpoint | NetworkFile | nn.Module) -> NetworkFile:
+    if isinstance(source, str | Path):
+        return read_network_file(Path(source))
+    if isinstance(source, Checkpoint):
+        return NetworkFile(_MEMORY, NetworkSpec.of_checkpoint(source), source)
+    if isinstance(source, nn.Module):
+        raise NetworkError(
+            f"expected a path, a checkpoint or an opened network, found a {type(source).__name__},"
+            " which knows neither its classes nor its preprocessing"
+        )
+    return source

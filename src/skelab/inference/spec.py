@@ -1,0 +1,275 @@
+"""What a network must be shown and what its outputs mean, whatever file it came from."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+from jaxtyping import Shaped
+from numpy import ndarray
+from pydantic import ValidationError
+
+from skelab.data.clips.store import StoreInfo
+from skelab.data.feeding.feeder import Feeder, FeederConfig
+from skelab.data.preprocessing import get_pipeline
+from skelab.errors import CheckpointError, ExportError, LayoutError, ModelError, NetworkError
+from skelab.inference.checkpoint import Checkpoint, InputSpec
+from skelab.models import FamilyTraits, ModelSpec, get_card
+from skelab.skeleton import Layout
+from skelab.tasks import TaskSpec
+
+FORMAT: Final = 2
+"""Version of the description in exported files; version 1 lacks the recipe and the task."""
+
+METADATA_KEY: Final = "skelab"
+"""Where the description stands in a file: an entry of ONNX's metadata, of OpenVINO's run-time
+info, or the extra file ``skelab.json`` of torch.export."""
+
+INPUT_NAME: Final = "clips"
+OUTPUT_NAME: Final = "logits"
+
+CHECKPOINT: Final = "checkpoint"
+"""The kind of file that ``skelab train`` writes."""
+
+FEWEST_FRAMES: Final = 8
+"""Shortest clips that an exported graph of any length is made for."""
+
+_AXES: Final = ("channels", "frames", "joints", "bodies")
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """What a network must be shown and what its outputs mean.
+
+    Attributes:
+        model: The family, and what it was made with; has the whole layout.
+        title: The family's name as people write it.
+        inputs: Pipeline, units, data set, class names, and how the feeder shapes clips.
+        digest: Digest of the checkpoint that holds the weights.
+        epoch: Epochs that were trained; 0 where nobody knows.
+        protocol: How the epoch was chosen, ``honest`` or ``paper``.
+        target: Kind of file: ``checkpoint``, ``onnx``, ``openvino`` or ``torch``.
+        precision: ``fp32`` or ``int8``.
+        dynamic_frames: The network takes clips of other lengths than the feeder's window, too.
+        frames_multiple_of: T must be a multiple of this.
+        min_frames: T must be at least this.
+        max_frames: T must be at most this; None sets no limit.
+        calibration: For int8, digest of the clips' store and the number of clips.
+        versions: Versions of what wrote the file.
+        recipe: The whole recipe, YAML text: split, held-out subjects, seed. Empty in files that
+            were exported before it was written into them.
+        task: What is predicted.
+    """
+
+    model: ModelSpec
+    title: str
+    inputs: InputSpec
+    digest: str
+    epoch: int
+    protocol: str
+    target: str = CHECKPOINT
+    precision: str = "fp32"
+    dynamic_frames: bool = False
+    frames_multiple_of: int = 1
+    min_frames: int = 1
+    max_frames: int | None = None
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    recipe: str = ""
+    task: TaskSpec = field(default_factory=TaskSpec)
+
+    @classmethod
+    def of_checkpoint(cls, checkpoint: Checkpoint) -> "NetworkSpec":
+        """The description of a checkpoint's network, which takes clips of any length."""
+        try:
+            card = get_card(checkpoint.model.name)
+            title, traits = card.title, card.traits
+        except ModelError:
+            title, traits = checkpoint.model.name, FamilyTraits()
+        return cls(
+            model=checkpoint.model,
+            title=title,
+            inputs=checkpoint.inputs,
+            digest=checkpoint.digest,
+            epoch=checkpoint.epoch,
+            protocol=checkpoint.protocol,
+            dynamic_frames=True,
+            frames_multiple_of=traits.frames_multiple_of,
+            min_frames=traits.min_frames,
+            max_frames=traits.max_frames,
+            recipe=checkpoint.recipe,
+            task=checkpoint.task,
+        )
+
+    @property
+    def layout(self) -> Layout:
+        """The joints."""
+        return self.model.layout
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The name of each class, in the order of the logits."""
+        return self.inputs.classes
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the network was trained on clips that a program has made."""
+        return self.inputs.synthetic
+
+    @property
+    def max_bodies(self) -> int:
+        """Bodies of an input, M."""
+        return self.model.max_bodies
+
+    @property
+    def window(self) -> int:
+        """Frames of an input, T, as the feeder makes them."""
+        return self.inputs.feeder.window
+
+    @property
+    def stream(self) -> str:
+        """What the network is shown: ``joint``, ``bone`` and so on."""
+        return self.inputs.feeder.stream.value
+
+    def shape(self, clips: int = 1, frames: int | None = None) -> tuple[int, int, int, int, int]:
+        """The shape N C T V M of an input."""
+        return (
+            clips,
+            self.model.in_channels,
+            frames or self.window,
+            self.layout.num_joints,
+            self.max_bodies,
+        )
+
+    @property
+    def traits(self) -> FamilyTraits:
+        """The lengths of clips that the family takes; of what mixes, nothing is known."""
+        return FamilyTraits(
+            frames_multiple_of=self.frames_multiple_of,
+            min_frames=self.min_frames,
+            max_frames=self.max_frames,
+        )
+
+    @property
+    def lengths(self) -> FamilyTraits:
+        """The lengths that the network takes with ``dynamic_frames``: a graph from 8 frames on."""
+        fewest = 1 if self.target == CHECKPOINT else FEWEST_FRAMES
+        return replace(self.traits, min_frames=max(self.min_frames, fewest))
+
+    def takes_frames(self, frames: int) -> bool:
+        """Whether the network takes clips of so many frames."""
+        return self.lengths.takes(frames) if self.dynamic_frames else frames == self.window
+
+    def make_feeder(self) -> Feeder:
+        """The feeder that shapes clips as the network was trained on them.
+
+        Raises:
+            DataError: The pipeline is not known here.
+        """
+        gaps = get_pipeline(self.inputs.pipeline).keeps_gaps
+        return Feeder(self.inputs.feeder, self.layout, keeps_gaps=gaps)
+
+    def check_input(self, joints: Shaped[ndarray, " ..."], where: str) -> None:
+        """Refuse clips that the network does not take.
+
+        Raises:
+            NetworkError: Axes, frames, joints, bodies or number format are others, or a number is
+                not finite.
+        """
+        shape = joints.shape
+        fits = len(shape) == 5 and shape[0] > 0 and shape == self.shape(shape[0], shape[2])
+        if not (fits and self.takes_frames(shape[2])):
+            _, channels, window, num_joints, bodies = self.shape()
+            some = "T" if self.traits.takes_all else f"T ({self.traits.lengths})"
+            raise NetworkError(
+                f"{where}: expected N x {channels} x {some if self.dynamic_frames else window} x"
+                f" {num_joints} x {bodies} (channels, frames, joints, bodies), found"
+                f" {' x '.join(map(str, shape)) or 'a single number'}"
+            )
+        if joints.dtype.kind != "f":
+            raise NetworkError(f"{where}: expected float32 coordinates, found {joints.dtype}")
+        if not np.isfinite(joints).all():
+            raise NetworkError(f"{where}: expected finite coordinates, found NaN or infinity")
+
+    def check_store(self, info: StoreInfo, store: object, where: str) -> None:
+        """Refuse a store whose clips differ in kind from those that the network was trained on.
+
+        Args:
+            info: What the store says of its clips.
+            store: What to call the store in messages.
+            where: What to call the network.
+
+        Raises:
+            CheckpointError: Layout, pipeline, units or classes differ; the message says how.
+        """
+        pairs = {
+            "layout": (self.layout.name, info.layout.name),
+            "joints": (self.layout.joints, info.layout.joints),
+            "pipeline": (self.inputs.pipeline, info.pipeline),
+            "units": (self.inputs.units, info.units),
+            "number of classes": (len(self.classes), len(info.classes)),
+            "classes": (self.classes, info.classes),
+        }
+        for name, (expected, actual) in pairs.items():
+            if expected != actual:
+                raise CheckpointError(
+                    f"{where}: was trained on {name} {_brief(expected)}, but {store} has"
+                    f" {_brief(actual)}"
+                )
+
+    def to_json(self) -> str:
+        """The text that stands in an exported file, on one line."""
+        content = {
+            **asdict(self),
+            "inputs": {
+                **asdict(self.inputs),
+                "feeder": self.inputs.feeder.model_dump(mode="json"),
+            },
+            "format": FORMAT,
+            "checkpoint": self.digest,
+            "input": {"name": INPUT_NAME, "axes": ["clips", *_AXES]},
+            "output": {"name": OUTPUT_NAME, "axes": ["clips", "classes"]},
+        }
+        del content["digest"]
+        return json.dumps(content, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> "NetworkSpec":
+        """Read the text back; files of the first format are read, too.
+
+        Args:
+            text: What :meth:`to_json` gave.
+            where: What to call the file in messages.
+
+        Raises:
+            ExportError: It is not of this format.
+        """
+        try:
+            content = dict(json.loads(text))
+            if (found := content.pop("format")) not in (1, FORMAT):
+                raise ValueError(f"expected format 1 or {FORMAT}, found {found!r}")
+            content.pop("input"), content.pop("output")
+            model, inputs = dict(content.pop("model")), dict(content.pop("inputs"))
+            return cls(
+                model=ModelSpec(layout=Layout.from_dict(model.pop("layout")), **model),
+                inputs=InputSpec(
+                    classes=tuple(map(str, inputs.pop("classes"))),
+                    feeder=FeederConfig.model_validate(inputs.pop("feeder")),
+                    **inputs,
+                ),
+                digest=content.pop("checkpoint"),
+                task=TaskSpec(**content.pop("task", {})),
+                **content,
+            )
+        except (ValueError, KeyError, TypeError, ValidationError, LayoutError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ExportError(
+                f"{where}: expected the description that `skelab export` writes into a file,"
+                f" found a fault: {reason}"
+            ) from None
+
+
+def _brief(value: object) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return text if len(text) <= 80 else f"{text[:80]}…"

@@ -1,0 +1,123 @@
+"""What a task is: head, losses, metrics, the choice of the epoch, and scores."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from jaxtyping import Float, Float32, Int64, Shaped
+from numpy import ndarray
+from torch import Tensor, nn
+
+from skelab.data.feeding.batch import Batch
+from skelab.evaluation import OutputScores, Scores, ScoresInfo
+from skelab.models import ModelOutput
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The losses of some clips, each a mean over the clips.
+
+    Attributes:
+        total: What is minimised.
+        by_name: The terms of which it is made, unweighted.
+    """
+
+    total: Float[Tensor, ""]
+    by_name: Mapping[str, Float[Tensor, ""]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How a task chooses the epoch.
+
+    Attributes:
+        metric: One of the task's validation metrics.
+        higher_is_better: Whether the best epoch has its highest value, or its lowest.
+    """
+
+    metric: str
+    higher_is_better: bool = True
+
+    def prefers(self, value: float, best: float | None) -> bool:
+        """Whether ``value`` is better than the best so far; NaN never is."""
+        if value != value:
+            return False
+        if best is None:
+            return True
+        return value > best if self.higher_is_better else value < best
+
+
+@dataclass(frozen=True)
+class ScoredClips:
+    """Facts of the clips that were scored, in the order of the outputs.
+
+    Attributes:
+        names: Name of each clip.
+        classes: Name of each class of the data set.
+        info: Where the scores come from.
+        groups: Subject, camera and setup of each clip, as far as they are known.
+    """
+
+    names: tuple[str, ...]
+    classes: tuple[str, ...]
+    info: ScoresInfo
+    groups: Mapping[str, Int64[ndarray, " N"]] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Task(Protocol):
+    """What is predicted, and how it is learned and judged.
+
+    Training, checkpoints, evaluation and the report know a task only by what stands here.
+    """
+
+    @property
+    def name(self) -> str:
+        """Its name in recipes and checkpoints."""
+        ...
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether a clip without a label can be neither trained nor tested on."""
+        ...
+
+    @property
+    def choice(self) -> Choice:
+        """Which validation metric chooses the epoch."""
+        ...
+
+    @property
+    def clip_metrics(self) -> tuple[str, ...]:
+        """Names of what :meth:`sums` gives."""
+        ...
+
+    def attach_head(self, model: nn.Module) -> None:
+        """Give a new network the head of the task, in place; it may keep the family's own."""
+        ...
+
+    def targets(self, batch: Batch) -> Shaped[Tensor, "N ..."]:
+        """What is right for each clip."""
+        ...
+
+    def losses(self, output: ModelOutput, batch: Batch) -> Losses:
+        """The mean losses of some clips, in float32 whatever the network computes in."""
+        ...
+
+    def sums(self, output: ModelOutput, batch: Batch) -> Mapping[str, float]:
+        """Metrics that are means over clips, summed over the clips; say, the correct ones."""
+        ...
+
+    def metrics(
+        self, outputs: Float32[ndarray, "N ..."], targets: Shaped[ndarray, "N ..."]
+    ) -> dict[str, float]:
+        """Metrics of clips that were not trained on, by name; ``loss`` among them."""
+        ...
+
+    def scores(
+        self,
+        outputs: Float32[ndarray, "N ..."],
+        targets: Shaped[ndarray, "N ..."],
+        clips: ScoredClips,
+    ) -> Scores | OutputScores:
+        """What an evaluation writes to a score file and shows in the report."""
+        ...

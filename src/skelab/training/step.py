@@ -1,0 +1,166 @@
+"""One optimiser step: what training runs, and what fit measures and traces.
+
+A step is :meth:`TrainStep.begin`, :meth:`TrainStep.accumulate` for each part of the batch, and
+:meth:`TrainStep.update`. Processes, running out of memory and seeds are the learner's.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from skelab.data.feeding.feeder import Batch
+from skelab.errors import TrainingError, unknown_name
+from skelab.models import ModelOutput
+from skelab.tasks import (
+    Losses,
+    Task,
+    TaskSpec,
+    get_task,
+    model_outputs,
+    task_options,
+)
+from skelab.training.average import WeightAverage
+from skelab.training.config import OptimizerName, Precision, TrainingConfig
+from skelab.training.groups import training_groups
+from skelab.training.memory import BufferGuard
+from skelab.training.precision import (
+    APEX_LEVELS,
+    Engine,
+    optimizer_class,
+    optimizer_parameters,
+)
+
+
+class TrainStep:
+    """A network in training, with all that an optimiser step changes.
+
+    Args:
+        model: The network, with its weights, on the device.
+        optimizer: Made for it, see :func:`make_optimizer`.
+        engine: Casts, scales the loss and steps the optimiser.
+        task: Gives the losses.
+        config: Clipping, averaging, weights of auxiliary losses.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        engine: Engine,
+        task: Task,
+        config: TrainingConfig,
+    ) -> None:
+        engine.prepare(model, optimizer)
+        self.model = model
+        self.optimizer = optimizer
+        self.engine = engine
+        self.task = task
+        self.config = config
+        self.average = WeightAverage(model, config.ema) if config.ema else None
+        self.rate = config.learning_rate
+        self._guard: BufferGuard | None = None
+
+    def set_rate(self, rate: float) -> None:
+        """Set the learning rate; groups of parameters have it times their factor."""
+        self.rate = rate
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group.get("rate_factor", 1.0)
+
+    def begin(self) -> None:
+        """Forget the gradients of the last step, and remember the buffers for :meth:`undo`."""
+        clear_gradients(self.model, self.optimizer)
+        self._guard = BufferGuard(self.model)
+
+    def accumulate(self, batch: Batch, share: float) -> tuple[ModelOutput, Losses]:
+        """Run clips forward and backward, and add their gradients to those of earlier clips.
+
+        Args:
+            batch: The clips.
+            share: What part of the clips of the step they are, over all processes.
+
+        Raises:
+            TrainingError: The recipe weights an auxiliary loss that the network does not give.
+        """
+        with self.engine.autocast():
+            output = model_outputs(self.model, batch)
+        losses = self._with_auxiliary(self.task.losses(output, batch), output)
+        self.engine.backward(losses.total * share)
+        return output, losses
+
+    def undo(self) -> None:
+        """Forget the gradients, and put the buffers back to what they were at the beginning."""
+        clear_gradients(self.model, self.optimizer)
+        if self._guard is not None:
+            self._guard.undo()
+
+    def update(self) -> None:
+        """Clip the gradients, let the optimiser step, and take the weights into their average."""
+        if self.config.clip_norm is not None:
+            self.engine.clip(self.config.clip_norm)
+        self.engine.step()
+        if self.average is not None:
+            self.average.update(self.model)
+
+    def _with_auxiliary(self, losses: Losses, output: ModelOutput) -> Losses:
+        """The losses of the task and, weighted, those that the network adds."""
+        weights = self.config.auxiliary
+        for name in weights:
+            if name not in output.auxiliary:
+                said = unknown_name("loss of this network", name, output.auxiliary)
+                raise TrainingError(f"training.auxiliary: {said}")
+        total = losses.total
+        for name, loss in output.auxiliary.items():
+            total = total + weights.get(name, 1.0) * loss.float()
+        return replace(losses, total=total, by_name={**losses.by_name, **output.auxiliary})
+
+
+def make_optimizer(
+    model: nn.Module, config: TrainingConfig, precision: Precision = Precision.FP32
+) -> Optimizer:
+    """The optimiser of a run, new.
+
+    Raises:
+        TrainingError: A parameter group fits no parameter.
+        ModelError: The model was not made by ``create_model``.
+    """
+    groups = training_groups(model, config)
+    kind: Callable[..., Optimizer] = optimizer_class(precision, config.optimizer)
+    if config.optimizer is OptimizerName.SGD:
+        settings: dict[str, Any] = {"momentum": config.momentum, "nesterov": config.nesterov}
+    else:
+        on_gpu = all(parameter.is_cuda for group in groups for parameter in group["params"])
+        settings = {"betas": config.betas, "eps": config.eps}
+        if on_gpu and precision not in APEX_LEVELS:
+            settings["fused"] = True  # one kernel, and no memory beside the state
+    return kind(groups, lr=config.learning_rate, **settings)
+
+
+def make_task(spec: TaskSpec, config: TrainingConfig) -> Task:
+    """The task of a run; ``training.label_smoothing`` is an option of tasks that take it.
+
+    Raises:
+        TaskError: There is no such task or option.
+        TrainingError: Labels are to be smoothed for a task that has none.
+    """
+    options = dict(spec.options)
+    if "label_smoothing" in task_options(spec.name):
+        options.setdefault("label_smoothing", config.label_smoothing)
+    elif config.label_smoothing:
+        raise TrainingError(
+            f"training.label_smoothing: the task {spec.name} has no labels to smooth;"
+            " --set training.label_smoothing=0"
+        )
+    return get_task(spec.name, options)
+
+
+def clear_gradients(model: nn.Module, optimizer: Optimizer) -> None:
+    """Forget all gradients: of a network and, where Apex steps copies of its weights, of these.
+
+    Not by the optimiser's ``zero_grad``, which takes no arguments once Apex has it.
+    """
+    model.zero_grad(set_to_none=True)
+    for parameter in optimizer_parameters(optimizer):
+        parameter.grad = None
