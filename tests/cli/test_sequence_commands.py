@@ -117,6 +117,7 @@ def test_convert_cuts_sequences_into_clips_that_everything_takes(
     [
         ["convert", "s.arrow", "o", "--to", "ctrgcn", "--split", "script:1/3"],
         ["train", "ctrgcn-demo", "--data", "s.arrow", "--out", "run"],
+        ["train", "ctrgcn", "--data", "s.arrow", "--out", "run", "--set", "data.split=script:1/3"],
     ],
 )
 def test_what_needs_trimmed_clips_names_the_command_that_cuts_them(

@@ -95,7 +95,7 @@ def datasets(as_json: AsJson = False) -> None:
 
 
 def _dataset_rows(card: "DatasetCard") -> Iterator[tuple[str, ...]]:
-    """A row for each split; what is the same for all stands in the first."""
+    """A row for each split, or one without; what is the same for all stands in the first."""
     head = (card.name, str(len(card.classes)), card.layout)
     licence = card.licence
     if not card.splits:
@@ -105,6 +105,8 @@ def _dataset_rows(card: "DatasetCard") -> Iterator[tuple[str, ...]]:
         counted = tuple(f"{size:,}" for size in sizes) if sizes else ("", "")
         yield (*head, split.name, *counted, licence)
         head, licence = ("", "", ""), ""
+    if not card.splits:
+        yield (*head, "", "", "", licence)
 
 
 def _print_joint_map(joints: "JointMap", as_json: bool) -> None:

@@ -76,7 +76,7 @@ class Conversion:
 
 def list_targets() -> tuple[Target, ...]:
     """The forms that can be written, by name."""
-    return tuple(target for target, _ in _TARGETS.values())
+    return tuple(_TARGETS[name][0] for name in sorted(_TARGETS))
 
 
 def convert(

@@ -141,10 +141,11 @@ def recipe_of(network: Network, split: str | None = None) -> Recipe:
 def _rows_of(
     part: str, recipe: Recipe, store: OpenedClips, *, needs_labels: bool
 ) -> Int64[ndarray, " N"]:
+    if needs_labels:
+        check_trimmed(store)
     rows: Int64[ndarray, " N"] = getattr(choose_parts(recipe, store), part)
     if not len(rows):
         raise SplitError(f"split {recipe.data.split}: the {part} part of this recipe is empty")
-    check_trimmed(store)
     unlabelled = np.flatnonzero(store.index.labels[rows] == UNKNOWN)
     if needs_labels and len(unlabelled):
         raise SplitError(

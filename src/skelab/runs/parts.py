@@ -10,7 +10,7 @@ from skelab.data.clips.index import UNKNOWN, ClipIndex
 from skelab.data.clips.splits import GIVEN, GivenSplit, list_parts
 from skelab.data.clips.validation import People, draw_by_seed_alone, draw_subjects, hold_out
 from skelab.data.datasets import check_split, parse_split, people_of
-from skelab.data.opened import OpenedClips
+from skelab.data.opened import OpenedClips, check_trimmed
 from skelab.errors import SplitError
 from skelab.recipes import Protocol, Recipe
 
@@ -49,11 +49,13 @@ def use_given_split(recipe: Recipe, store: OpenedClips) -> Recipe:
 
 
 def check_own_split(recipe: Recipe, store: OpenedClips) -> None:
-    """Refuse the split of a data set that the clips are not of, before anything is trained on it.
+    """Refuse sequences, and the split of a data set that the clips are not of, before a training.
 
     Raises:
+        DataError: The store holds sequences; the message names the command that cuts them.
         SplitError: The message lists the splits that fit.
     """
+    check_trimmed(store)
     check_split(
         recipe.data.split,
         store.info.dataset,

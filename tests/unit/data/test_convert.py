@@ -53,6 +53,7 @@ def rows_of(clips: OpenedClips, split: str) -> list[list[int]]:
 
 def test_every_form_says_what_it_is_and_which_pipelines_it_holds() -> None:
     assert [(each.name, each.pipelines) for each in list_targets()] == [
+        ("clips", ("ctrgcn", "clean", "as-given")),
         ("ctrgcn", ("ctrgcn",)),
         ("msg3d", ("msg3d",)),
         ("pyskl", ("clean", "ctrgcn")),
@@ -257,7 +258,7 @@ def test_an_unknown_form_names_those_that_there_are(tmp_path: Path) -> None:
         convert(store_of(tmp_path), tmp_path / "out", to="ctrgc", splits=[SPLIT])
 
     assert str(caught.value) == (
-        "unknown form 'ctrgc', did you mean 'ctrgcn'? Known: ctrgcn, msg3d, pyskl"
+        "unknown form 'ctrgc', did you mean 'ctrgcn'? Known: clips, ctrgcn, msg3d, pyskl"
     )
 
 

@@ -4,6 +4,7 @@ import hashlib
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Final, NamedTuple
@@ -268,7 +269,8 @@ def _find(path: Path) -> Iterator[_LabelFile]:
 
 
 def _find_in(path: Path) -> Iterator[_LabelFile]:
-    with open_archive(path) as archive:
+    """The label files in an archive; one that cannot be opened has none."""
+    with suppress(SourceError), open_archive(path) as archive:
         for member in list_members(archive):
             if _is_named(member.filename.rpartition("/")[2], _LABELS):
                 yield _LabelFile(f"{path}: {member.filename}", path, member.filename)

@@ -115,6 +115,12 @@ def test_labels_alone_are_no_source_and_the_message_says_what_can_be_done(tmp_pa
     )
 
 
+def test_a_damaged_archive_beside_holds_no_labels(tmp_path: Path) -> None:
+    (tmp_path / "V1.zip").write_bytes(b"PK\x03\x04 and no more")
+
+    assert PkuLabels(tmp_path).names == PkuLabels(tmp_path / "V1.zip").names == ()
+
+
 def test_recordings_with_labels_become_a_store(tmp_path: Path) -> None:
     folder = label_folder(tmp_path / "pku")
     label_folder(tmp_path / "pku", name="0300-M")
