@@ -41,7 +41,6 @@ class HeightTask:
     name = "height"
     needs_labels = False
     choice = Choice("error", higher_is_better=False)
-    clip_metrics = ("error",)
 
     def __init__(self, *, scale: float = 1.0) -> None:
         if not scale > 0:

@@ -5,33 +5,24 @@ training step is that of training, :class:`skelab.training.step.TrainStep`; what
 batch of noise, and fake tensors in the place of weights.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Final, cast
+from collections.abc import Iterator
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
-from torch.optim import Optimizer
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from skelab.data.feeding.feeder import Batch
 from skelab.errors import SkelabError
+from skelab.fit.fakes import PlainEngine, become_fakes, make_state
 from skelab.fit.figures import Configuration, NotTriedError
 from skelab.models import create_model, set_activation_policy
 from skelab.skeleton import get_layout
 from skelab.tasks import TaskSpec, get_task
 from skelab.training.config import Precision
 from skelab.training.groups import set_training_mode
-from skelab.training.precision import Engine, make_engine, optimizer_parameters
+from skelab.training.precision import StepEngine, make_engine
 from skelab.training.step import TrainStep, clear_gradients, make_optimizer, make_task
-
-HALF: Final = {
-    Precision.BF16: torch.bfloat16,
-    Precision.FP16: torch.float16,
-    Precision.APEX_O1: torch.float16,
-    Precision.APEX_O2: torch.float16,
-}
-"""The 16-bit type of each precision that has one."""
 
 
 class TrainingStep(TrainStep):
@@ -70,9 +61,9 @@ class TrainingStep(TrainStep):
         except SkelabError as error:
             raise NotTriedError(str(error)) from error
         if fake:
-            _make_state(optimizer)
+            make_state(optimizer)
             clear_gradients(model, optimizer)
-            _become_fakes(fake, model, optimizer)
+            become_fakes(fake, model, optimizer)
         with fake or nullcontext():
             super().__init__(model, optimizer, engine, task, recipe.training)
             joints = _noise(configuration, engine.device)
@@ -90,7 +81,7 @@ class TrainingStep(TrainStep):
 
     def prime(self) -> None:
         """Give the optimiser its state, by a step with gradients of zero, and keep these."""
-        _make_state(self.optimizer)
+        make_state(self.optimizer)
 
     def forward_backward(self) -> None:
         """Pass the micro-batch through the network, and add up the gradients."""
@@ -150,7 +141,7 @@ class InferenceStep:
         except SkelabError as error:
             raise NotTriedError(str(error)) from error
         if fake:
-            _become_fakes(fake, self.model)
+            become_fakes(fake, self.model)
         with fake or nullcontext():
             self._joints = _noise(configuration, self._engine.device)
 
@@ -171,82 +162,7 @@ class InferenceStep:
         yield self._joints
 
 
-class PlainEngine:
-    """PyTorch's autocast on the processor, for real tensors and for fake ones.
-
-    Does what :class:`skelab.training.precision.TorchEngine` does there, which moves everything to a
-    GPU where there is one, and cannot run on fake tensors.
-    """
-
-    device: Final = torch.device("cpu")
-
-    def __init__(self, precision: Precision) -> None:
-        self._half = HALF.get(precision)
-
-    def prepare(self, model: nn.Module, optimizer: Optimizer) -> None:
-        """Take over a network and its optimiser."""
-        self._model, self._optimizer = model, optimizer
-
-    def autocast(self) -> AbstractContextManager[object]:
-        """In this block the forward pass computes in the format."""
-        return nullcontext() if self._half is None else torch.autocast("cpu", dtype=self._half)
-
-    def backward(self, loss: Tensor) -> None:
-        """Add the gradients of a loss."""
-        torch.autograd.backward(loss)
-
-    def clip(self, max_norm: float) -> None:
-        """Scale the gradients down if their norm, all together, is larger."""
-        nn.utils.clip_grad_norm_(optimizer_parameters(self._optimizer), max_norm)
-
-    def step(self) -> None:
-        """Let the optimiser step."""
-        if isinstance(self._optimizer, torch.optim.AdamW) and self._is_fake():
-            _step_fake_adamw(self._optimizer)
-        else:
-            self._optimizer.step()
-
-    def weights(self) -> Mapping[str, Tensor]:
-        """The network's state dict."""
-        weights: Mapping[str, Tensor] = self._model.state_dict()
-        return weights
-
-    def state(self) -> dict[str, Any]:
-        """Empty: no loss is scaled."""
-        return {}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Nothing to put back."""
-
-    def _is_fake(self) -> bool:
-        return any(isinstance(each, FakeTensor) for each in optimizer_parameters(self._optimizer))
-
-
-def _step_fake_adamw(optimizer: Optimizer) -> None:
-    """The tensors of AdamW's step, one parameter after the other.
-
-    PyTorch's own asks how many steps there were, which a fake tensor cannot say.
-    """
-    with torch.no_grad():
-        for parameter in optimizer_parameters(optimizer):
-            if parameter.grad is None:
-                continue
-            state = optimizer.state[parameter]
-            parameter.mul_(1.0)
-            state["exp_avg"].lerp_(parameter.grad, 0.1)
-            state["exp_avg_sq"].mul_(0.9).addcmul_(parameter.grad, parameter.grad)
-            denominator = state["exp_avg_sq"].sqrt().add_(1.0)
-            parameter.addcdiv_(state["exp_avg"], denominator)
-
-
-def _make_state(optimizer: Optimizer) -> None:
-    """Let an optimiser make its state, by a step with gradients of zero, and keep these."""
-    for parameter in optimizer_parameters(optimizer):
-        parameter.grad = torch.zeros_like(parameter)
-    optimizer.step()
-
-
-def _engine(precision: Precision, device: str, fake: FakeTensorMode | None) -> Engine:
+def _engine(precision: Precision, device: str, fake: FakeTensorMode | None) -> StepEngine:
     if fake is not None:
         return PlainEngine(precision)
     if device == "cpu":
@@ -279,32 +195,6 @@ def _network(configuration: Configuration) -> nn.Module:
 def _task_spec(configuration: Configuration) -> TaskSpec:
     task = configuration.recipe.task
     return TaskSpec(task.name, task.options)
-
-
-def _become_fakes(
-    fake: FakeTensorMode, model: nn.Module, optimizer: Optimizer | None = None
-) -> None:
-    """Put fake tensors in the place of parameters and buffers, and of the optimiser's state."""
-    doubles: dict[Tensor, nn.Parameter] = {}
-    for layer in model.modules():
-        for name, parameter in layer._parameters.items():
-            if parameter is not None:
-                double = cast(nn.Parameter, fake.from_tensor(parameter))
-                layer._parameters[name] = doubles[parameter] = double
-        for name, buffer in layer._buffers.items():
-            if buffer is not None:
-                layer._buffers[name] = fake.from_tensor(buffer)
-    if optimizer is None:
-        return
-    for group in optimizer.param_groups:
-        group["params"] = [doubles[real] for real in group["params"]]
-    states = dict(optimizer.state)
-    optimizer.state.clear()
-    for real, state in states.items():
-        optimizer.state[doubles[real]] = {
-            name: fake.from_tensor(value) if isinstance(value, Tensor) else value
-            for name, value in state.items()
-        }
 
 
 def _noise(configuration: Configuration, device: torch.device) -> Tensor:

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from skelab.fit.allocator import GRANULE, TOLERANCE, fits_into, needed_bytes
+from skelab.fit.fakes import HALF
 from skelab.fit.figures import Configuration, MemoryParts, NotTriedError
 from skelab.fit.operators import OperatorLog, Operators, moved_bytes
-from skelab.fit.step import HALF, InferenceStep, TrainingStep
+from skelab.fit.step import InferenceStep, TrainingStep
 from skelab.fit.storage import Lives, Part, StorageWatch
 from skelab.skeleton import get_layout
 from skelab.training.config import Precision

@@ -29,7 +29,6 @@ class ClassificationTask:
     name = "classification"
     needs_labels = True
     choice = Choice("top1")
-    clip_metrics = ("top1",)
 
     def __init__(self, *, label_smoothing: float = 0.0) -> None:
         if type(label_smoothing) not in (int, float) or not 0 <= label_smoothing < 1:

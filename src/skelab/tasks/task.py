@@ -86,11 +86,6 @@ class Task(Protocol):
         """Which validation metric chooses the epoch."""
         ...
 
-    @property
-    def clip_metrics(self) -> tuple[str, ...]:
-        """Names of what :meth:`sums` gives."""
-        ...
-
     def attach_head(self, model: nn.Module) -> None:
         """Give a new network the head of the task, in place; it may keep the family's own."""
         ...

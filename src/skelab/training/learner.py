@@ -1,6 +1,7 @@
 """A learner takes steps in processes that share them, and again with less if memory runs out."""
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ class StepResult:
 
     Attributes:
         loss: Mean loss of the clips.
-        sums: Metrics of the task, summed over the clips.
+        sums: Metrics of the task summed over the clips and, where there are several, the losses.
     """
 
     loss: float
@@ -81,6 +82,7 @@ class Learner:
         self.micro_batch: int | None = None if micro_batch == "auto" else micro_batch
         """Clips that pass through the network at once; None for all that a process has."""
         self._steps_per_epoch = 1
+        self._summed: tuple[str, ...] = ()
         self._allocator_said = "in another process"
         self._reserve = Reserve()
         state = checkpoint.trainer if checkpoint is not None else None
@@ -145,38 +147,51 @@ class Learner:
         finally:
             self.model.load_state_dict(own)
 
-    def _gradients(self, batch: Batch, clips: int) -> tuple[float, dict[str, float], float]:
-        """Add up the gradients of a step; its loss, the task's sums, and who lacked memory."""
-        names = self.task.clip_metrics
-        counts = torch.zeros(2 + len(names), dtype=torch.float64)  # loss, failures, sums
+    def _gradients(self, batch: Batch, clips: int) -> tuple[float, Mapping[str, float], float]:
+        """Add up the gradients of a step; its loss, the sums over its clips, and who lacked memory.
+
+        A process that lacked memory does not know what is summed, so that it asks the others.
+        """
+        loss, failures = 0.0, 0.0
+        sums: Mapping[str, float] = {}
         try:
-            self._backward(batch, clips, counts)
+            loss, sums = self._backward(batch, clips)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            counts.zero_()
-            counts[1] = 1
+            failures = 1.0
             self._allocator_said = " ".join(str(error).split())[:120] or "MemoryError"
-        if counts[1]:
+        if failures:
             clear_gradients(self.model, self.optimizer)
             self._reserve.release()
             free_memory()
-        if self.processes.count > 1:
-            counts = counts.to(self.engine.device, torch.float32)
-            self.processes.add_up([*self._all_gradients(), counts])
-        loss, failures, *sums = counts.tolist()
-        return loss, dict(zip(names, sums, strict=True)), failures
+        if self.processes.count == 1:
+            return loss, sums, failures
+        if not self._summed:
+            self._summed = next(filter(None, self.processes.gather(tuple(sums))), ())
+        values = [loss, failures, *(sums.get(name, 0.0) for name in self._summed)]
+        counts = torch.tensor(values, dtype=torch.float32, device=self.engine.device)
+        self.processes.add_up([*self._all_gradients(), counts])
+        loss, failures, *totals = counts.tolist()
+        return loss, dict(zip(self._summed, totals, strict=True)), failures
 
-    def _backward(self, batch: Batch, clips: int, counts: Tensor) -> None:
+    def _backward(self, batch: Batch, clips: int) -> tuple[float, dict[str, float]]:
+        """Add the gradients of this process's clips; its share of the loss, and its sums."""
+        loss, sums = 0.0, defaultdict[str, float](float)
         size = self.micro_batch or len(batch.rows)
         for part in _parts(batch, size):
             share = len(part.rows) / clips
             output, losses = self.train_step.accumulate(part, share)
-            counts[0] += losses.total.item() * share
+            loss += losses.total.item() * share
             with torch.no_grad():
-                sums = self.task.sums(output, part)
-            counts[2:] += torch.tensor([sums[name] for name in self.task.clip_metrics])
+                found = dict(self.task.sums(output, part))
+            if len(losses.by_name) > 1:
+                for name, term in losses.by_name.items():
+                    found[f"loss_{name}"] = term.item() * len(part.rows)
+            for name, value in found.items():
+                sums[name] += value
             del output, losses  # else they stay while the next part passes
+        return loss, dict(sums)
 
     def _all_gradients(self) -> list[Tensor]:
         """The gradient of every parameter; zeros where a process has none."""

@@ -30,7 +30,7 @@ GET_APEX = (
 
 
 @runtime_checkable
-class Engine(Protocol):
+class StepEngine(Protocol):
     """What a step needs of a number format."""
 
     @property
@@ -57,6 +57,11 @@ class Engine(Protocol):
     def step(self) -> None:
         """Let the optimiser step, unless the gradients overflowed."""
         ...
+
+
+@runtime_checkable
+class Engine(StepEngine, Protocol):
+    """What a run needs of a number format: a step, and what a checkpoint keeps."""
 
     def weights(self) -> Mapping[str, Tensor]:
         """The network's state dict in full precision."""

@@ -28,7 +28,7 @@ from skelab.training.groups import training_groups
 from skelab.training.memory import BufferGuard
 from skelab.training.precision import (
     APEX_LEVELS,
-    Engine,
+    StepEngine,
     optimizer_class,
     optimizer_parameters,
 )
@@ -51,7 +51,7 @@ class TrainStep:
         self,
         model: nn.Module,
         optimizer: Optimizer,
-        engine: Engine,
+        engine: StepEngine,
         task: Task,
         config: TrainingConfig,
     ) -> None:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -168,6 +169,37 @@ def test_what_dropout_draws_depends_on_the_place_of_a_step_alone(
 
     assert losses[0] == losses[3]
     assert len(set(losses)) == 3
+
+
+class Regular(Linear):
+    """A network with a loss term of its own: the size of its logits."""
+
+    def outputs(self, x: torch.Tensor) -> SimpleNamespace:
+        logits = self(x)
+        return SimpleNamespace(logits=logits, auxiliary={"size": logits.square().mean()})
+
+
+@pytest.mark.parametrize("micro_batch", ["auto", 2])
+def test_terms_of_the_loss_are_summed_by_name_where_there_are_several(
+    micro_batch: int | str, job: Callable[..., TrainingJob]
+) -> None:
+    register_model(ModelCard("regular", "One layer and a term"))(
+        lambda *, num_classes, layout, in_channels, max_bodies: Regular()
+    )
+    spec, memory = ModelSpec("regular", 3, SBU15, 3, 2, {}), MemoryConfig(micro_batch=micro_batch)
+    learner = a_learner(job(model=spec, memory=memory, training={"auxiliary": {"size": 0.25}}))
+    batch = a_batch(6)
+    with torch.no_grad():
+        logits = learner.model(batch.joints)
+
+    result = take_step(learner, 6)
+
+    own = F.cross_entropy(logits, batch.labels).item()
+    size = logits.square().mean().item()
+    assert result.loss == pytest.approx(own + 0.25 * size, rel=1e-5)
+    assert set(result.sums) == {"top1", "loss_cross_entropy", "loss_size"}
+    assert result.sums["loss_size"] / 6 == pytest.approx(size, rel=1e-5)
+    assert result.sums["loss_cross_entropy"] / 6 == pytest.approx(own, rel=1e-5)
 
 
 # Out of memory

@@ -12,11 +12,11 @@ from torch.nn import functional as F
 
 from skelab.data.feeding.feeder import Batch
 from skelab.errors import TaskError, TrainingError
-from skelab.fit.step import PlainEngine
+from skelab.fit.fakes import PlainEngine
 from skelab.models import create_model
 from skelab.tasks import TaskSpec
 from skelab.training.config import Precision, TrainingConfig
-from skelab.training.precision import Engine, TorchEngine
+from skelab.training.precision import StepEngine, TorchEngine
 from skelab.training.step import TrainStep, make_optimizer, make_task
 
 
@@ -32,7 +32,7 @@ def network() -> nn.Module:
 
 
 def a_step(
-    config: TrainingConfig, model: nn.Module | None = None, engine: Engine | None = None
+    config: TrainingConfig, model: nn.Module | None = None, engine: StepEngine | None = None
 ) -> TrainStep:
     model = model or network()
     task = make_task(TaskSpec(), config)
