@@ -264,6 +264,7 @@ class ApexEngine:
         names = {id(parameter): name for name, parameter in model.named_parameters()}
         self._names = [names[id(parameter)] for parameter in optimizer_parameters(optimizer)]
         exact = {name: value.detach().clone() for name, value in model.named_parameters()}
+        self._frozen = {name: exact[name] for name in exact.keys() - set(self._names)}
         self._model, self._optimizer = self._amp.initialize(
             model, optimizer, opt_level=self._level, verbosity=0
         )
@@ -292,9 +293,13 @@ class ApexEngine:
         self._optimizer.step()
 
     def weights(self) -> Mapping[str, Tensor]:
-        """The network's state dict, with the master weights for the parameters."""
+        """The network's state dict, with the master weights for the parameters.
+
+        Those that no optimiser steps have no master; they are given as they were before O2 rounded
+        them.
+        """
         masters = {name: value.detach() for name, value in self._masters()}
-        return {**self._model.state_dict(), **masters}
+        return {**self._model.state_dict(), **self._frozen, **masters}
 
     def state(self) -> dict[str, Any]:
         """The loss scaler's numbers."""

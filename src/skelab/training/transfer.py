@@ -267,7 +267,8 @@ class _Mapper:
             return _Result(drawn, 0, "other channels")
         axes = self._axes.find(key) if self._axes else None
         if axes == GRAPH:
-            return _whole(trained, drawn) if self._same_graph else _Result(drawn, 0, "the graph")
+            same = self._same_graph or (_fits(trained, drawn) and torch.equal(trained, drawn))
+            return _whole(trained, drawn) if same else _Result(drawn, 0, "the graph")
         if axes == ORDER:
             same = self._same_joints
             return _whole(trained, drawn) if same else _Result(drawn, 0, "hangs on joint order")

@@ -135,6 +135,18 @@ def test_a_checkpoint_that_is_only_used_has_no_state_of_the_training(tmp_path: P
     assert {name.split(".")[0] for name in names} == {"model"}
 
 
+def test_where_the_weights_came_from_comes_back(tmp_path: Path) -> None:
+    origin = {"file": "run/checkpoints/best.safetensors", "digest": "0123", "notes": ["none"]}
+
+    a_checkpoint(origin=origin).save(tmp_path / "from.safetensors")
+    a_checkpoint().save(tmp_path / "drawn.safetensors")
+
+    assert read_checkpoint(tmp_path / "from.safetensors").origin == origin
+    assert read_checkpoint(tmp_path / "drawn.safetensors").origin == {}
+    with safe_open(str(tmp_path / "drawn.safetensors"), framework="pt") as file:
+        assert "from" not in json.loads(file.metadata()["skelab"])
+
+
 def test_a_stream_other_than_the_usual_comes_back(tmp_path: Path) -> None:
     feeder = FeederConfig(stream=Stream.BONE_MOTION, window=32, train_crop=(0.25, 0.5), rotation=0)
     saved = a_checkpoint(inputs=replace(INPUTS, feeder=feeder))

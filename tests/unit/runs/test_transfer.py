@@ -20,12 +20,14 @@ from transfer_run import transfer_recipe
 from skelab.data.clips.store import ClipStore, open_store, write_store
 from skelab.errors import CheckpointError, SkelabError, TrainingError
 from skelab.inference.checkpoint import Checkpoint, read_checkpoint
+from skelab.models import create_model, export_weights, model_spec
 from skelab.recipes import Recipe, parse_recipe
 from skelab.runs.seeds import train_seeds
 from skelab.runs.train import plan_training, train_recipe
 from skelab.runs.transfer import TRANSFER, open_weights, origin_notes, with_source
+from skelab.runs.weights import import_weights_file
 from skelab.training.config import MemoryConfig
-from skelab.training.transfer import MappedWeights
+from skelab.training.transfer import MappedWeights, draw_weights, map_weights
 from skelab.training.watch import Watcher
 
 TESTS = Path(__file__).parents[2]
@@ -189,6 +191,26 @@ def test_weights_alone_are_refused_with_the_command_that_imports_them(
         f"{file}: weights alone, which do not say what they belong to; `skelab import-weights MODEL"
         " FILE OUT` makes a checkpoint of weights alone"
     )
+
+
+def test_imported_weights_move_to_another_layout(tmp_path: Path) -> None:
+    theirs = create_model("shiftgcn", num_classes=3, width=4, sign_gradients=True)
+    save_file(export_weights(theirs), tmp_path / "theirs.safetensors")
+    import_weights_file(
+        "shiftgcn", tmp_path / "theirs.safetensors", tmp_path / "ours.safetensors", classes=CLASSES
+    )
+    with torch.device("meta"):
+        target = model_spec(
+            create_model("shiftgcn", num_classes=3, width=4, layout="kinect20", max_bodies=1)
+        )
+
+    start = open_weights(tmp_path / "ours.safetensors")
+    found = map_weights(start, target, CLASSES, draw_weights(target, 1))
+
+    key = "backbone.2.spatial.weight"
+    assert torch.equal(found.weights[key], theirs.state_dict()[key])
+    assert found.notes == ("option sign_gradients was True, is False, as the recipe has it",)
+    assert "20 of the 20 joints of kinect20 are in ntu25" in found.summary()
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "text", "missing"])

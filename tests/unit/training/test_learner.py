@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +21,7 @@ from skelab.data.feeding.feeder import Batch
 from skelab.errors import TrainingError
 from skelab.models import ModelCard, ModelSpec, register_model
 from skelab.skeleton import Layout
-from skelab.training.config import MemoryConfig
+from skelab.training.config import MemoryConfig, TransferConfig
 from skelab.training.job import TrainingJob
 from skelab.training.learner import Learner, StepResult
 from skelab.training.processes import Processes
@@ -390,6 +391,32 @@ def test_a_learner_follows_the_schedule(job: Callable[..., TrainingJob]) -> None
 
     assert rates == pytest.approx([0.3, 0.03])
     assert learner.model.training
+
+
+def test_each_block_follows_the_schedule_at_its_own_rate(job: Callable[..., TrainingJob]) -> None:
+    plain = job(training={"steps": (1,), "learning_rate": 0.3})
+    learner = a_learner(replace(plain, model=TINY, transfer=TransferConfig(depth_decay=0.5)))
+
+    rates = []
+    for epoch in (0, 1):
+        learner.begin_epoch(epoch)
+        rates.append([group["lr"] for group in learner.optimizer.param_groups])
+
+    assert rates == [pytest.approx([0.15, 0.3]), pytest.approx([0.015, 0.03])]
+
+
+def test_what_is_frozen_is_in_eval_mode_in_every_epoch(job: Callable[..., TrainingJob]) -> None:
+    frozen = TransferConfig(freeze=("^norm",))
+    learner = a_learner(replace(job(), model=TINY, transfer=frozen))
+
+    modes = []
+    for epoch in (0, 1):
+        learner.begin_epoch(epoch)
+        modes.append({name: part.training for name, part in learner.model.named_children()})
+        learner.model.eval()
+
+    assert modes == [{"norm": False, "dropout": True, "classifier": True}] * 2
+    assert len(learner.optimizer.param_groups[0]["params"]) == 2
 
 
 def test_loss_and_correct_clips_are_those_of_the_network(job: Callable[..., TrainingJob]) -> None:

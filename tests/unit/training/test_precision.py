@@ -251,6 +251,18 @@ def test_the_master_weights_are_what_is_checkpointed(amp: StandIn) -> None:
     assert model.weight[0, 0] != torch.tensor(1 / 3)
 
 
+def test_frozen_weights_have_no_master_and_are_checkpointed_unrounded(amp: StandIn) -> None:
+    model = nn.Linear(3, 2)
+    nn.init.constant_(model.weight, 1 / 3)
+    model.weight.requires_grad_(False)
+    engine = ApexEngine("O2")
+
+    engine.prepare(model, torch.optim.SGD([model.bias], lr=0.1))
+
+    assert engine.weights()["weight"][0, 0] == torch.tensor(1 / 3)
+    assert model.weight[0, 0] != torch.tensor(1 / 3)
+
+
 def test_restored_weights_are_the_masters_bit_for_bit_before_the_first_step(amp: StandIn) -> None:
     model = nn.Linear(3, 2)
     restored = {name: torch.randn_like(value) / 3 for name, value in model.state_dict().items()}

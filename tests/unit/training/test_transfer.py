@@ -263,7 +263,7 @@ def test_there_and_back_between_layouts_of_the_same_joints_changes_nothing(name:
     )
 
 
-@pytest.mark.parametrize("name", ["ctrgcn", "stgcnpp"])
+@pytest.mark.parametrize("name", ["stgcn", pytest.param("ctrgcn", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("there", "here"), PAIRS)
 def test_any_two_shipped_layouts_run_forwards_and_take_a_step(
     name: str, there: str, here: str
@@ -340,6 +340,17 @@ def test_options_that_change_no_shape_are_the_recipes_and_are_told() -> None:
     )
     key = "backbone.1.spatial.topology"
     assert torch.equal(found.weights[key], draw_weights(target, 1)[key])
+
+
+def test_a_graph_that_is_the_same_counts_as_taken_whatever_the_options() -> None:
+    found = mapped(
+        SourceWeights("old", spec("stgcn"), ("a", "b", "c"), draw_weights(spec("stgcn"), 0)),
+        spec("stgcn", dropout=0.25),
+        ("a", "b", "c"),
+    )
+
+    assert not found.fresh
+    assert found.notes == ("option dropout was 0.0, is 0.25, as the recipe has it",)
 
 
 def test_another_width_is_refused_with_the_tensors_and_the_option() -> None:
