@@ -57,8 +57,8 @@ class GroupConfig(BaseModel):
         pattern: A regular expression that ``re.search`` finds in the names of the parameters.
         rate: Factor of their learning rate.
         decay: Factor of their weight decay, beside that of the family.
-        frozen: Whether they keep their values. Running statistics of batch norms are no
-            parameters and go on moving.
+        frozen: Whether they keep their values. A batch norm whose parameters are all frozen keeps
+            its running statistics, too.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

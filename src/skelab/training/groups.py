@@ -85,17 +85,18 @@ def training_groups(
     _freeze(model, treatments)
     groups = []
     for family in parameter_groups(model, config.weight_decay):
-        parts: dict[Treatment, list[nn.Parameter]] = {}
+        parts: dict[Treatment, list[nn.Parameter]] = {Treatment(): []}
         for parameter in family["params"]:
             parts.setdefault(treatments[names[id(parameter)]], []).append(parameter)
-        for treatment, parameters in parts.items():
-            groups.append(
-                {
-                    "params": parameters,
-                    "weight_decay": family["weight_decay"] * treatment.decay,
-                    "rate_factor": treatment.rate,
-                }
-            )
+        groups += [
+            {
+                "params": parameters,
+                "weight_decay": family["weight_decay"] * treatment.decay,
+                "rate_factor": treatment.rate,
+            }
+            for treatment, parameters in parts.items()
+            if parameters
+        ]
     return groups
 
 
