@@ -23,7 +23,7 @@ from skelab.inference.engines import EngineOptions, Forward, choose_engine, load
 from skelab.inference.files import NetworkFile, read_network_file
 from skelab.inference.scoring import score_batches
 from skelab.inference.spec import NetworkSpec
-from skelab.tasks import ScoredClips, Task, get_task
+from skelab.tasks import DEFAULT_TASK, ScoredClips, Task, get_task
 
 _BATCH: Final = 16
 _MEMORY: Final = Path("checkpoint")  # what to call one that came from no file
@@ -85,8 +85,13 @@ class Network:
         """The ``top`` likeliest classes of each prepared clip; probabilities are the softmax.
 
         Raises:
+            NetworkError: The network predicts something else than classes.
             DataError: There is no clip, or ``top`` is below 1.
         """
+        if self.spec.task.name != DEFAULT_TASK:
+            raise NetworkError(
+                f"{self.path}: its task is {self.spec.task.name}; only {DEFAULT_TASK} names classes"
+            )
         if not clips or top < 1:
             raise DataError(
                 f"expected at least one clip and one class, found {len(clips)} clips and top {top}"

@@ -9,7 +9,7 @@ import torch
 from export_kit import family_checkpoint, needs_export, skip_without_export, some_clips
 from jaxtyping import Shaped
 from numpy import ndarray
-from tiny_clips import CLASSES, SBU15, tiny_store
+from tiny_clips import CLASSES, SBU15, tiny_clip, tiny_store
 from tiny_run import enter_tiny_family
 
 from skelab.data.clips.store import ClipStore
@@ -19,6 +19,7 @@ from skelab.evaluation import Scores
 from skelab.export import export_checkpoint
 from skelab.inference import Network, NetworkSpec, open_network, read_checkpoint
 from skelab.inference.scoring import predict_logits
+from skelab.tasks import TaskSpec
 
 ROWS = np.array([7, 2, 9, 0])
 
@@ -175,3 +176,11 @@ def test_threads_and_number_format_are_options(exported: Path) -> None:
     assert set_to == 1
     assert halved.logits(joints).dtype == np.float32
     assert 0 < np.abs(halved.logits(joints) - expected).max() < 0.02 * np.abs(expected).max()
+
+
+def test_only_classification_names_the_class_of_a_clip(folder: Path) -> None:
+    network = open_network(folder / "net.safetensors")
+    other = replace(network, spec=replace(network.spec, task=TaskSpec("poses")))
+
+    with pytest.raises(NetworkError, match=r"its task is poses; only classification names classes"):
+        other.predict([tiny_clip(0)])
