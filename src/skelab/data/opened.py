@@ -24,7 +24,9 @@ from skelab.data.foreign import (
 )
 from skelab.data.foreign.clips import digest_of
 from skelab.data.recordings import holds_recordings
+from skelab.data.recordings.base import refuse_special
 from skelab.errors import SourceError
+from skelab.files.reading import read_start
 from skelab.skeleton import Layout, get_layout
 
 _ARROW = b"ARROW1"
@@ -96,6 +98,7 @@ def open_clips(
         LayoutError: There is no layout of that name.
     """
     path = Path(path)
+    refuse_special(path)
     chosen = get_layout(layout) if isinstance(layout, str) else layout
     clips: OpenedClips
     if is_npz(path):
@@ -192,8 +195,4 @@ def _with_names(
 
 
 def _is_store(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(len(_ARROW)) == _ARROW
-    except OSError:
-        return False
+    return read_start(path, len(_ARROW)) == _ARROW

@@ -13,6 +13,7 @@ from skelab.errors import ExportError
 from skelab.export.check import FEWEST_FRAMES, Network
 from skelab.export.formats import SUFFIXES, open_network, read_metadata
 from skelab.export.metadata import ExportMetadata
+from skelab.files.reading import read_whole
 
 _MAIN: Final = {suffixes[0]: suffixes for suffixes in SUFFIXES.values()}
 
@@ -87,7 +88,7 @@ def read_files(path: Path) -> Mapping[str, bytes]:
     for suffix in _MAIN[path.suffix]:
         file = path.with_suffix(suffix)
         try:
-            content[suffix] = file.read_bytes()
+            content[suffix] = read_whole(file)
         except OSError as error:
             raise ExportError(
                 f"{file}: cannot be read: {error.strerror or error}; `skelab export` writes"

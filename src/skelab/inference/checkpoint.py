@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from skelab.data.feeding.feeder import FeederConfig
 from skelab.errors import CheckpointError, LayoutError
 from skelab.files.atomic import atomic_write
+from skelab.files.safetensors_head import check_header
 from skelab.models import ModelSpec, create_model
 from skelab.skeleton import Layout
 
@@ -199,6 +200,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises:
         CheckpointError: There is none, it is damaged, or another kind of file.
     """
+    check_header(path, CheckpointError)
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no checkpoint; `skelab train` writes them")
     try:
@@ -210,7 +212,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             f"{path}: a safetensors file, but not a checkpoint of ours;"
             " `skelab import-weights` takes the authors' weights"
         ) from None
-    except (SafetensorError, OSError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{path}: expected a checkpoint, found a damaged or foreign file ({error})"
         ) from None

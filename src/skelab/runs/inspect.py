@@ -21,6 +21,7 @@ from skelab.data.clips.store import ClipStore, joints_digest, open_store
 from skelab.data.foreign import is_npy_pkl, is_npz
 from skelab.data.opened import OpenedClips, describe_format, open_clips
 from skelab.data.recordings import Source, holds_recordings, open_source
+from skelab.data.recordings.base import refuse_special
 from skelab.errors import DataError, SourceError
 from skelab.evaluation import Scores, evaluate_scores
 from skelab.inference.checkpoint import read_checkpoint
@@ -71,6 +72,7 @@ def inspect_path(
     Raises:
         SkelabError: There is nothing, or it is damaged or of no kind known.
     """
+    refuse_special(path)
     if not path.exists():
         raise SourceError(f"{path}: there is nothing to inspect")
     if path.is_dir() and (path / CHECKPOINTS).is_dir():

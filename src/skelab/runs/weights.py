@@ -12,6 +12,7 @@ from skelab.data.preprocessing import get_pipeline
 from skelab.data.recordings.ntu_actions import NTU60_CLASSES, NTU120_CLASSES
 from skelab.errors import WeightsError, unknown_name
 from skelab.files.atomic import atomic_write
+from skelab.files.reading import read_whole
 from skelab.inference.checkpoint import Checkpoint, InputSpec, read_checkpoint
 from skelab.models import (
     ModelSpec,
@@ -45,6 +46,7 @@ _PIPELINES: Final = {
     "stgcnpp": "msg3d",
 }
 _NEAREST_ONLY: Final = ("aagcn", "stgcn", "stgcn_official", "stgcnpp")
+_LARGEST_NAMES: Final = 1 << 24
 _SUFFIXES: Final = (".safetensors", ".pt", ".pth")
 
 
@@ -166,7 +168,7 @@ def read_class_names(path: Path) -> tuple[str, ...]:
         WeightsError: The file cannot be read, or holds no name.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_whole(path, largest=_LARGEST_NAMES).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise WeightsError(f"{path}: the class names cannot be read: {reason}") from None

@@ -23,6 +23,7 @@ from skelab.data.recordings.ntu import SYNTHETIC_MARKER
 from skelab.errors import DataError, SourceError
 from skelab.files.npy import read_npy_header
 from skelab.files.plain_pickle import load_plain_pickle
+from skelab.files.reading import special_kind
 from skelab.skeleton import Layout, get_layout
 
 _DATA: Final = re.compile(r"(?P<part>train|val|test)_data(?P<stream>_\w+)?\.npy", re.ASCII)
@@ -152,6 +153,9 @@ def _joints_of(
 
 
 def _open_array(path: Path, layout: Layout | None) -> tuple[MappedRows, Layout]:
+    kind = special_kind(path)
+    if kind:
+        raise SourceError(f"{path}: expected an array of numpy, found {kind}")
     try:
         size = path.stat().st_size
         with path.open("rb") as file:

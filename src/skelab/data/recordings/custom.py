@@ -9,7 +9,6 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar, Final
 
 import numpy as np
-import yaml
 from jaxtyping import Float64, Shaped
 from numpy import ndarray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,6 +18,8 @@ from skelab.data.recordings.base import SourceItem, read_bytes
 from skelab.data.recordings.class_names import numbered_classes
 from skelab.errors import DataError, LayoutError, SourceError
 from skelab.files.npy import parse_npy
+from skelab.files.reading import read_whole
+from skelab.files.strict_yaml import load_yaml, read_yaml_text
 from skelab.skeleton import Layout, get_layout
 
 DATASET_FILE: Final = "dataset.yaml"
@@ -283,11 +284,7 @@ class CustomSource:
 
 def _read_about(path: Path) -> DatasetTable:
     """The content of ``dataset.yaml``; what is wrong with it in one line."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise SourceError(f"{path}: expected YAML, found a fault: {reason}") from None
+    content = load_yaml(read_yaml_text(path, f"{path}: it", SourceError), str(path), SourceError)
     if not isinstance(content, dict):
         raise SourceError(
             f"{path}: expected keys such as name, layout and table, found a"
@@ -307,9 +304,7 @@ def _read_about(path: Path) -> DatasetTable:
 def _read_table(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
     """Each line of a table with its number, all known columns filled in."""
     try:
-        if path.stat().st_size > _LARGEST_TABLE:
-            raise SourceError(f"{path}: expected a table of clips, found {path.stat().st_size:,} B")
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_whole(path, largest=_LARGEST_TABLE).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise SourceError(f"{path}: the table of clips cannot be read: {reason}") from None
