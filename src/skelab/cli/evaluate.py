@@ -10,6 +10,7 @@ import typer
 
 from skelab.cli.data import Ignore, LayoutName, Names, open_data
 from skelab.cli.output import print_json, print_table, progress, result
+from skelab.cli.paths import named
 
 if TYPE_CHECKING:
     from skelab.runs.evaluate import EvaluationResult
@@ -29,7 +30,12 @@ def evaluate(
     split: Annotated[str | None, typer.Option(help="Protocol; the recipe's by default.")] = None,
     part: Annotated[Part, typer.Option(help="Part of the split.")] = Part.TEST,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for scores and report; the run's by default.")
+        Path | None,
+        typer.Option(
+            help="Folder for scores and report; the run's by default.",
+            parser=named,
+            metavar="PATH",
+        ),
     ] = None,
     names: Names = None,
     ignore: Ignore = None,

@@ -23,10 +23,18 @@ from skelab.data.foreign.orders import ctrgcn_row_order
 from skelab.data.opened import OpenedClips
 from skelab.data.preprocessing import pad_loop
 from skelab.data.recordings import SYNTHETIC_MARKER
-from skelab.errors import DataError, unknown_name
+from skelab.errors import DataError, OutputError, unknown_name
 from skelab.files.atomic import atomic_write
+from skelab.files.kinds import CTRGCN_NPZ, MARKER, NPY, PICKLE
+from skelab.files.output import check_output
 
 _BODIES: Final = 2
+_STREAMS: Final = ("joint", "bone")
+_MSG3D_FILES: Final = (
+    SYNTHETIC_MARKER,
+    *(f"{part}_label.pkl" for part in ("train", "val")),
+    *(f"{part}_data_{stream}.npy" for part in ("train", "val") for stream in _STREAMS),
+)
 _SYNTHETIC: Final = '{"synthetic": true}\n'
 _DAY_ZERO: Final = (1980, 1, 1, 0, 0, 0)  # of members of a zip: same clips, same bytes
 
@@ -80,6 +88,7 @@ def convert(
     to: str,
     splits: Sequence[str],
     on_progress: Progress | None = None,
+    force: bool = False,
 ) -> Conversion:
     """Write clips in the form of another repository.
 
@@ -97,12 +106,14 @@ def convert(
         to: Name of the form.
         splits: Splits, by name; ``pyskl`` takes several, the others one.
         on_progress: Called now and then.
+        force: Replace files of the form that are there.
 
     Raises:
         DataError: The form is unknown, the clips were prepared in another way, a clip has no
             label, is too long or has too many bodies.
         SplitError: A split is unknown or does not fit the clips.
-        OutputError: The disk is full or the place cannot be written.
+        OutputError: The disk is full, the place cannot be written, or there is a file that is not
+            to be overwritten.
 
     Source: Uason-Chen/CTR-GCN@e13d758, ``data/ntu/seq_transformation.py``;
     kenziyuliu/MS-G3D@2f927f4, ``data_gen``; kennymckormick/pyskl, ``tools/data``.
@@ -111,7 +122,23 @@ def convert(
         raise DataError(unknown_name("form", to, _TARGETS))
     target, write = _TARGETS[to]
     _check(clips, target, splits)
+    _check_out(clips, Path(out), to, force)
     return write(clips, Path(out), splits, on_progress or (lambda done, total: None))
+
+
+def _check_out(clips: OpenedClips, out: Path, to: str, force: bool) -> None:
+    """Refuse to overwrite what is read, or anything but an earlier conversion."""
+    if to != "msg3d":
+        kind = CTRGCN_NPZ if to == "ctrgcn" else PICKLE
+        check_output(out, kind, inputs=[clips.path], force=force)
+        return
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out}: expected a folder for msg3d, found a file")
+    if clips.path.is_dir() and out.is_dir() and out.samefile(clips.path):
+        raise OutputError(f"{out}: is what is being read; choose another folder")
+    kinds = {".npy": NPY, ".pkl": PICKLE, ".json": MARKER}
+    for name in _MSG3D_FILES:
+        check_output(out / name, kinds[Path(name).suffix], inputs=[clips.path], force=force)
 
 
 def _check(clips: OpenedClips, target: Target, splits: Sequence[str]) -> None:
@@ -191,7 +218,7 @@ def _write_msg3d(
             labels = clips.index.labels[rows].tolist()
             with new_file(f"{part}_label.pkl").open("wb") as file:
                 pickle.dump((names, labels), file, protocol=2)  # the authors read any
-            paths = [new_file(f"{part}_data_{stream}.npy") for stream in ("joint", "bone")]
+            paths = [new_file(f"{part}_data_{stream}.npy") for stream in _STREAMS]
             with paths[0].open("wb") as joint_file, paths[1].open("wb") as bone_file:
                 shape = (len(rows), 3, 300, layout.num_joints, _BODIES)
                 _write_header(joint_file, shape, np.dtype("<f4"))
@@ -301,7 +328,7 @@ def _original_name(clips: OpenedClips, row: int) -> str:
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> BufferedIOBase:
-    """An array to be written into an npz, not compressed, so that it can be memory-mapped."""
+    """An array to be written into an npz, not compressed, so that it can be read in place."""
     entry = zipfile.ZipInfo(f"{name}.npy", date_time=_DAY_ZERO)
     entry.external_attr = 0o644 << 16
     return cast(BufferedIOBase, archive.open(entry, "w", force_zip64=True))

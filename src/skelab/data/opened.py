@@ -70,7 +70,7 @@ class OpenedClips(Protocol):
 
 def holds_clips(path: Path) -> bool:
     """Whether a path holds clips that are prepared already, and not recordings."""
-    return _is_store(path) or is_npz(path) or is_npy_pkl(path)
+    return is_store(path) or is_npz(path) or is_npy_pkl(path)
 
 
 def open_clips(

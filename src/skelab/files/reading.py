@@ -61,10 +61,8 @@ def special_kind(path: Path) -> str | None:
         OSError: The system cannot tell, say because the name is too long.
     """
     try:
-        mode = os.stat(path).st_mode
-    except FileNotFoundError:
-        return None
-    except NotADirectoryError:
+        mode = Path(path).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return None if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else _called(mode)
 

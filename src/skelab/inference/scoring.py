@@ -12,7 +12,7 @@ from numpy import ndarray
 from torch import nn
 from torch.utils.data import DataLoader
 
-from skelab.data.feeding.dataset import ClipDataset, ClipSource, pad_clips
+from skelab.data.feeding.dataset import ClipDataset, ClipSource, pad_clips, read_ahead
 from skelab.data.feeding.feeder import Feeder
 
 
@@ -71,7 +71,7 @@ def predict_logits(
     model.eval()
     try:
         with torch.inference_mode():
-            for clips in loader:
+            for clips in read_ahead(loader):
                 batch = feeder.evaluation_batch(clips.to(device))
                 with engine.autocast() if engine else nullcontext():
                     outputs = model(batch.joints)

@@ -17,6 +17,8 @@ from skelab.data.opened import OpenedClips
 from skelab.data.preprocessing import get_pipeline
 from skelab.errors import CheckpointError, SplitError
 from skelab.evaluation import Calibration, Scores, ScoresInfo
+from skelab.files.kinds import PAGE, SCORES
+from skelab.files.output import check_output
 from skelab.host.environment import describe_environment
 from skelab.inference.checkpoint import Checkpoint, read_checkpoint
 from skelab.inference.scoring import predict_logits
@@ -98,10 +100,12 @@ def evaluate_run(
         data = recipe.data.model_copy(update={"split": split})
         recipe = recipe.model_copy(update={"data": data})
     folder = out or (path if path.is_dir() else file.parent)
-    scores = score_checkpoint(checkpoint, store, recipe, part, on_scored=on_scored)
     scores_file = folder / f"scores-{part}.npz"
-    scores.save(scores_file)
     report_file = folder / ("report.html" if part == "test" else f"report-{part}.html")
+    for made, kind in ((scores_file, SCORES), (report_file, PAGE)):  # older ones are replaced
+        check_output(made, kind, inputs=(file, store.path), force=True)
+    scores = score_checkpoint(checkpoint, store, recipe, part, on_scored=on_scored)
+    scores.save(scores_file)
     run = path if path.is_dir() else None
     report = Report(
         title=f"{recipe.model.name} on {store.info.dataset}, {recipe.data.split} {part}",

@@ -1,6 +1,7 @@
 """One recipe with several seeds: a run folder of run folders, and figures with an interval."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from scipy.stats import t as student
 from skelab.data.opened import OpenedClips
 from skelab.files.atomic import atomic_write
 from skelab.recipes import Recipe
-from skelab.runs.train import RECIPE, check_folder, train_recipe
+from skelab.runs.train import RECIPE, check_folder, lock_run, train_recipe
 from skelab.training.processes import Processes
 from skelab.training.watch import Watcher
 
@@ -84,23 +85,26 @@ def train_seeds(
             and whatever ``train_recipe`` raises.
     """
     watcher = watcher or Watcher()
-    if Processes().first:
-        text = recipe.to_yaml()
-        check_folder(run, text, holds_run=bool(find_seed_runs(run)), resume=resume)
-        if not resume:
-            with atomic_write(run / RECIPE) as temporary:
-                temporary.write_text(text, encoding="utf-8")
-    folders = []
-    for number, (single, folder) in enumerate(seed_runs(recipe, run), start=1):
-        watcher.on_message(f"seed {single.training.seed}, {number} of {recipe.seeds}: {folder}")
-        begun = (folder / RECIPE).exists()
-        train_recipe(
-            single,
-            store,
-            folder,
-            resume=resume and begun,
-            watcher=watcher,
-            trackers=trackers,
-        )
-        folders.append(folder)
+    first = Processes().first
+    with lock_run(run) if first else nullcontext():
+        if first:
+            text = recipe.to_yaml()
+            check_folder(run, text, holds_run=bool(find_seed_runs(run)), resume=resume)
+            if not resume:
+                with atomic_write(run / RECIPE) as temporary:
+                    temporary.write_text(text, encoding="utf-8")
+        folders = []
+        for number, (single, folder) in enumerate(seed_runs(recipe, run), start=1):
+            seed = single.training.seed
+            watcher.on_message(f"seed {seed}, {number} of {recipe.seeds}: {folder}")
+            begun = (folder / RECIPE).exists()
+            train_recipe(
+                single,
+                store,
+                folder,
+                resume=resume and begun,
+                watcher=watcher,
+                trackers=trackers,
+            )
+            folders.append(folder)
     return folders

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from skelab.data.opened import OpenedClips
 from skelab.data.preprocessing import get_pipeline
 from skelab.errors import TrainingError
 from skelab.files.atomic import atomic_write
+from skelab.files.lock import hold_lock
 from skelab.host.environment import describe_environment
 from skelab.inference.checkpoint import Checkpoint, InputSpec
 from skelab.models import ModelSpec, create_model, model_spec
@@ -28,6 +30,9 @@ from skelab.training.loop import train
 from skelab.training.precision import check_precision
 from skelab.training.processes import Processes
 from skelab.training.watch import Watcher
+
+LOCK = ".lock"
+"""Names the process that is training into a run folder; gone when it is done."""
 
 RECIPE = "recipe.yaml"
 """The resolved recipe in a run folder; there from the first moment of a run."""
@@ -54,8 +59,8 @@ def train_recipe(
     """Train what a recipe says on a store; the run folder says how it went.
 
     Raises:
-        TrainingError: The folder holds a run already, ``resume`` finds none or one of another
-            recipe, a clip has no label, or a tracker does not start.
+        TrainingError: The folder holds a run already, another process trains into it, ``resume``
+            finds none or one of another recipe, a clip has no label, or a tracker does not start.
         SplitError: The clips do not fit the recipe's split.
         ModelError: The network does not take the recipe's options.
         OutputError: The folder cannot be written.
@@ -64,11 +69,24 @@ def train_recipe(
     job = plan_training(
         recipe, store, run, on_message=watcher.on_message if watcher and first else None
     )
-    if first:
-        check_folder(run, job.recipe, holds_run=job.checkpoints.exists(), resume=resume)
-        if not resume:
-            _describe_run(job)
-    return train(job, resume=resume, watcher=watcher, trackers=trackers)
+    with lock_run(run) if first else nullcontext():
+        if first:
+            check_folder(run, job.recipe, holds_run=job.checkpoints.exists(), resume=resume)
+            if not resume:
+                _describe_run(job)
+        return train(job, resume=resume, watcher=watcher, trackers=trackers)
+
+
+def lock_run(run: Path) -> AbstractContextManager[None]:
+    """Hold a run folder for the length of a block, so that no other process trains into it.
+
+    Of the processes that share a run the first one holds it.
+
+    Raises:
+        TrainingError: Another process trains there; the message names it.
+        OutputError: The folder cannot be written.
+    """
+    return hold_lock(run / LOCK, str(run), TrainingError)
 
 
 def check_folder(run: Path, recipe: str, *, holds_run: bool, resume: bool) -> None:

@@ -1,4 +1,4 @@
-"""A folder of ``{train,val}_data_joint.npy`` and ``{train,val}_label.pkl``, memory-mapped.
+"""A folder of ``{train,val}_data_joint.npy`` and ``{train,val}_label.pkl``, read in place.
 
 The form of MS-G3D, 2s-AGCN and, with ``{train,val}_data.npy``, ST-GCN.
 """
@@ -17,7 +17,7 @@ from numpy import ndarray
 from skelab.data.clips.index import ClipIndex
 from skelab.data.clips.store import StoreInfo
 from skelab.data.foreign.clips import Part, PreparedClips, digest_of, majority, read_labels
-from skelab.data.foreign.rows import MappedRows
+from skelab.data.foreign.rows import StoredRows
 from skelab.data.recordings.class_names import classes_of, describe_sample, is_from_ntu
 from skelab.data.recordings.ntu import SYNTHETIC_MARKER
 from skelab.errors import DataError, SourceError
@@ -152,7 +152,7 @@ def _joints_of(
     )
 
 
-def _open_array(path: Path, layout: Layout | None) -> tuple[MappedRows, Layout]:
+def _open_array(path: Path, layout: Layout | None) -> tuple[StoredRows, Layout]:
     kind = special_kind(path)
     if kind:
         raise SourceError(f"{path}: expected an array of numpy, found {kind}")
@@ -185,7 +185,7 @@ def _open_array(path: Path, layout: Layout | None) -> tuple[MappedRows, Layout]:
             f"{path}: expected {len(chosen.axes)} axes and {chosen.num_joints} joints for layout"
             f" {chosen.name}, found {shape[1]} and {shape[3]}"
         )
-    return MappedRows(path, 0, header, str(path)), chosen
+    return StoredRows(path, 0, header, str(path)), chosen
 
 
 def _read_label_file(path: Path, rows: int) -> tuple[Shaped[ndarray, " N"], tuple[str, ...]]:

@@ -84,7 +84,7 @@ class NtuSource(FolderSource):
         """
         folder = os.fspath(self.path)
         paths = [f"{folder}{os.sep}{item.location}" for item in items]
-        return [path if os.path.isfile(path) else None for path in paths]
+        return [path if Path(path).is_file() else None for path in paths]
 
     def digest(self) -> str:
         """A cheap fingerprint of the names and sizes of all files, in hexadecimal.

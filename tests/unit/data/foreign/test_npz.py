@@ -13,7 +13,7 @@ from prepared_files import npz_arrays, one_hot, padded_rows, write_npz
 
 from skelab.data.clips.clip import Clip
 from skelab.data.foreign import NpzClips, is_npz, open_npz
-from skelab.data.foreign.rows import DeflatedRows, MappedRows
+from skelab.data.foreign.rows import DeflatedRows, StoredRows
 from skelab.data.recordings import NTU60_CLASSES, NTU120_CLASSES, SYNTHETIC_MARKER
 from skelab.errors import DataError, NoBodyError, SourceError
 from skelab.skeleton import get_layout
@@ -89,7 +89,7 @@ def test_the_description_says_how_the_clips_were_prepared(tmp_path: Path) -> Non
     assert moved.info.pipeline == "as-given"
     assert plain.info.digest != moved.info.digest
     assert not plain.info.synthetic
-    assert plain.form == "CTR-GCN npz, memory-mapped"
+    assert plain.form == "CTR-GCN npz, read in place"
 
 
 @pytest.mark.parametrize(
@@ -372,7 +372,7 @@ def test_compressed_rows_are_inflated_from_the_nearest_known_place(tmp_path: Pat
 def test_mapped_rows_give_their_pages_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("skelab.data.foreign.rows._RELEASE_AFTER", 20_000)
     rows = open_npz(write_npz(tmp_path / "a.npz")).parts[0].rows
-    assert isinstance(rows, MappedRows)
+    assert isinstance(rows, StoredRows)
 
     again = [rows.row(number) for number in (0, 1, 2, 3, 0)]
 
