@@ -7,7 +7,6 @@ import pickle
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
@@ -18,13 +17,13 @@ from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from skelab.data.clips.clip import Clip
-from skelab.data.clips.splits import GivenSplit, parse_split
+from skelab.data.clips.splits import GivenSplit, Split, parse_split
 from skelab.data.foreign.orders import ctrgcn_row_order
 from skelab.data.opened import OpenedClips
 from skelab.data.preprocessing import pad_loop
 from skelab.data.recordings import SYNTHETIC_MARKER
 from skelab.errors import DataError, OutputError, unknown_name
-from skelab.files.atomic import atomic_write
+from skelab.files.atomic import atomic_folder, atomic_write
 from skelab.files.kinds import CTRGCN_NPZ, MARKER, NPY, PICKLE
 from skelab.files.output import check_output
 
@@ -94,7 +93,8 @@ def convert(
 
     ``ctrgcn`` is one npz with ``x_train, y_train, x_test, y_test``: x float32 N x T x 150 (for 25
     joints), zeros behind the end, T that of the longest clip of the store; y one-hot float64; rows
-    in the authors' order. ``msg3d`` is a folder with ``{train,val}_data_{joint,bone}.npy``,
+    in the authors' order, or, under the clips' own split, in that of the clips. ``msg3d`` is a
+    folder with ``{train,val}_data_{joint,bone}.npy``,
     float32 N x 3 x 300 x V x 2, and ``{train,val}_label.pkl``, rows by name. ``pyskl`` is one
     pickle with ``split`` and ``annotations``; key points are float16, M x T x V x C. Clips that
     are synthetic stay labelled: by ``SYNTHETIC.json`` in the npz and in the folder, and by a key
@@ -199,17 +199,18 @@ def _write_ctrgcn(
 def _write_msg3d(
     clips: OpenedClips, out: Path, splits: Sequence[str], on_progress: Progress
 ) -> Conversion:
-    train, test = parse_split(splits[0]).rows(clips.index)
-    parts = {"train": _by_name(clips, train), "val": _by_name(clips, test)}
+    chosen = parse_split(splits[0])
+    train, test = (_ordered(clips, chosen, rows) for rows in chosen.rows(clips.index))
+    parts = {"train": train, "val": test}
     layout = clips.info.layout
     parents = list(layout.parents)
     total, done = sum(len(rows) for rows in parts.values()), 0
     files: list[Path] = []
-    with ExitStack() as whole:
+    with atomic_folder(out) as folder:
 
         def new_file(name: str) -> Path:
             files.append(out / name)
-            return whole.enter_context(atomic_write(files[-1]))
+            return folder / name
 
         if clips.info.synthetic:
             new_file(SYNTHETIC_MARKER).write_text(_SYNTHETIC)
@@ -229,6 +230,8 @@ def _write_msg3d(
                     bone_file.write((joints - joints[:, :, parents]).tobytes())
                     done += 1
                     on_progress(done, total)
+        if not clips.info.synthetic:  # of an earlier conversion that is replaced
+            (out / SYNTHETIC_MARKER).unlink(missing_ok=True)
     return Conversion(
         tuple(files), {part: len(rows) for part, rows in parts.items()}, len(clips) - total
     )
@@ -276,11 +279,16 @@ def _rows_in_order(clips: OpenedClips, split: str) -> dict[str, Rows]:
     chosen = parse_split(split)
     train, test = chosen.rows(clips.index)
     if isinstance(chosen, GivenSplit):
-        return {"train": _by_name(clips, train), "test": _by_name(clips, test)}
+        return {"train": train, "test": test}
     infos = [clips.index.sample(int(row)) for row in (*train, *test)]
     known = np.concatenate([train, test])
     first, second = ctrgcn_row_order(infos, split)
     return {"train": known[list(first)], "test": known[list(second)]}
+
+
+def _ordered(clips: OpenedClips, split: Split, rows: Rows) -> Rows:
+    """Rows by name; under a file's own split in the order of the file, which says who is who."""
+    return rows if isinstance(split, GivenSplit) else _by_name(clips, rows)
 
 
 def _by_name(clips: OpenedClips, rows: Rows) -> Int64[ndarray, " R"]:

@@ -194,5 +194,6 @@ def _with_names(
     return clips.named(infos)
 
 
-def _is_store(path: Path) -> bool:
+def is_store(path: Path) -> bool:
+    """Whether a file begins as a clip store does."""
     return read_start(path, len(_ARROW)) == _ARROW

@@ -82,6 +82,35 @@ def folder_beside(path: Path) -> Iterator[Path]:
         yield Path(name)
 
 
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside ``path``; when the block ends well, it has that name.
+
+    Where there is no such folder, or an empty one, all files appear in it at once. Into a folder
+    with files they are moved one by one, each whole.
+
+    Raises:
+        OutputError: The folder cannot be written, or the disk is full.
+    """
+    with folder_beside(path) as folder:
+        try:
+            yield folder
+            for file in sorted(folder.iterdir()):
+                _flush(file)
+            folder.chmod(0o777 & ~_umask())
+            try:
+                folder.rename(path)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                for file in sorted(folder.iterdir()):
+                    file.replace(path / file.name)
+                _flush(path)
+            _flush(path.parent)
+        except OSError as error:
+            raise write_error(path, error) from error
+
+
 def _stem(path: Path) -> str:
     """How the temporary names of a file begin; a file may have 255 bytes in its name, they more."""
     return f".{path.name.encode()[:100].decode(errors='ignore')}."

@@ -58,7 +58,7 @@ class SteadyFile:
             ShorterFileError: The file has fewer bytes.
             OSError: It cannot be read.
         """
-        view: Any = memoryview(target.reshape(-1).view(np.uint8))
+        view: Any = memoryview(target.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
         done = 0
         while done < len(view):
             count = os.preadv(self.handle, [view[done : done + _AT_ONCE]], start + done)

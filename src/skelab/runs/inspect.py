@@ -29,7 +29,6 @@ from skelab.runs.evaluate import find_checkpoint
 from skelab.skeleton import Layout
 from skelab.training.job import CHECKPOINTS
 
-
 _NAMED = 3  # faults that a message names
 
 

@@ -101,7 +101,7 @@ def test_a_key_that_is_a_tuple_of_tuples_is_refused_before_it_is_hashed(
         key = (key, key)
     path = tmp_path / "bad.pkl"
     made = io.BytesIO()
-    pickler = pickle._Pickler(made, protocol)
+    pickler: Any = pickle._Pickler(made, protocol)
     pickler.framer.start_framing = lambda: None
     pickler.dump(key)
     tupled = made.getvalue()[2 if protocol else 0 : -1]

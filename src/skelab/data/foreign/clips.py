@@ -15,7 +15,7 @@ from numpy import ndarray
 from skelab.data.clips.clip import Clip, SampleInfo
 from skelab.data.clips.index import ClipIndex
 from skelab.data.clips.store import StoreInfo
-from skelab.data.foreign.rows import StoredRows, Rows
+from skelab.data.foreign.rows import Rows, StoredRows
 from skelab.data.preprocessing.base import drop_absent_bodies
 from skelab.errors import DataError, NoBodyError, SourceError
 

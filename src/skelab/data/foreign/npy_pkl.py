@@ -40,14 +40,17 @@ class NpyClips(PreparedClips):
     """The clips of arrays N x C x T x V x M, with names and labels in a pickle beside each.
 
     Where the clips were prepared as MS-G3D's are, they were looped to the full length: one period
-    is given, as our own ``msg3d`` pipeline does, if it reproduces all frames bit for bit.
-    Elsewhere the zeros behind the last pose are left out.
+    is given, as our own ``msg3d`` pipeline does, if it reproduces all frames bit for bit, else all
+    frames, be the last ones empty: `skelab convert` then writes the same array again. Elsewhere
+    the zeros behind the last pose are left out.
 
     Source: kenziyuliu/MS-G3D@2f927f4, ``data_gen/ntu_gendata.py``, ``feeders/feeder.py``.
     """
 
     kind: ClassVar[str] = "npy-pkl"
     title: ClassVar[str] = "MS-G3D npy and pkl"
+    looped: bool = False
+    """Whether the clips of the file were looped, and not padded with zeros."""
 
     @property
     def max_bodies(self) -> int:
@@ -60,8 +63,8 @@ class NpyClips(PreparedClips):
 
     def _valid_frames(self, poses: Float32[ndarray, "M T V C"]) -> int:
         filled = super()._valid_frames(poses)
-        looped = self.info.pipeline == "msg3d" and filled == poses.shape[1]
-        return _period(poses) if looped else filled
+        whole = filled == poses.shape[1] or self.looped
+        return _period(poses) if self.info.pipeline == "msg3d" and whole and filled else filled
 
 
 class _Files(NamedTuple):
@@ -122,7 +125,9 @@ def open_npy_pkl(path: Path, *, layout: Layout | None = None) -> NpyClips:
         synthetic=(path / SYNTHETIC_MARKER).is_file(),
         digest=digest_of(*index.names, *index.labels, *map(_fingerprint, files)),
     )
-    return NpyClips(path, parts, index, info)
+    clips = NpyClips(path, parts, index, info)
+    clips.looped = in_msg3d_way and majority(parts, _ends_filled)
+    return clips
 
 
 def _find(path: Path) -> Mapping[str, Mapping[str | None, Path]]:
@@ -221,6 +226,11 @@ def _without_ending(name: str) -> str:
 def _is_centred(stored: Shaped[ndarray, "C T V M"], origin: int) -> bool | None:
     """Whether the origin joint of body 1 is at zero in every frame, as MS-G3D leaves it."""
     return not stored[:, :, origin, 0].any() if stored[..., 0].any() else None
+
+
+def _ends_filled(stored: Shaped[ndarray, "C T V M"]) -> bool | None:
+    """Whether the last frame has a pose, as that of a looped clip has unless it is empty itself."""
+    return bool(stored[:, -1].any()) if stored.any() else None
 
 
 def _period(poses: Float32[ndarray, "M T V C"]) -> int:

@@ -17,7 +17,7 @@ from numpy import ndarray
 from skelab.data.clips.index import UNKNOWN, ClipIndex
 from skelab.data.clips.store import StoreInfo
 from skelab.data.foreign.clips import Part, PreparedClips, digest_of, majority, read_labels
-from skelab.data.foreign.rows import DeflatedRows, StoredRows, Rows
+from skelab.data.foreign.rows import DeflatedRows, Rows, StoredRows
 from skelab.data.recordings.class_names import ntu_classes, numbered_classes
 from skelab.data.recordings.ntu import SYNTHETIC_MARKER
 from skelab.errors import SourceError

@@ -118,7 +118,7 @@ def test_a_store_without_a_digest_of_frame_numbers_still_opens(
 
     assert not store.frame_numbers_are_checked
     assert store.find_damage() == ()
-    assert [clip.info.name for clip in store.clips()][0] == "clip000"
+    assert next(store.clips()).info.name == "clip000"
 
 
 def test_all_damage_is_found_at_once(tmp_path: Path) -> None:
@@ -238,16 +238,12 @@ def test_a_fault_of_ours_is_worded_the_same_whoever_raises_it(tmp_path: Path) ->
         " call last):\n  File x\nskelab.errors.StoreError: clips.arrow: it is damaged: so it is\n"
     )
 
-    def fail(text: str) -> None:
-        def batches() -> object:
-            raise StoreError(text)
-            yield
-
-        list(read_ahead(batches()))  # type: ignore[arg-type]
+    def fail(text: str) -> int:
+        raise StoreError(text)
 
     for text in (said, "clips.arrow: it is damaged: so it is"):
         with pytest.raises(StoreError) as caught:
-            fail(text)
+            list(read_ahead(map(fail, [text])))
         assert str(caught.value) == "clips.arrow: it is damaged: so it is"
 
 
