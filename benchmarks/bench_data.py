@@ -219,7 +219,7 @@ def bench_feeding(path: Path, rounds: int) -> list[Result]:
             repeat=REPEAT,
         )
         for case, way in (
-            ("a training clip, from the memory-mapped store to the batch", from_store),
+            ("a training clip, from the store to the batch", from_store),
             ("the same, the clip at hand as it is for the plain feeder", from_clips),
         )
     ]

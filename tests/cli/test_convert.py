@@ -146,7 +146,7 @@ def test_ingest_reports_leaks_of_a_split_and_drops_them_where_told(
 ) -> None:
     words = ["ingest", view_3_copied, tmp_path / "s.arrow", "--workers", 1, "--split", "ucla"]
 
-    reported, dropped = skelab(*words), skelab(*words, "--drop-leaks")
+    reported, dropped = skelab(*words), skelab(*words, "--drop-leaks", "--force")
 
     copies = len(list(view_3_copied.glob("*_v03.json")))
     assert f"{copies} training clips of ucla equal a test clip; --drop-leaks" in reported.out

@@ -55,7 +55,7 @@ def test_strict_stops_at_the_first_damaged_file_and_keeps_the_old_store(
     damaged = min(source.glob("*.skeleton"))
     damaged.write_bytes(damaged.read_bytes()[:1000])
 
-    done = skelab("ingest", source, store, "--strict", "--workers", 1)
+    done = skelab("ingest", source, store, "--strict", "--workers", 1, "--force")
 
     assert done.status == 2
     assert damaged.name in done.err

@@ -73,7 +73,7 @@ def test_predictions_are_a_table_that_says_that_the_network_knows_synthetic_clip
 
 def test_export_says_how_it_was_checked(skelab: Skelab, net: Path, tmp_path: Path) -> None:
     in_words = skelab("export", net, tmp_path / "net.pt2", "--to", "torch")
-    as_json = skelab("export", net, tmp_path / "net.pt2", "--to", "torch", "--json")
+    as_json = skelab("export", net, tmp_path / "net.pt2", "--to", "torch", "--json", "--force")
 
     assert "13 inputs against eager: largest difference" in in_words.out
     assert "SYNTHETIC" in in_words.out

@@ -91,7 +91,7 @@ def test_inspect_says_what_is_in_an_npz(skelab: Skelab, npz: Path) -> None:
 
     facts = done.json
     assert facts["kind"] == "prepared clips"
-    assert facts["format"] == "CTR-GCN npz, memory-mapped"
+    assert facts["format"] == "CTR-GCN npz, read in place"
     assert facts["layout"] == "ntu25, 25 joints"
     assert facts["clips"] == 48
     assert sum(facts["per class"].values()) == 48

@@ -6,16 +6,21 @@ from typing import Annotated
 import typer
 
 from skelab.cli.output import print_json, progress, result
+from skelab.cli.paths import Force, named
 
 
 def convert(
     store: Annotated[Path, typer.Argument(help="Clip store, or other prepared clips.")],
-    out: Annotated[Path, typer.Argument(help="File to write; for msg3d, a folder.")],
+    out: Annotated[
+        Path,
+        typer.Argument(help="File to write; for msg3d, a folder.", parser=named, metavar="OUT"),
+    ],
     to: Annotated[str, typer.Option("--to", help="Whose form: ctrgcn, msg3d, pyskl; or clips.")],
     split: Annotated[
         list[str] | None,
         typer.Option(help="Split, say xsub; pyskl takes several, one --split each."),
     ] = None,
+    force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Write a store in the form of CTR-GCN (npz), MS-G3D (npy and pkl) or PYSKL (pkl).
@@ -29,7 +34,7 @@ def convert(
 
     clips = open_clips(store)
     with progress("writing") as bar:
-        done = convert_clips(clips, out, to=to, splits=split or (), on_progress=bar)
+        done = convert_clips(clips, out, to=to, splits=split or (), on_progress=bar, force=force)
     synthetic = clips.info.synthetic
     if as_json:
         files = [str(file) for file in done.files]

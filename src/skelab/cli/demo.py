@@ -2,12 +2,14 @@
 
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from skelab.cli.output import print_table, progress, result, say
+from skelab.cli.paths import named
 from skelab.cli.watch import TrainingBar
 from skelab.errors import OutputError
 
@@ -16,9 +18,10 @@ FAMILY, CARD = "ctrgcn", "8GB"
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Folder for everything it makes.")] = Path(
-        "demo"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="Folder for everything it makes.", parser=named, metavar="PATH"),
+    ] = Path("demo"),
     overrides: Annotated[
         list[str] | None, typer.Option("--set", help="Change the recipe, as in skelab train.")
     ] = None,
@@ -28,6 +31,17 @@ def demo(
     It shows that everything works on this machine. The accuracy is that of a network on clips
     made by a program and says nothing about people.
     """
+    from skelab.files.lock import hold_lock
+
+    started = time.perf_counter()
+    with hold_lock(out / ".lock", str(out), OutputError):
+        made = _run(out, overrides or ())
+    result(f"done in {time.perf_counter() - started:.0f} s; SYNTHETIC results")
+    result(f"report: {made.resolve()}")
+
+
+def _run(out: Path, overrides: Sequence[str]) -> Path:
+    """The whole job in a folder; returns the report."""
     from skelab.evaluation import Scores, evaluate_scores
     from skelab.fit import fit
     from skelab.fit.section import fit_section
@@ -37,7 +51,6 @@ def demo(
     from skelab.runs.synthetic import synthetic_store
     from skelab.runs.train import train_recipe
 
-    started = time.perf_counter()
     run = out / "run"
     if run.exists():
         if not (run / "recipe.yaml").is_file():
@@ -64,5 +77,4 @@ def demo(
     print_table(["figure", "value", "95 %"], rows, title=title, right="value")
     for answer in fits:
         result(f"can {answer.device['name']} train {FAMILY} on NTU RGB+D 60? {answer.answer}")
-    result(f"done in {time.perf_counter() - started:.0f} s; SYNTHETIC results")
-    result(f"report: {made.report_file.resolve()}")
+    return made.report_file

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from skelab.cli.output import print_json, print_table, result
+from skelab.cli.paths import Force, named
 from skelab.errors import ScoresError
 
 if TYPE_CHECKING:
@@ -25,8 +26,12 @@ def ensemble(
         Path | None, typer.Option(help="Labels of pickled scores; val_label.pkl beside them.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the fused scores and their report.")
+        Path | None,
+        typer.Option(
+            help="Folder for the fused scores and their report.", parser=named, metavar="PATH"
+        ),
     ] = None,
+    force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Fuse scores by sample name: the sum of the logits, weighted; print each one and the sum.
@@ -41,6 +46,8 @@ def ensemble(
         raise ScoresError(
             f"--out takes one ensemble, found {len(groups)}: {', '.join(sorted(groups))}"
         )
+    if out is not None:
+        _check_out(out, [file.path for files in groups.values() for file in files], force)
     ensembles = []
     for name, files in groups.items():
         label_file = labels or find_label_file(files)
@@ -136,6 +143,15 @@ def _choose_weights(weights: str, files: Sequence["ScoreFile"]) -> tuple[float, 
     if len(numbers) != count:
         raise ScoresError(f"--weights {weights}: expected {count} numbers, found {len(numbers)}")
     return numbers
+
+
+def _check_out(out: Path, scores: Sequence[Path], force: bool) -> None:
+    """Refuse a folder whose scores are of something else, say of a run."""
+    from skelab.files.kinds import PAGE, SCORES
+    from skelab.files.output import check_output
+
+    for name, kind in (("scores-test.npz", SCORES), ("report.html", PAGE)):
+        check_output(out / name, kind, inputs=scores, force=force)
 
 
 def _write(fused: "Scores", out: Path, weights: Sequence[float]) -> dict[str, str]:

@@ -11,6 +11,7 @@ import typer
 from skelab.cli.data import Ignore, LayoutName, Names, open_data
 from skelab.cli.networks import EngineName, Trust
 from skelab.cli.output import print_json, print_table, progress, result
+from skelab.cli.paths import named
 
 if TYPE_CHECKING:
     from skelab.evaluation import OutputScores
@@ -33,7 +34,12 @@ def evaluate(
     split: Annotated[str | None, typer.Option(help="Protocol; the recipe's by default.")] = None,
     part: Annotated[Part, typer.Option(help="Part of the split.")] = Part.TEST,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for scores and report; the network's by default.")
+        Path | None,
+        typer.Option(
+            help="Folder for scores and report; the network's by default.",
+            parser=named,
+            metavar="PATH",
+        ),
     ] = None,
     engine: EngineName = None,
     trust: Trust = False,

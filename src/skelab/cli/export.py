@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from skelab.cli.output import print_json, print_pairs, result, say
+from skelab.cli.paths import Force, named
 
 
 class Target(StrEnum):
@@ -34,7 +35,10 @@ class Frames(StrEnum):
 
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint, or a run folder.")],
-    out: Annotated[Path, typer.Argument(help="File to write: .onnx, .xml or .pt2.")],
+    out: Annotated[
+        Path,
+        typer.Argument(help="File to write: .onnx, .xml or .pt2.", parser=named, metavar="OUT"),
+    ],
     to: Annotated[Target, typer.Option("--to", help="Kind of file.")],
     precision: Annotated[
         Precision, typer.Option(help="int8 for onnx and openvino.")
@@ -48,6 +52,7 @@ def export(
     calibration_clips: Annotated[
         int, typer.Option(min=1, help="How many of these clips are used at most.")
     ] = 128,
+    force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Write a network as ONNX, OpenVINO IR or torch.export, with all that is needed to use it.
@@ -65,6 +70,7 @@ def export(
         frames=frames.value,
         calibrate=calibrate,
         calibration_clips=calibration_clips,
+        force=force,
     )
     spec, check = made.spec, made.check
     for note in made.notes:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skelab.cli.output import print_json, print_table, progress, result, say
+from skelab.cli.paths import Force, named
 from skelab.errors import OutputError
 
 if TYPE_CHECKING:
@@ -42,12 +43,21 @@ def fit(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     html: Annotated[
-        Path | None, typer.Option("--html", help="Write everything as one HTML page.")
+        Path | None,
+        typer.Option(
+            "--html", help="Write everything as one HTML page.", parser=named, metavar="FILE"
+        ),
     ] = None,
     recipe_out: Annotated[
         Path | None,
-        typer.Option("--recipe-out", help="Write the recommended recipe, for skelab train."),
+        typer.Option(
+            "--recipe-out",
+            help="Write the recommended recipe, for skelab train.",
+            parser=named,
+            metavar="FILE",
+        ),
     ] = None,
+    force: Force = False,
 ) -> None:
     """Can this machine train and run skeleton networks comfortably, and with which settings?"""
     if quick and thorough:
@@ -55,8 +65,16 @@ def fit(
     if device != "auto" and (gpu is not None or vram is not None):
         raise typer.BadParameter("--device measures, --gpu and --vram predict: give one of them")
 
+    from skelab.files.kinds import PAGE, RECIPE
+    from skelab.files.output import check_output
     from skelab.fit import FitStopped
     from skelab.fit import fit as find_out
+
+    inputs = [Path(model) for model in models or ()]
+    if html is not None:
+        check_output(html, PAGE, inputs=inputs, force=force)
+    if recipe_out is not None:
+        check_output(recipe_out, RECIPE, inputs=inputs, force=force)
 
     try:
         with progress("looking", unit="networks") as bar:

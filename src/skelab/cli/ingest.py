@@ -9,6 +9,7 @@ import typer
 
 from skelab.cli.data import Ignore, LayoutName, Names, SplitName, open_data
 from skelab.cli.output import print_json, progress, result, say
+from skelab.cli.paths import Force, named
 from skelab.errors import SourceError, SplitError
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ def ingest(
     source: Annotated[
         Path, typer.Argument(help="Recordings or prepared clips; their kind is found out.")
     ],
-    store: Annotated[Path, typer.Argument(help="Clip store to write, say ntu60.arrow.")],
+    store: Annotated[
+        Path,
+        typer.Argument(help="Clip store to write, say ntu60.arrow.", parser=named, metavar="STORE"),
+    ],
     pipeline: Annotated[
         str | None,
         typer.Option(help="Preprocessing: ctrgcn, msg3d, …; by default what fits the source."),
@@ -42,12 +46,14 @@ def ingest(
     no_anatomy_check: Annotated[
         bool, typer.Option("--no-anatomy-check", help="Take joints that make no body, too.")
     ] = False,
+    force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Read a data set, prepare every sample, and write one memory-mapped clip store.
+    """Read a data set, prepare every sample, and write one clip store.
 
     One bad file never stops an ingest: it is left out and named. A run that was stopped goes on
-    where it was when the same command is given again.
+    where it was when the same command is given again. A store that is finished is replaced with
+    --force only, and in one step at the very end.
     """
     from skelab.data.audit.leaks import leave_out_leaks
     from skelab.data.clips.index import ClipIndex
@@ -82,6 +88,7 @@ def ingest(
                 anatomy_check=not no_anatomy_check,
                 leave_out=leave_out,
                 on_progress=bar,
+                force=force,
             )
     else:
         if names is not None:
@@ -111,6 +118,7 @@ def ingest(
                 anatomy_check=not no_anatomy_check,
                 leave_out=leave_out,
                 on_progress=bar,
+                force=force,
             )
     if report.num_resumed:
         say(f"{report.num_resumed:,} samples were already done by an earlier run")

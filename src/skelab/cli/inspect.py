@@ -20,6 +20,9 @@ def inspect(
     ignore: Ignore = None,
     layout: LayoutName = None,
     split: SplitName = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare every clip of a store with its digest.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Say what a path is and what it holds: layout, counts, frames, bodies, anatomy, digest."""
@@ -35,13 +38,17 @@ def inspect(
             ignore=ignored,
             layout=layout,
             split=parse_split(split) if split else None,
+            verify=verify,
             on_note=say,
             on_progress=bar,
         )
     if as_json:
-        print_json({"path": str(path), "kind": found.kind, **found.facts})
+        verified = {"verified": True} if verify else {}
+        print_json({"path": str(path), "kind": found.kind, **verified, **found.facts})
         return
     pairs = {"path": str(path), "kind": found.kind}
+    if verify:
+        pairs["verified"] = "every clip matches its digest"
     pairs |= {name: _in_words(value) for name, value in found.facts.items()}
     if found.facts["synthetic"]:
         pairs["synthetic"] = "SYNTHETIC: made by a program, says nothing about people"

@@ -3,6 +3,8 @@
 Exit 0: done. 2: the user's mistake, one line on stderr. 1: a fault of ours. 130: stopped by Ctrl-C.
 """
 
+import contextlib
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -35,6 +37,11 @@ from skelab.errors import SkelabError
 USAGE_ERROR: type[Exception] = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
 )
+
+_OF_THE_MACHINE = frozenset(
+    (*(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS), errno.ENAMETOOLONG, errno.ELOOP)
+)
+"""What is wrong with the machine or a name, wherever it is met: no fault of the lab's."""
 
 STOPPED = 130
 """Exit status after Ctrl-C."""
@@ -96,6 +103,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         if app(words, prog_name="skelab", standalone_mode=False) == STOPPED:
             raise KeyboardInterrupt  # newer releases of typer give the status instead
+        sys.stdout.flush()  # a full disk is found out here, and not when the interpreter ends
     except SkelabError as error:
         if debug:
             raise
@@ -108,17 +116,34 @@ def run(arguments: Sequence[str]) -> int:
         _complain("stopped")
         return STOPPED
     except BrokenPipeError:  # the reader of our output has gone, say `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         return 0
     except Exception as error:
         if debug:
             raise
+        if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+            _complain(_worded(error))
+            return 2
         _complain(
             f"a fault of skelab, not yours: {type(error).__name__}: {error}."
             " Run it again with --debug and report the traceback"
         )
         return 1
     return 0
+
+
+def _worded(error: OSError) -> str:
+    """What the machine refused; without a file it is what the command prints."""
+    if error.filename is None:
+        _forget_output()
+        return f"the output cannot be written: {error.strerror}; what was printed is not complete"
+    return f"{str(error.filename)[:200]}: {error.strerror}"
+
+
+def _forget_output() -> None:
+    """Throw away what cannot be printed, so that the end of the process does not try again."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def leave(status: int) -> NoReturn:
@@ -148,4 +173,5 @@ def _usage(error: Any) -> str:
 
 def _complain(message: str) -> None:
     line = printable(" ".join(message.split()))
-    typer.echo(f"skelab: {line}", err=True)
+    with contextlib.suppress(OSError):  # nobody reads it: the status still tells
+        typer.echo(f"skelab: {line}", err=True)

@@ -6,22 +6,35 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skelab.cli.output import print_json, print_table, result, say
+from skelab.cli.paths import Force, named
 
 if TYPE_CHECKING:
     from skelab.report import RunComparison
+
+PAGE_NAME = "compare.html"
 
 
 def report(
     runs: Annotated[
         list[Path], typer.Argument(help="Run folders or score files; the first is the measure.")
     ],
-    out: Annotated[Path, typer.Option("--out", help="The page.")] = Path("compare.html"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="The page; compare.html by default.", parser=named, metavar="FILE"
+        ),
+    ] = None,
+    force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Compare runs: figures, curves, classes, settings, significance; write one HTML page."""
+    from skelab.files.kinds import PAGE
+    from skelab.files.output import check_output
     from skelab.report import write_comparison
     from skelab.runs.compare import compare_paths
 
+    # The default is a page for now, and made anew every time; a name that was given is not.
+    out = check_output(out or Path(PAGE_NAME), PAGE, inputs=runs, force=force or out is None)
     comparison = compare_paths(runs)
     write_comparison(out, comparison)
     if as_json:

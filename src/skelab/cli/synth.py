@@ -6,10 +6,13 @@ from typing import Annotated
 import typer
 
 from skelab.cli.output import progress, result
+from skelab.cli.paths import named
 
 
 def synth(
-    out: Annotated[Path, typer.Argument(help="Folder for the .skeleton files.")],
+    out: Annotated[
+        Path, typer.Argument(help="Folder for the .skeleton files.", parser=named, metavar="OUT")
+    ],
     clips: Annotated[int, typer.Option(help="How many clips.")] = 480,
     actions: Annotated[int | None, typer.Option(help="How many actions; 14 by default.")] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,

@@ -9,6 +9,7 @@ import typer
 
 from skelab.cli.data import Ignore, LayoutName, Names, open_data
 from skelab.cli.output import print_json, print_pairs, progress, result, say
+from skelab.cli.paths import named
 from skelab.cli.watch import TrainingBar
 from skelab.errors import RecipeError
 
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 def train(
     recipe: Annotated[str, typer.Argument(help="Recipe by name (skelab recipes), or a YAML file.")],
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder of the run; runs/NAME by default.")
+        Path | None,
+        typer.Option(
+            "--out", help="Folder of the run; runs/NAME by default.", parser=named, metavar="PATH"
+        ),
     ] = None,
     data: Annotated[
         Path | None,

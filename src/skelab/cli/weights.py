@@ -6,12 +6,18 @@ from typing import Annotated
 import typer
 
 from skelab.cli.output import print_json, print_pairs, result, say
+from skelab.cli.paths import Force, named
 
 
 def import_weights(
     model: Annotated[str, typer.Argument(help="Network family, as in skelab models.")],
     file: Annotated[Path, typer.Argument(help="The authors' weights: .pt, .pth or .safetensors.")],
-    out: Annotated[Path, typer.Argument(help="Checkpoint to write, say net.safetensors.")],
+    out: Annotated[
+        Path,
+        typer.Argument(
+            help="Checkpoint to write, say net.safetensors.", parser=named, metavar="OUT"
+        ),
+    ],
     layout: Annotated[
         str | None, typer.Option(help="The joints' order; ntu25 for 25 joints.")
     ] = None,
@@ -32,14 +38,19 @@ def import_weights(
         int | None, typer.Option(help="Frames of an input; the recipe's by default.")
     ] = None,
     bodies: Annotated[int | None, typer.Option(help="Bodies of a clip; read off, or 2.")] = None,
+    force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Turn weights that the authors' code has trained into a checkpoint of ours.
 
     A file whose keys or shapes do not fit is refused; no code in it is run.
     """
+    from skelab.files.kinds import CHECKPOINT
+    from skelab.files.output import check_output
     from skelab.runs.weights import import_weights_file, read_class_names
 
+    if classes is not None:
+        check_output(out, CHECKPOINT, inputs=[classes], force=True)
     made = import_weights_file(
         model,
         file,
@@ -51,6 +62,7 @@ def import_weights(
         stream=stream,
         window=window,
         max_bodies=bodies,
+        force=force,
     )
     spec, inputs = made.checkpoint.model, made.checkpoint.inputs
     facts = {
@@ -74,13 +86,19 @@ def import_weights(
 
 def export_weights(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint, or a run folder.")],
-    out: Annotated[Path, typer.Argument(help="File to write: .pt, .pth or .safetensors.")],
+    out: Annotated[
+        Path,
+        typer.Argument(
+            help="File to write: .pt, .pth or .safetensors.", parser=named, metavar="OUT"
+        ),
+    ],
+    force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Write the weights of a checkpoint under the names that the authors' code gives them."""
     from skelab.runs.weights import export_weights_file
 
-    tensors = export_weights_file(checkpoint, out)
+    tensors = export_weights_file(checkpoint, out, force=force)
     if as_json:
         print_json({"file": str(out), "tensors": tensors})
         return

@@ -7,7 +7,6 @@ import pickle
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
@@ -18,20 +17,29 @@ from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from skelab.data.clips.clip import Clip
-from skelab.data.clips.splits import GivenSplit
+from skelab.data.clips.splits import GivenSplit, Split
 from skelab.data.cutting import CUT_PIPELINES, cut_segments
 from skelab.data.datasets import check_split, parse_split
 from skelab.data.datasets.ntu import SYNTHETIC_MARKER
 from skelab.data.foreign.orders import ctrgcn_row_order
 from skelab.data.opened import OpenedClips
 from skelab.data.preprocessing import pad_loop
-from skelab.errors import DataError, unknown_name
-from skelab.files.atomic import atomic_write
+from skelab.errors import DataError, OutputError, unknown_name
+from skelab.files.atomic import atomic_folder, atomic_write
+from skelab.files.kinds import CTRGCN_NPZ, MARKER, NPY, PICKLE, STORE
+from skelab.files.output import check_output
 
 CUT: Final = "clips"
 """Form of ours: trimmed clips, one a segment."""
 
 _BODIES: Final = 2
+_STREAMS: Final = ("joint", "bone")
+_MSG3D_FILES: Final = (
+    SYNTHETIC_MARKER,
+    *(f"{part}_label.pkl" for part in ("train", "val")),
+    *(f"{part}_data_{stream}.npy" for part in ("train", "val") for stream in _STREAMS),
+)
+_FILES: Final = {"ctrgcn": CTRGCN_NPZ, "pyskl": PICKLE, CUT: STORE}
 _SYNTHETIC: Final = '{"synthetic": true}\n'
 _DAY_ZERO: Final = (1980, 1, 1, 0, 0, 0)  # of members of a zip: same clips, same bytes
 
@@ -86,12 +94,14 @@ def convert(
     to: str,
     splits: Sequence[str],
     on_progress: Progress | None = None,
+    force: bool = False,
 ) -> Conversion:
     """Write clips in the form of another repository.
 
     ``ctrgcn`` is one npz with ``x_train, y_train, x_test, y_test``: x float32 N x T x 150 (for 25
     joints), zeros behind the end, T that of the longest clip of the store; y one-hot float64; rows
-    in the authors' order. ``msg3d`` is a folder with ``{train,val}_data_{joint,bone}.npy``,
+    in the authors' order, or, under the clips' own split, in that of the clips. ``msg3d`` is a
+    folder with ``{train,val}_data_{joint,bone}.npy``,
     float32 N x 3 x 300 x V x 2, and ``{train,val}_label.pkl``, rows by name. ``pyskl`` is one
     pickle with ``split`` and ``annotations``; key points are float16, M x T x V x C. ``clips`` is
     a store of trimmed clips, one for each segment of a store of sequences, which the other forms
@@ -104,12 +114,14 @@ def convert(
         to: Name of the form.
         splits: Splits, by name; ``pyskl`` takes several, ``clips`` none, the others one.
         on_progress: Called now and then.
+        force: Replace files of the form that are there.
 
     Raises:
         DataError: The form is unknown, the clips were prepared in another way or are untrimmed, a
             clip has no label, is too long or has too many bodies.
         SplitError: A split is unknown or does not fit the clips.
-        OutputError: The disk is full or the place cannot be written.
+        OutputError: The disk is full, the place cannot be written, or there is a file that is not
+            to be overwritten.
 
     Source: Uason-Chen/CTR-GCN@e13d758, ``data/ntu/seq_transformation.py``;
     kenziyuliu/MS-G3D@2f927f4, ``data_gen``; kennymckormick/pyskl, ``tools/data``.
@@ -120,7 +132,22 @@ def convert(
     _check(clips, target, splits)
     for split in splits:
         check_split(split, clips.info.dataset, clips.index, clips.path, option="--split ")
+    _check_out(clips, Path(out), to, force)
     return write(clips, Path(out), splits, on_progress or (lambda done, total: None))
+
+
+def _check_out(clips: OpenedClips, out: Path, to: str, force: bool) -> None:
+    """Refuse to overwrite what is read, or anything but an earlier conversion."""
+    if to in _FILES:
+        check_output(out, _FILES[to], inputs=[clips.path], force=force)
+        return
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out}: expected a folder for msg3d, found a file")
+    if clips.path.is_dir() and out.is_dir() and out.samefile(clips.path):
+        raise OutputError(f"{out}: is what is being read; choose another folder")
+    kinds = {".npy": NPY, ".pkl": PICKLE, ".json": MARKER}
+    for name in _MSG3D_FILES:
+        check_output(out / name, kinds[Path(name).suffix], inputs=[clips.path], force=force)
 
 
 def _check(clips: OpenedClips, target: Target, splits: Sequence[str]) -> None:
@@ -191,17 +218,18 @@ def _write_ctrgcn(
 def _write_msg3d(
     clips: OpenedClips, out: Path, splits: Sequence[str], on_progress: Progress
 ) -> Conversion:
-    train, test = parse_split(splits[0]).rows(clips.index)
-    parts = {"train": _by_name(clips, train), "val": _by_name(clips, test)}
+    chosen = parse_split(splits[0])
+    train, test = (_ordered(clips, chosen, rows) for rows in chosen.rows(clips.index))
+    parts = {"train": train, "val": test}
     layout = clips.info.layout
     parents = list(layout.parents)
     total, done = sum(len(rows) for rows in parts.values()), 0
     files: list[Path] = []
-    with ExitStack() as whole:
+    with atomic_folder(out) as folder:
 
         def new_file(name: str) -> Path:
             files.append(out / name)
-            return whole.enter_context(atomic_write(files[-1]))
+            return folder / name
 
         if clips.info.synthetic:
             new_file(SYNTHETIC_MARKER).write_text(_SYNTHETIC)
@@ -210,7 +238,7 @@ def _write_msg3d(
             labels = clips.index.labels[rows].tolist()
             with new_file(f"{part}_label.pkl").open("wb") as file:
                 pickle.dump((names, labels), file, protocol=2)  # the authors read any
-            paths = [new_file(f"{part}_data_{stream}.npy") for stream in ("joint", "bone")]
+            paths = [new_file(f"{part}_data_{stream}.npy") for stream in _STREAMS]
             with paths[0].open("wb") as joint_file, paths[1].open("wb") as bone_file:
                 shape = (len(rows), 3, 300, layout.num_joints, _BODIES)
                 _write_header(joint_file, shape, np.dtype("<f4"))
@@ -221,6 +249,8 @@ def _write_msg3d(
                     bone_file.write((joints - joints[:, :, parents]).tobytes())
                     done += 1
                     on_progress(done, total)
+        if not clips.info.synthetic:  # of an earlier conversion that is replaced
+            (out / SYNTHETIC_MARKER).unlink(missing_ok=True)
     return Conversion(
         tuple(files), {part: len(rows) for part, rows in parts.items()}, len(clips) - total
     )
@@ -261,7 +291,7 @@ def _write_pyskl(
 def _write_clips(
     clips: OpenedClips, out: Path, splits: Sequence[str], on_progress: Progress
 ) -> Conversion:
-    report = cut_segments(clips, out, on_progress=on_progress)
+    report = cut_segments(clips, out, on_progress=on_progress, force=True)
     return Conversion((out,), {CUT: report.num_clips}, report.num_left_out)
 
 
@@ -275,11 +305,16 @@ def _rows_in_order(clips: OpenedClips, split: str) -> dict[str, Rows]:
     chosen = parse_split(split)
     train, test = chosen.rows(clips.index)
     if isinstance(chosen, GivenSplit):
-        return {"train": _by_name(clips, train), "test": _by_name(clips, test)}
+        return {"train": train, "test": test}
     infos = [clips.index.sample(int(row)) for row in (*train, *test)]
     known = np.concatenate([train, test])
     first, second = ctrgcn_row_order(infos, split)
     return {"train": known[list(first)], "test": known[list(second)]}
+
+
+def _ordered(clips: OpenedClips, split: Split, rows: Rows) -> Rows:
+    """Rows by name; under a file's own split in the order of the file, which says who is who."""
+    return rows if isinstance(split, GivenSplit) else _by_name(clips, rows)
 
 
 def _by_name(clips: OpenedClips, rows: Rows) -> Int64[ndarray, " R"]:
@@ -327,7 +362,7 @@ def _original_name(clips: OpenedClips, row: int) -> str:
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> BufferedIOBase:
-    """An array to be written into an npz, not compressed, so that it can be memory-mapped."""
+    """An array to be written into an npz, not compressed, so that it can be read in place."""
     entry = zipfile.ZipInfo(f"{name}.npy", date_time=_DAY_ZERO)
     entry.external_attr = 0o644 << 16
     return cast(BufferedIOBase, archive.open(entry, "w", force_zip64=True))

@@ -20,8 +20,11 @@ from skelab.data.clips.store import (
 )
 from skelab.data.ingest import IngestReport
 from skelab.data.opened import OpenedClips
-from skelab.errors import DataError, NoBodyError, SourceError
+from skelab.errors import DataError, NoBodyError, OutputError, SourceError
 from skelab.files.atomic import folder_beside
+from skelab.files.kinds import STORE
+from skelab.files.lock import hold_lock, lock_beside
+from skelab.files.output import check_output
 
 
 def copy_clips(
@@ -32,6 +35,7 @@ def copy_clips(
     anatomy_check: bool = True,
     leave_out: LeaveOut | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    force: bool = False,
 ) -> IngestReport:
     """Copy clips that are prepared already to a clip store, in constant memory.
 
@@ -41,19 +45,34 @@ def copy_clips(
 
     Args:
         clips: What :func:`skelab.data.opened.open_clips` opened.
-        path: The store to write; one that is there is replaced at the very end.
+        path: The store to write, ``.arrow``.
         strict: Stop at the first damaged clip instead of leaving it out.
         anatomy_check: Look at some clips first and refuse a file whose joints are scrambled.
         leave_out: Says which clips to leave out of the store, now that all are read.
         on_progress: Called with the clips that are done, and all clips.
+        force: Replace a store that is there, at the very end.
 
     Raises:
         SourceError: The file is damaged, or its joints are scrambled.
         DataError: ``strict``, and a clip is damaged.
         StoreError: No clip is left.
-        OutputError: The disk is full or the folder cannot be written.
+        OutputError: The disk is full, the folder cannot be written, there is a file that is not to
+            be overwritten, or another process writes the store.
     """
-    path = Path(path)
+    path = check_output(path, STORE, inputs=[clips.path], force=force)
+    with hold_lock(lock_beside(path), str(path), OutputError):
+        return _copied(clips, path, strict, anatomy_check, leave_out, on_progress)
+
+
+def _copied(
+    clips: OpenedClips,
+    path: Path,
+    strict: bool,
+    anatomy_check: bool,
+    leave_out: LeaveOut | None,
+    on_progress: Callable[[int, int], None] | None,
+) -> IngestReport:
+    """Copy the clips, part by part; what was damaged is named."""
     anatomy = refuse_if_scrambled(check_clips(clips), clips.path) if anatomy_check else None
     info = replace(
         clips.info,

@@ -19,8 +19,11 @@ from skelab.data.clips.store import (
 )
 from skelab.data.opened import OpenedClips
 from skelab.data.preprocessing import get_pipeline
-from skelab.errors import DataError
+from skelab.errors import DataError, OutputError
 from skelab.files.atomic import folder_beside
+from skelab.files.kinds import STORE
+from skelab.files.lock import hold_lock, lock_beside
+from skelab.files.output import check_output
 
 CUT_PIPELINES: Final = ("ctrgcn", "clean", "as-given")
 """Preprocessings that can be done again on a stretch of what they have prepared."""
@@ -47,7 +50,11 @@ class CutReport:
 
 
 def cut_segments(
-    clips: OpenedClips, path: Path, *, on_progress: Progress | None = None
+    clips: OpenedClips,
+    path: Path,
+    *,
+    on_progress: Progress | None = None,
+    force: bool = False,
 ) -> CutReport:
     """Write a store of trimmed clips, one for each segment of each sequence.
 
@@ -58,13 +65,15 @@ def cut_segments(
 
     Args:
         clips: A store of sequences.
-        path: The store to write; one that is there is replaced at the very end.
+        path: The store to write, ``.arrow``.
         on_progress: Called after each sequence.
+        force: Replace a store that is there, at the very end.
 
     Raises:
         DataError: There is no sequence in the store, or its pipeline repeats frames.
         StoreError: No clip is left, or two have one name.
-        OutputError: The disk is full or the folder cannot be written.
+        OutputError: The disk is full, the folder cannot be written, there is a file that is not to
+            be overwritten, or another process writes the store.
     """
     rows = np.flatnonzero(clips.index.untrimmed)
     if not len(rows):
@@ -78,18 +87,19 @@ def cut_segments(
             f" found those of {clips.info.pipeline}; `skelab ingest SOURCE STORE --pipeline"
             f" {others[0]}` makes them"
         )
+    path = check_output(Path(path), STORE, inputs=[clips.path], force=force)
     excluded: list[Excluded] = []
     info = replace(clips.info, source_digest=clips.info.digest, notes=(), annotations="")
     cut = _cut(clips, excluded, on_progress or (lambda done, total: None), len(rows))
     num_clips = 0
-    with folder_beside(Path(path)) as folder:
+    with hold_lock(lock_beside(path), str(path), OutputError), folder_beside(path) as folder:
         parts: list[Path] = []
         while chunk := list(islice(cut, CLIPS_PER_PART)):
             parts.append(folder / f"{len(parts):06d}.arrow")
             write_part(parts[-1], chunk, info.layout)
             num_clips += len(chunk)
         info = replace(info, excluded=(*clips.info.excluded, *excluded))
-        finished = join_parts(Path(path), parts, info)
+        finished = join_parts(path, parts, info)
     return CutReport(finished, len(rows), num_clips, len(excluded))
 
 

@@ -53,6 +53,9 @@ from skelab.data.preprocessing import Pipeline, Prepared, choose_pipeline, get_p
 from skelab.data.recordings import HeldInMemory, Source, SourceItem
 from skelab.errors import DataError, NoBodyError, OutputError, SourceError, StoreError
 from skelab.files.atomic import atomic_write, write_error
+from skelab.files.kinds import STORE
+from skelab.files.lock import hold_lock, lock_beside
+from skelab.files.output import check_output
 from skelab.native import can_prepare
 
 _PLAN = "plan.json"
@@ -100,6 +103,7 @@ def ingest(
     anatomy_check: bool = True,
     leave_out: LeaveOut | None = None,
     on_progress: Progress | None = None,
+    force: bool = False,
 ) -> IngestReport:
     """Read every sample of a source, prepare it, and write the clip store.
 
@@ -108,7 +112,7 @@ def ingest(
 
     Args:
         source: What :func:`skelab.data.recordings.open_source` found.
-        path: The store to write; one that is there is replaced at the very end.
+        path: The store to write, ``.arrow``.
         pipeline: Preprocessing, by name; None takes ``ctrgcn`` for poses in space and ``as-given``
             for those in an image.
         ignore: Names to leave out, say the authors' list of missing samples.
@@ -119,14 +123,17 @@ def ingest(
             an ingest that goes on where it was has done so already.
         leave_out: Says which clips to leave out of the store, now that all are read.
         on_progress: Called after each part.
+        force: Replace a store that is there, at the very end. An ingest that was stopped goes on
+            without it.
 
     Raises:
         SourceError: The source has no sample, its joints are scrambled, or a worker died.
         DataError: ``strict``, and a sample is damaged or a segment wrong; or the pipeline does not
             fit the layout.
-        OutputError: The disk is full or the folder cannot be written.
+        OutputError: The disk is full, the folder cannot be written, there is a file that is not to
+            be overwritten, or another process writes the store.
     """
-    path = Path(path)
+    path = check_output(Path(path), STORE, inputs=[source.path], force=True)
     pipeline = choose_pipeline(pipeline, source.layout).name
     ignored = set(ignore)
     items = [item for item in source.items() if item.info.name not in ignored]
@@ -151,8 +158,45 @@ def ingest(
         versions={"skelab": __version__, "numpy": np.__version__, "pyarrow": pa.__version__},
     )
     chunks = [items[i : i + CLIPS_PER_PART] for i in range(0, len(items), CLIPS_PER_PART)]
-    folder = _open_workshop(path, info, chunks)
-    parts = [folder / f"{number:06d}.arrow" for number in range(len(chunks))]
+    with hold_lock(lock_beside(path), str(path), OutputError):
+        plan = _plan(info, chunks)
+        check_output(path, STORE, force=force or _goes_on(path, plan))
+        folder = _open_workshop(path, plan)
+        num_resumed, anatomy = _read_all(
+            source,
+            info,
+            chunks,
+            folder,
+            workers=workers,
+            strict=strict,
+            anatomy_check=anatomy_check,
+            on_progress=on_progress,
+        )
+        parts = _parts(folder, chunks)
+        finished = join_parts(path, parts, info, leave_out)
+        num_clips = len(open_store(path))
+        _remove(folder, parts, workers)
+    return IngestReport(path, finished, num_clips, num_resumed, anatomy)
+
+
+def _parts(folder: Path, chunks: Sequence[Sequence[SourceItem]]) -> list[Path]:
+    return [folder / f"{number:06d}.arrow" for number in range(len(chunks))]
+
+
+def _read_all(
+    source: Source,
+    info: StoreInfo,
+    chunks: Sequence[Sequence[SourceItem]],
+    folder: Path,
+    *,
+    workers: int | None,
+    strict: bool,
+    anatomy_check: bool,
+    on_progress: Progress | None,
+) -> tuple[int, AnatomyReport | None]:
+    """Make the parts that are not there yet; returns how many samples were, and what they are."""
+    items = [item for chunk in chunks for item in chunk]
+    parts = _parts(folder, chunks)
     waiting = [number for number, part in enumerate(parts) if not _is_finished(part, strict)]
     num_resumed = len(items) - sum(len(chunks[number]) for number in waiting)
 
@@ -160,11 +204,11 @@ def ingest(
     if anatomy_check and not num_resumed:
         anatomy = _look_first(source, items, folder)
     done = num_resumed
-    work = partial(_make_part, source, pipeline, strict)
+    work = partial(_make_part, source, info.pipeline, strict)
     jobs = [(parts[number], chunks[number]) for number in waiting]
     try:
         alone = isinstance(source, HeldInMemory)
-        threads = can_prepare() and _takes_texts(source, get_pipeline(pipeline))
+        threads = can_prepare() and _takes_texts(source, get_pipeline(info.pipeline))
         for num_done in _carry_out(work, jobs, 1 if alone else workers, threads=threads):
             done += num_done
             if on_progress:
@@ -174,10 +218,7 @@ def ingest(
             f"{source.path}: a worker process died, perhaps for lack of memory; the same command"
             " goes on where it was, with --workers 1 in one process"
         ) from None
-    finished = join_parts(path, parts, info, leave_out)
-    num_clips = len(open_store(path))
-    _remove(folder, parts, workers)
-    return IngestReport(path, finished, num_clips, num_resumed, anatomy)
+    return num_resumed, anatomy
 
 
 def _remove(folder: Path, parts: Sequence[Path], workers: int | None) -> None:
@@ -197,10 +238,21 @@ def _look_first(source: Source, items: Sequence[SourceItem], folder: Path) -> An
         raise
 
 
-def _open_workshop(path: Path, info: StoreInfo, chunks: Sequence[Sequence[SourceItem]]) -> Path:
-    """The folder of the parts; what another source or setting left there is thrown away."""
-    folder = path.with_name(path.name + ".parts")
-    plan = json.dumps(
+def _workshop(path: Path) -> Path:
+    return path.with_name(path.name + ".parts")
+
+
+def _goes_on(path: Path, plan: str) -> bool:
+    """Whether this very ingest was begun before, and so was allowed to write the store."""
+    try:
+        return (_workshop(path) / _PLAN).read_bytes() == plan.encode()
+    except OSError:
+        return False
+
+
+def _plan(info: StoreInfo, chunks: Sequence[Sequence[SourceItem]]) -> str:
+    """What is to be read and how, as it stands in the folder of the parts."""
+    return json.dumps(
         {
             "source": info.source_digest,
             "pipeline": info.pipeline,
@@ -209,6 +261,11 @@ def _open_workshop(path: Path, info: StoreInfo, chunks: Sequence[Sequence[Source
             "names": [[item.info.name for item in chunk] for chunk in chunks],
         }
     )
+
+
+def _open_workshop(path: Path, plan: str) -> Path:
+    """The folder of the parts; what another source or setting left there is thrown away."""
+    folder = _workshop(path)
     written = folder / _PLAN
     try:
         if folder.is_dir() and not (written.is_file() and written.read_bytes() == plan.encode()):

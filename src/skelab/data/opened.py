@@ -24,7 +24,9 @@ from skelab.data.foreign import (
     rebuild_names,
 )
 from skelab.data.foreign.clips import digest_of
+from skelab.data.recordings.base import refuse_special
 from skelab.errors import DataError, SourceError
+from skelab.files.reading import read_start
 from skelab.skeleton import Layout, get_layout
 
 _ARROW = b"ARROW1"
@@ -68,7 +70,7 @@ class OpenedClips(Protocol):
 
 def holds_clips(path: Path) -> bool:
     """Whether a path holds clips that are prepared already, and not recordings."""
-    return _is_store(path) or is_npz(path) or is_npy_pkl(path)
+    return is_store(path) or is_npz(path) or is_npy_pkl(path)
 
 
 def open_clips(
@@ -96,6 +98,7 @@ def open_clips(
         LayoutError: There is no layout of that name.
     """
     path = Path(path)
+    refuse_special(path)
     chosen = get_layout(layout) if isinstance(layout, str) else layout
     clips: OpenedClips
     if is_npz(path):
@@ -206,9 +209,6 @@ def _with_names(
     return clips.named(infos)
 
 
-def _is_store(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(len(_ARROW)) == _ARROW
-    except OSError:
-        return False
+def is_store(path: Path) -> bool:
+    """Whether a file begins as a clip store does."""
+    return read_start(path, len(_ARROW)) == _ARROW

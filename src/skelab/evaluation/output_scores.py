@@ -13,6 +13,7 @@ from numpy import ndarray
 from skelab.errors import ScoresError
 from skelab.evaluation.scores import Scores, ScoresInfo
 from skelab.files.atomic import atomic_write
+from skelab.files.reading import special_kind
 
 _FORMAT = "skelab-outputs-1"
 _ARRAYS = ("format", "info", "task", "names", "outputs", "targets", "metrics")
@@ -90,6 +91,8 @@ class OutputScores:
             ScoresError: The file is missing, damaged or of another kind; the message names it.
         """
         try:
+            if kind := special_kind(path):
+                raise ScoresError(f"expected a score file, found {kind}")
             with np.load(path, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in _ARRAYS}
             return cls(
@@ -116,6 +119,8 @@ def load_any_scores(path: Path) -> Scores | OutputScores:
         ScoresError: The file is missing, damaged or no score file; the message names it.
     """
     try:
+        if special_kind(path):  # to open a pipe would wait for ever
+            return Scores.load(path)
         with np.load(path, allow_pickle=False) as archive:
             is_outputs = str(archive["format"]) == _FORMAT
     except Exception:  # whatever numpy makes of a damaged file: Scores.load words it

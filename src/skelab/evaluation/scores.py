@@ -17,6 +17,7 @@ from numpy import ndarray
 from skelab.errors import ScoresError, unknown_name
 from skelab.files.atomic import atomic_write
 from skelab.files.plain_pickle import is_text
+from skelab.files.reading import special_kind
 
 PARTS = ("train", "validation", "test")
 """Parts of a split."""
@@ -326,6 +327,9 @@ def _check_array(name: str, array: ndarray, dtype: np.dtype[Any], shape: tuple[i
 
 
 def _read_arrays(path: Path) -> dict[str, ndarray]:
+    kind = special_kind(path)
+    if kind:
+        raise ScoresError(f"expected a score file, found {kind}")
     with path.open("rb") as file:
         if not zipfile.is_zipfile(file):
             raise ScoresError(

@@ -16,13 +16,16 @@ from skelab.export.formats import to_onnx, to_openvino, to_torch, with_onnx_meta
 from skelab.export.quantise import calibration_batches, quantise
 from skelab.export.trace import trace_network
 from skelab.files.atomic import atomic_write
-from skelab.inference.checkpoint import Checkpoint, read_checkpoint
+from skelab.files.kinds import ONNX, OPENVINO, TORCH_EXPORT
+from skelab.files.output import check_output
+from skelab.inference.checkpoint import Checkpoint, chosen_checkpoint, read_checkpoint
 from skelab.inference.files import SUFFIXES, Files, exported_file
 from skelab.inference.network import open_network
 from skelab.inference.spec import FEWEST_FRAMES, NetworkSpec
 
 TARGETS: Final = tuple(SUFFIXES)
 PRECISIONS: Final = ("fp32", "int8")
+_KINDS: Final = {"onnx": ONNX, "openvino": OPENVINO, "torch": TORCH_EXPORT}
 FRAMES: Final = ("auto", "dynamic", "fixed")
 
 
@@ -59,6 +62,7 @@ def export_checkpoint(
     frames: str = "auto",
     calibrate: Path | OpenedClips | None = None,
     calibration_clips: int = 128,
+    force: bool = False,
 ) -> ExportReport:
     """Write the network of a checkpoint as a file that needs nothing else.
 
@@ -75,17 +79,20 @@ def export_checkpoint(
             ``auto`` for dynamic where the network allows.
         calibrate: For int8, clips like those that the network was trained on.
         calibration_clips: How many of them are used at most.
+        force: Replace an exported file that is there.
 
     Raises:
         CheckpointError: There is no checkpoint, it is damaged, or the calibration clips differ
             from those that it was trained on.
         ExportError: The graph cannot be made, is constant, or deviates from the network; a package
             is missing; or the arguments contradict each other.
-        OutputError: The file cannot be written.
+        OutputError: The file cannot be written, or there is one that is not to be overwritten.
     """
     out = Path(out)
     _check_arguments(out, to, precision, frames, calibrate)
-    checkpoint = read_checkpoint(checkpoint_path)
+    file = chosen_checkpoint(Path(checkpoint_path))
+    _check_out(out, to, [file, *_paths_of(calibrate)], force)
+    checkpoint = read_checkpoint(file)
     described = replace(
         NetworkSpec.of_checkpoint(checkpoint), target=to, precision=precision, dynamic_frames=False
     )
@@ -140,6 +147,23 @@ def _check_arguments(
         )
     if precision != "int8" and calibrate is not None:
         raise ExportError(f"--calibrate is for --precision int8, found --precision {precision}")
+
+
+def _paths_of(calibrate: Path | OpenedClips | None) -> list[Path]:
+    if calibrate is None:
+        return []
+    return [calibrate.path if isinstance(calibrate, OpenedClips) else Path(calibrate)]
+
+
+def _check_out(out: Path, to: str, inputs: list[Path], force: bool) -> None:
+    """Refuse to overwrite what is no export; OpenVINO's weights are known by the file of theirs."""
+    check_output(out, _KINDS[to], inputs=inputs, force=force)
+    weights = out.with_suffix(".bin")
+    if to == "openvino" and weights.exists() and not out.exists():
+        raise OutputError(
+            f"{weights}: expected nothing under this name, or a model {out.name} that it belongs"
+            " to; choose another name, or remove it"
+        )
 
 
 def _make(

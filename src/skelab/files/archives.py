@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from skelab.errors import DataError, SourceError
+from skelab.files.reading import read_start
 
 _LOCAL_HEADER: Final = struct.Struct("<4s22xHH")
 _LOCAL_MAGIC: Final = b"PK\x03\x04"
@@ -18,11 +19,7 @@ _JUNK: Final = "__MACOSX"
 
 def is_archive(path: Path) -> bool:
     """Whether a file begins as a zip archive does; a path that is no file does not."""
-    try:
-        with path.open("rb") as file:
-            return file.read(4) in _MAGICS
-    except OSError:
-        return False
+    return read_start(path, 4) in _MAGICS
 
 
 def open_archive(path: Path) -> zipfile.ZipFile:

@@ -2,13 +2,21 @@
 
 import contextlib
 import errno
+import hashlib
 import os
+import re
+import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from skelab.errors import OutputError
+from skelab.files.owner import Owner, is_alive
+
+_SUFFIX: Final = ".part"
+_MARK: Final = re.compile(r"(?P<host>[0-9a-f]{8})-(\d+)-(\d+)\.")
 
 _UMASK_ASKED = threading.Lock()
 """Held while the umask is asked for, which can only be done by changing it."""
@@ -20,6 +28,7 @@ def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
 
     The data is on disk before the rename, so that a crash leaves the old file or the new one,
     never a part. If the block raises, the temporary file is removed and ``path`` is untouched.
+    What a process of this machine that was killed has left of the same file is removed first.
 
     Args:
         path: The file to write.
@@ -34,7 +43,10 @@ def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        if durable:
+            _sweep(path)
+        prefix = f"{_stem(path)}{_mark()}"
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=_SUFFIX, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         temporary.chmod(0o666 & ~_umask())
@@ -61,15 +73,81 @@ def folder_beside(path: Path) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent)
+        _sweep(path)
+        prefix = f"{_stem(path)}{_mark()}"
+        folder = tempfile.TemporaryDirectory(prefix=prefix, suffix=_SUFFIX, dir=path.parent)
     except OSError as error:
         raise write_error(path, error) from error
     with folder as name:
         yield Path(name)
 
 
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside ``path``; when the block ends well, it has that name.
+
+    Where there is no such folder, or an empty one, all files appear in it at once. Into a folder
+    with files they are moved one by one, each whole.
+
+    Raises:
+        OutputError: The folder cannot be written, or the disk is full.
+    """
+    with folder_beside(path) as folder:
+        try:
+            yield folder
+            for file in sorted(folder.iterdir()):
+                _flush(file)
+            folder.chmod(0o777 & ~_umask())
+            try:
+                folder.rename(path)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                for file in sorted(folder.iterdir()):
+                    file.replace(path / file.name)
+                _flush(path)
+            _flush(path.parent)
+        except OSError as error:
+            raise write_error(path, error) from error
+
+
+def _stem(path: Path) -> str:
+    """How the temporary names of a file begin; a file may have 255 bytes in its name, they more."""
+    return f".{path.name.encode()[:100].decode(errors='ignore')}."
+
+
+def _mark(owner: Owner | None = None) -> str:
+    """What says in a temporary name whose it is."""
+    owner = owner or Owner.this_process()
+    host = hashlib.blake2b(owner.host.encode(), digest_size=4).hexdigest()
+    return f"{host}-{owner.pid}-{owner.started}."
+
+
+def _sweep(path: Path) -> None:
+    """Remove temporary files of ``path`` whose process, one of this machine, has ended."""
+    here = _mark().partition("-")[0]
+    stem = _stem(path)
+    with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
+        for entry in entries:
+            if not (entry.name.startswith(stem) and entry.name.endswith(_SUFFIX)):
+                continue
+            found = _MARK.match(entry.name[len(stem) :])
+            if found and found["host"] == here and not is_alive(int(found[2]), int(found[3])):
+                _remove(Path(entry.path))
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
 def write_error(path: Path, error: OSError) -> OutputError:
     """Word a failed write of ``path``: what the system said and what mends it."""
+    if error.errno == errno.ENAMETOOLONG:
+        return OutputError(f"{str(path)[:80]}...: cannot be written: the name is too long")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutputError(
             f"{path}: the disk is full ({error.strerror}); free space or choose another place."

@@ -3,6 +3,10 @@
 Pickle calls what a file names. Here it finds stand-ins only: they note what the file says of an
 array, and the array is made by us from bytes whose size and type were checked. numpy's own
 functions are kept out as well, because a forged dtype makes them read bytes as pointers.
+
+A few bytes can refer to the same thing again and again. What a file stands for with all its
+references written out is therefore counted, in entries and in bytes of arrays, and bounded by the
+size of the file; and a key of a dict is a plain value, since hashing a tuple walks all of it.
 """
 
 import io
@@ -20,7 +24,15 @@ import numpy as np
 from numpy import ndarray
 
 from skelab.errors import SkelabError
+from skelab.files.reading import read_whole
 
+_FREE = 1_000_000
+"""Entries, and bytes of arrays, that any file may stand for."""
+
+_TIMES = 8
+"""Entries, and bytes of arrays, that a file may stand for beyond that, for each of its bytes."""
+
+_LARGEST = 1 << 36
 _EXPECTED = "expected a pickle of numpy arrays and plain containers"
 _DTYPE = re.compile(r"(b1|[iuf][1248]|[SU]\d{1,6})\Z")
 
@@ -38,8 +50,9 @@ def load_plain_pickle(path: Path, error: type[SkelabError]) -> Any:
     """
     path = Path(path)
     try:
-        file = io.BytesIO(path.read_bytes())
-        return _resolved(_PlainUnpickler(file, encoding="latin1").load(), {})
+        data = read_whole(path, largest=_LARGEST)
+        content = _PlainUnpickler(io.BytesIO(data), encoding="latin1").load()
+        return _Resolver(_FREE + _TIMES * len(data)).value(content)
     except OSError as cause:
         reason = cause.strerror or "cannot be read"
         raise error(f"{path}: {_EXPECTED}, found: {reason}") from cause
@@ -55,6 +68,39 @@ class _NotPlainError(Exception):
     """The pickle holds something that is neither an array nor a plain container."""
 
 
+def _checked_keys(reader: Any) -> None:
+    """As `pickle` does, once the keys that are on the stack have been looked at."""
+    for key in reader.stack[::2]:
+        _check_key(key)
+
+
+def _read_dict(reader: Any) -> None:
+    items = reader.pop_mark()
+    for key in items[::2]:
+        _check_key(key)
+    reader.append({items[i]: items[i + 1] for i in range(0, len(items), 2)})
+
+
+def _read_item(reader: Any) -> None:
+    _check_key(reader.stack[-2])
+    pickle._Unpickler.dispatch[pickle.SETITEM[0]](reader)
+
+
+def _read_items(reader: Any) -> None:
+    _checked_keys(reader)
+    pickle._Unpickler.dispatch[pickle.SETITEMS[0]](reader)
+
+
+def _refuse_set(_: Any) -> None:
+    raise _NotPlainError("a set")
+
+
+def _check_key(key: Any) -> None:
+    """Refuse a key whose hash walks through what it holds."""
+    if not isinstance(key, str | bytes | int | float | _PlainArray | None):
+        raise _NotPlainError(f"a {type(key).__name__} as the key of a dict")
+
+
 def _read_bytearray(reader: Any) -> None:
     """As `pickle` does, but without reserving memory for what the file does not hold."""
     (length,) = struct.unpack("<Q", reader.read(8))
@@ -67,6 +113,11 @@ class _PlainUnpickler(pickle._Unpickler):
     dispatch: ClassVar[dict[int, Any]] = {
         **pickle._Unpickler.dispatch,
         pickle.BYTEARRAY8[0]: _read_bytearray,
+        pickle.DICT[0]: _read_dict,
+        pickle.SETITEM[0]: _read_item,
+        pickle.SETITEMS[0]: _read_items,
+        pickle.EMPTY_SET[0]: _refuse_set,
+        pickle.FROZENSET[0]: _refuse_set,
     }
 
     def find_class(self, module: str, name: str) -> Any:
@@ -115,16 +166,44 @@ class _PlainDtype:
 
 
 class _PlainArray:
-    """What a pickle says of an array; `array` is made when its content comes."""
+    """What a pickle says of an array or of one number of numpy's; made when all is read."""
 
-    __slots__ = ("array",)
+    __slots__ = ("_content", "_made", "_single")
 
     def __init__(self, *_: object) -> None:
-        self.array: ndarray | None = None
+        self._content: tuple[Any, Any, Any, Any] | None = None
+        self._made: Any = None
+        self._single = False
+
+    @classmethod
+    def of(cls, data: Any, dtype: Any, shape: Any, order: Any) -> "_PlainArray":
+        """An array by its bytes, as newer releases of numpy write it."""
+        noted = cls()
+        noted._content = (data, dtype, shape, order)
+        return noted
+
+    @classmethod
+    def scalar(cls, dtype: Any, data: Any) -> "_PlainArray":
+        """One number by its bytes."""
+        noted = cls.of(data, dtype, (1,), "C")
+        noted._single = True
+        return noted
 
     def __setstate__(self, state: Any) -> None:
         _, shape, dtype, columns_first, data = state
-        self.array = _array(data, dtype, shape, "F" if columns_first else "C")
+        self._content = (data, dtype, shape, "F" if columns_first else "C")
+
+    def made(self, budget: "_Resolver") -> Any:
+        """The array; the same one every time."""
+        if self._made is None:
+            if self._content is None:
+                raise _NotPlainError("an array without content")
+            data, *described = self._content
+            budget.take_bytes(len(data) if isinstance(data, bytes | bytearray | str) else 0)
+            array = _array(data, *described)
+            self._made = array[0] if self._single else array
+            self._content = None
+        return self._made
 
 
 def _array(data: Any, dtype: Any, shape: Any, order: Any) -> ndarray:
@@ -136,7 +215,8 @@ def _array(data: Any, dtype: Any, shape: Any, order: Any) -> ndarray:
     if not isinstance(data, bytes | bytearray):
         raise _NotPlainError(f"an array made of a {type(data).__name__}")
     if not isinstance(shape, tuple) or not all(isinstance(s, int) and s >= 0 for s in shape):
-        raise _NotPlainError(f"an array of shape {shape!r:.40}")
+        shown = repr(shape)[:40] if _is_flat(shape) else f"a {type(shape).__name__}"
+        raise _NotPlainError(f"an array of shape {shown}")
     plain = dtype.dtype()
     if plain.itemsize * math.prod(shape) != len(data) or order not in ("C", "F"):
         raise _NotPlainError(f"an array of shape {shape!r:.40} in {len(data)} bytes")
@@ -147,16 +227,19 @@ def _array(data: Any, dtype: Any, shape: Any, order: Any) -> ndarray:
     return native
 
 
+def _is_flat(shape: Any) -> bool:
+    """Whether something can be shown without walking through what it shares."""
+    return not isinstance(shape, list | tuple) or not any(
+        isinstance(entry, list | tuple | dict) for entry in shape
+    )
+
+
 def is_text(array: ndarray) -> bool:
     """Whether an array of text holds nothing but code points; numpy itself does not look."""
     if array.dtype.kind != "U" or not array.size or not array.dtype.itemsize:
         return True
     points = np.frombuffer(array.tobytes(), np.uint32)
     return bool((points <= sys.maxunicode).all())
-
-
-def _scalar(dtype: Any, data: Any) -> Any:
-    return _array(data, dtype, (1,), "C")[0]
 
 
 def _encode(text: str, encoding: str) -> bytes:
@@ -170,40 +253,73 @@ def _empty_bytes() -> bytes:
     return b""
 
 
+def _ordered(items: Any = ()) -> Any:
+    """An ordered dict, of pairs where Python 2 wrote it."""
+    pairs = [tuple(pair) for pair in items]
+    for key, _ in pairs:
+        _check_key(key)
+    return OrderedDict(pairs)
+
+
 _STAND_INS: Mapping[tuple[str, str], Callable[..., Any]] = {
     ("numpy", "ndarray"): _PlainArray,
     ("numpy", "dtype"): _PlainDtype,
     ("numpy.core.multiarray", "_reconstruct"): _PlainArray,
-    ("numpy.core.multiarray", "scalar"): _scalar,
-    ("numpy.core.numeric", "_frombuffer"): _array,
-    ("collections", "OrderedDict"): OrderedDict,
+    ("numpy.core.multiarray", "scalar"): _PlainArray.scalar,
+    ("numpy.core.numeric", "_frombuffer"): _PlainArray.of,
+    ("collections", "OrderedDict"): _ordered,
     ("_codecs", "encode"): _encode,
     ("__builtin__", "bytes"): _empty_bytes,
 }
 
 
-def _resolved(value: Any, done: dict[int, Any]) -> Any:
-    """Put arrays in the place of what was noted of them; what is shared stays shared.
+class _Resolver:
+    """Puts arrays in the place of what was noted of them; what is shared stays shared.
 
-    ``done`` has each container that was met, by identity; None while it is being worked on.
+    Args:
+        most: Entries, and bytes of arrays, that the content may stand for, written out.
     """
-    if isinstance(value, _PlainArray):
-        if value.array is None:
-            raise _NotPlainError("an array without content")
-        return value.array
-    if isinstance(value, _StandIn | _PlainDtype):
-        raise _NotPlainError("a function in the place of a value")
-    if not isinstance(value, dict | list | tuple):
-        return value
-    if id(value) in done:
-        if done[id(value)] is None:
-            raise _NotPlainError("a container that holds itself")
-        return done[id(value)]
-    done[id(value)] = None
-    made: Any
-    if isinstance(value, dict):
-        made = {_resolved(key, done): _resolved(entry, done) for key, entry in value.items()}
-    else:
-        made = type(value)(_resolved(entry, done) for entry in value)
-    done[id(value)] = made
-    return made
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._bytes = 0
+        self._done: dict[int, tuple[Any, int] | None] = {}  # None: is being worked on
+
+    def value(self, value: Any) -> Any:
+        """The value with its arrays."""
+        return self._counted(value)[0]
+
+    def take_bytes(self, count: int) -> None:
+        """Count the bytes of an array that is made."""
+        self._bytes += count
+        if self._bytes > self._most:
+            raise _NotPlainError(f"arrays of more than {self._most:,} bytes in so small a file")
+
+    def _counted(self, value: Any) -> tuple[Any, int]:
+        """A value, and how many entries it stands for."""
+        if isinstance(value, _PlainArray):
+            return value.made(self), 1
+        if isinstance(value, _StandIn | _PlainDtype):
+            raise _NotPlainError("a function in the place of a value")
+        if not isinstance(value, dict | list | tuple):
+            return value, 1
+        if id(value) in self._done:
+            known = self._done[id(value)]
+            if known is None:
+                raise _NotPlainError("a container that holds itself")
+            return known
+        self._done[id(value)] = None
+        made = self._container(value)
+        if made[1] > self._most:
+            raise _NotPlainError(f"more than {self._most:,} entries in so small a file")
+        self._done[id(value)] = made
+        return made
+
+    def _container(self, value: dict[Any, Any] | list[Any] | tuple[Any, ...]) -> tuple[Any, int]:
+        if isinstance(value, dict):
+            keys = [self._counted(key)[0] for key in value]
+            entries = [self._counted(entry) for entry in value.values()]
+            pairs = zip(keys, (entry for entry, _ in entries), strict=True)
+            return dict(pairs), 1 + sum(count for _, count in entries)
+        entries = [self._counted(entry) for entry in value]
+        return type(value)(entry for entry, _ in entries), 1 + sum(count for _, count in entries)

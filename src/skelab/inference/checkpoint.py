@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from skelab.data.feeding.feeder import FeederConfig
 from skelab.errors import CheckpointError, LayoutError
 from skelab.files.atomic import atomic_write
+from skelab.files.reading import special_kind
+from skelab.files.safetensors_head import check_header
 from skelab.models import ModelSpec, create_model
 from skelab.skeleton import Layout
 from skelab.tasks import TaskSpec, get_task
@@ -222,7 +224,8 @@ def chosen_checkpoint(path: Path) -> Path:
     file = path / CHECKPOINTS / CHOSEN if path.is_dir() else path
     if file.is_file():
         return file
-    found = f"a folder without {CHECKPOINTS}/{CHOSEN}" if path.is_dir() else "nothing"
+    without = f"a folder without {CHECKPOINTS}/{CHOSEN}" if path.is_dir() else "nothing"
+    found = special_kind(file) or without
     raise CheckpointError(
         f"{path}: there is no checkpoint: expected a run folder or a checkpoint, found {found};"
         " `skelab train` makes one"
@@ -236,6 +239,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
         CheckpointError: There is none, it is damaged, or another kind of file.
     """
     path = chosen_checkpoint(Path(path))
+    check_header(path, CheckpointError)
     try:
         with safe_open(str(path), framework="pt") as file:
             described = dict(json.loads((file.metadata() or {})[_METADATA_KEY]))
@@ -245,7 +249,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
             f"{path}: a safetensors file, but not a checkpoint of ours;"
             " `skelab import-weights` takes the authors' weights"
         ) from None
-    except (SafetensorError, OSError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{path}: expected a checkpoint, found a damaged or foreign file ({error})"
         ) from None

@@ -11,6 +11,7 @@ from typing import Final
 from xml.parsers import expat
 
 from skelab.errors import ExportError
+from skelab.files.reading import read_whole
 from skelab.inference.checkpoint import Checkpoint, read_checkpoint
 from skelab.inference.onnx_file import read_onnx_entries
 from skelab.inference.spec import CHECKPOINT, METADATA_KEY, NetworkSpec
@@ -80,7 +81,7 @@ def read_network_file(path: Path) -> NetworkFile:
     content = {}
     for file in files_of(path):
         try:
-            content[file.suffix] = file.read_bytes()
+            content[file.suffix] = read_whole(file)
         except OSError as error:
             raise ExportError(
                 f"{file}: cannot be read: {error.strerror or error}; `skelab export` writes"

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from skelab.data.feeding.batch import Batch
-from skelab.data.feeding.dataset import ClipDataset, ClipSource, PaddedClips, pad_clips
+from skelab.data.feeding.dataset import ClipDataset, ClipSource, PaddedClips, pad_clips, read_ahead
 from skelab.data.feeding.feeder import Feeder
 
 
@@ -137,7 +137,7 @@ def score_batches(
         num_workers=workers,
     )
     parts: list[tuple[ndarray, ndarray]] = []
-    for clips in loader:
+    for clips in read_ahead(loader):
         parts.append(forward(clips))
         if on_scored:
             on_scored(sum(len(outputs) for outputs, _ in parts), len(rows))

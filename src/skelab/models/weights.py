@@ -12,6 +12,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from skelab.errors import ModelError, WeightsError
+from skelab.files.reading import special_kind
+from skelab.files.safetensors_head import check_header, is_safetensors
 from skelab.models.registry import authors_format, create_model, get_card, model_spec
 from skelab.skeleton import Layout, get_layout, list_layouts
 
@@ -89,9 +91,12 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
-            head = file.read(9)
-        content: object = load_file(path) if head[8:] == b"{" else _load_pickled(path)
+        kind = special_kind(path)
+        if kind:
+            raise WeightsError(f"{path}: expected a file, found {kind}")
+        if is_safetensors(path):
+            check_header(path, WeightsError)
+        content: object = load_file(path) if is_safetensors(path) else _load_pickled(path)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
     except pickle.UnpicklingError as error:

@@ -5,13 +5,12 @@ that names the line's key and not a run of two days with the default. A recipe m
 and another recipe's name or file: it then is that one with the keys that it gives itself.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final, Self
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -25,6 +24,13 @@ from skelab.data.datasets import parse_split
 from skelab.data.feeding.feeder import FeederConfig
 from skelab.data.feeding.transforms import TRANSFORM_SETTINGS
 from skelab.errors import RecipeError, SplitError, TaskError, unknown_name
+from skelab.files.strict_yaml import (
+    YamlFaultError,
+    dump_yaml,
+    load_yaml,
+    parse_yaml,
+    read_yaml_text,
+)
 from skelab.tasks import DEFAULT_TASK, get_task
 from skelab.training.config import (
     GroupConfig,
@@ -160,7 +166,7 @@ class Recipe(BaseModel):
         """
         unsaid = {"transfer"} if self.transfer == TransferConfig() else set()
         content = self.model_dump(mode="json", exclude=unsaid)
-        return yaml.safe_dump(content, sort_keys=False, width=100)
+        return dump_yaml(content)
 
 
 def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
@@ -202,22 +208,12 @@ def _read_recipe(name: str, folder: Path) -> str:
             raise RecipeError(unknown_name("recipe", name, files))
         text: str = files[name].read_text(encoding="utf-8")
         return text
-    try:
-        return (folder / name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise RecipeError(f"{name}: the recipe cannot be read: {reason}") from None
+    return read_yaml_text(folder / name, f"{name}: the recipe", RecipeError)
 
 
 def _mapping(text: str, where: str) -> dict[Any, Any]:
     """The keys and values of a recipe's text."""
-    try:
-        content = _load_yaml(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        reason = getattr(error, "problem", None) or " ".join(str(error).split())
-        raise RecipeError(f"{where}{line}: expected YAML, found a fault: {reason}") from None
+    content = load_yaml(text, where, RecipeError)
     if not isinstance(content, dict):
         raise RecipeError(f"{where}: expected keys and values, found {type(content).__name__}")
     return content
@@ -268,9 +264,10 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
     if not equals or not key:
         raise RecipeError(f"--set {override}: expected KEY=VALUE, say training.epochs=3")
     try:
-        value = _load_yaml(text)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise RecipeError(f"--set {override}: the value is not YAML") from None
+        value = parse_yaml(text)
+    except YamlFaultError as fault:
+        shown = _cut(override)
+        raise RecipeError(f"--set {shown}: the value is not YAML: {fault.reason}") from None
     *parents, last = key.split(".")
     for parent in parents:
         content = content.setdefault(parent, {})
@@ -297,8 +294,11 @@ def _first_fault(error: ValidationError) -> str:
 
 
 def _shown(value: object) -> str:
-    text = ascii(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."
+    return _cut(ascii(value), 60)
+
+
+def _cut(text: str, length: int = 200) -> str:
+    return text if len(text) <= length else f"{text[:length]}..."
 
 
 def _known_keys(above: Sequence[str]) -> list[str]:
@@ -316,28 +316,3 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "transfer": TransferConfig,
     **TRANSFORM_SETTINGS,  # entries of data.transforms
 }
-
-
-def _load_yaml(text: str) -> Any:
-    """What a text says; dates that do not exist raise ValueError, other faults YAMLError."""
-    return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader underneath
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML without the trap that a key which stands twice silently takes its last value."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Refuse a key that stands twice."""
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, Hashable):
-                raise yaml.constructor.ConstructorError(
-                    None, None, "a key that is a list or a mapping", key_node.start_mark
-                )
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} stands twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from skelab.errors import RecipeError, ScoresError, TrainingError
 from skelab.evaluation import OutputScores, Scores, headline_figures, load_any_scores
 from skelab.evaluation.score_files import TEST_SCORES
+from skelab.files.strict_yaml import YamlFaultError, parse_yaml, read_yaml_text
 from skelab.report import ComparedRun, Figure, RunComparison, compare_runs
 from skelab.runs.seeds import find_seed_runs, mean_over_seeds
 from skelab.runs.train import RECIPE
@@ -224,9 +223,9 @@ def _names(places: Sequence[Path]) -> list[str]:
 def _read_recipe(path: Path) -> Mapping[str, Any]:
     """The recipe as it was written; keys that a later release has dropped are no error."""
     try:
-        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise RecipeError(f"{path}: the recipe cannot be read: {type(error).__name__}") from None
+        recipe = parse_yaml(read_yaml_text(path, f"{path}: the recipe", RecipeError))
+    except YamlFaultError as error:
+        raise RecipeError(f"{path}: the recipe cannot be read: {error.reason}") from None
     if not isinstance(recipe, Mapping):
         raise RecipeError(f"{path}: expected a recipe, found {type(recipe).__name__}")
     return recipe

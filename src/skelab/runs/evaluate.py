@@ -15,7 +15,11 @@ from skelab.data.datasets import check_split
 from skelab.data.opened import OpenedClips, check_trimmed
 from skelab.errors import NetworkError, SplitError
 from skelab.evaluation import Calibration, OutputScores, Scores, load_any_scores
+from skelab.files.kinds import PAGE, SCORES
+from skelab.files.output import check_output
 from skelab.host.environment import describe_environment
+from skelab.inference.checkpoint import chosen_checkpoint
+from skelab.inference.files import files_of
 from skelab.inference.network import Network, open_network
 from skelab.inference.spec import NetworkSpec
 from skelab.recipes import Recipe, parse_recipe
@@ -84,6 +88,10 @@ def evaluate_run(
         data = recipe.data.model_copy(update={"split": split})
         recipe = recipe.model_copy(update={"data": data})
     folder = out or (path if path.is_dir() else path.parent)
+    scores_file = folder / f"scores-{part}.npz"
+    report_file = folder / ("report.html" if part == "test" else f"report-{part}.html")
+    for made, kind in ((scores_file, SCORES), (report_file, PAGE)):  # older ones are replaced
+        check_output(made, kind, inputs=(*_files_of(path), store.path), force=True)
     scores = network.scores(
         store,
         _rows_of(part, recipe, store, needs_labels=network.task.needs_labels),
@@ -92,9 +100,7 @@ def evaluate_run(
         batch_size=recipe.training.batch_size,
         on_scored=on_scored,
     )
-    scores_file = folder / f"scores-{part}.npz"
     scores.save(scores_file)
-    report_file = folder / ("report.html" if part == "test" else f"report-{part}.html")
     run = path if path.is_dir() else None
     report = Report(
         title=f"{recipe.model.name} on {store.info.dataset}, {recipe.data.split} {part}",
@@ -136,6 +142,11 @@ def recipe_of(network: Network, split: str | None = None) -> Recipe:
             "protocol": spec.protocol,
         }
     )
+
+
+def _files_of(path: Path) -> tuple[Path, ...]:
+    """The files that a network is read from."""
+    return (chosen_checkpoint(path),) if path.is_dir() else files_of(path)
 
 
 def _rows_of(

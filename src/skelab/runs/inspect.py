@@ -22,8 +22,9 @@ from skelab.data.clips.splits import Split, list_parts
 from skelab.data.clips.store import ClipStore, joints_digest, open_store
 from skelab.data.datasets import check_split, holds_recordings, open_source
 from skelab.data.foreign import is_npy_pkl, is_npz
-from skelab.data.opened import OpenedClips, describe_format, open_clips
+from skelab.data.opened import OpenedClips, describe_format, is_store, open_clips
 from skelab.data.recordings import Source
+from skelab.data.recordings.base import refuse_special
 from skelab.data.segments import (
     LabelledRecording,
     SegmentTable,
@@ -32,13 +33,15 @@ from skelab.data.segments import (
     read_segments,
     segments_of_store,
 )
-from skelab.errors import DataError, SourceError
+from skelab.errors import DataError, SourceError, StoreError
 from skelab.evaluation import OutputScores, Scores, headline_figures, load_any_scores
 from skelab.inference.checkpoint import CHECKPOINTS, chosen_checkpoint
 from skelab.inference.engines import list_engines
 from skelab.inference.files import file_kind, files_of, read_network_file
 from skelab.inference.spec import CHECKPOINT
 from skelab.skeleton import Layout
+
+_NAMED = 3  # faults that a message names
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ def inspect_path(
     ignore: Sequence[str] = (),
     layout: Layout | str | None = None,
     split: Split | None = None,
+    verify: bool = False,
     on_note: Callable[[str], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Inspection:
@@ -77,12 +81,16 @@ def inspect_path(
         ignore: Names of samples to leave out.
         layout: A layout, or its name, where the usual one is not meant.
         split: Split across which equal clips are searched.
+        verify: Read every clip of a store first and compare it with its digest.
         on_note: Told, in one line each, what was found out on the way.
         on_progress: Called with the samples that are done, and all samples.
 
     Raises:
         SkelabError: There is nothing, or it is damaged or of no kind known.
     """
+    refuse_special(path)
+    if verify and not is_store(path):
+        raise SourceError(f"{path}: expected a clip store for --verify, found something else")
     if not path.exists():
         raise SourceError(f"{path}: there is nothing to inspect")
     if path.is_dir() and (path / CHECKPOINTS).is_dir():
@@ -103,7 +111,25 @@ def inspect_path(
         if not zipfile.is_zipfile(path):
             raise SourceError(f"{path}: expected an npz, found a file that is damaged or cut off")
         return Inspection(path, "scores", _describe_scores(load_any_scores(path)))
-    return Inspection(path, "clip store", _describe_store(open_store(path), split))
+    store = open_store(path)
+    if verify:
+        verify_store(store, on_progress)
+    return Inspection(path, "clip store", _describe_store(store, split))
+
+
+def verify_store(store: ClipStore, on_progress: Callable[[int, int], None] | None = None) -> None:
+    """Read every clip of a store and compare it with its digest.
+
+    Raises:
+        StoreError: Something does not match; the message counts what, and names the first few.
+    """
+    faults = store.find_damage(on_progress)
+    if faults:
+        more = f"; and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
+        raise StoreError(
+            f"{store.path}: the store is damaged in {len(faults):,} of {len(store):,} clips:"
+            f" {'; '.join(faults[:_NAMED])}{more}; `skelab ingest SOURCE STORE` makes it anew"
+        )
 
 
 def _describe_store(store: ClipStore, split: Split | None) -> dict[str, Any]:
@@ -124,6 +150,9 @@ def _describe_store(store: ClipStore, split: Split | None) -> dict[str, Any]:
         "poses of zeros": absent,
         "size": _size_of(store.path),
         "digest": info.digest,
+        "checked": "joints and frame numbers, with digests"
+        if store.frame_numbers_are_checked
+        else "joints, with digests; frame numbers have none in a store of 0.1",
         **_columns(store.index, info.classes),
         **_soundness(check_clips(store), store.index, info.dataset, split, leaks),
         "left out": [entry._asdict() for entry in info.excluded],

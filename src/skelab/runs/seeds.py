@@ -1,6 +1,7 @@
 """One recipe with several seeds: a run folder of run folders, and figures with an interval."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from skelab.data.feeding.draw_log import DrawLog
 from skelab.data.opened import OpenedClips
 from skelab.files.atomic import atomic_write
 from skelab.recipes import Recipe
-from skelab.runs.train import RECIPE, check_folder, recipe_to_resume, train_recipe
+from skelab.runs.train import RECIPE, check_folder, lock_run, recipe_to_resume, train_recipe
 from skelab.runs.transfer import keep_weights, kept_weights, with_source
 from skelab.training.processes import Processes
 from skelab.training.transfer import SourceWeights
@@ -94,27 +95,30 @@ def train_seeds(
     if start is None and resume:
         start = kept_weights(run)
     recipe = with_source(recipe, start, run, resume=resume)
-    if Processes().first:
-        text = recipe_to_resume(recipe, run)[1] if resume else recipe.to_yaml()
-        check_folder(run, text, holds_run=bool(find_seed_runs(run)), resume=resume)
-        if not resume:
-            if start is not None:
-                keep_weights(start, run)
-            with atomic_write(run / RECIPE) as temporary:
-                temporary.write_text(text, encoding="utf-8")
-    folders = []
-    for number, (single, folder) in enumerate(seed_runs(recipe, run), start=1):
-        watcher.on_message(f"seed {single.training.seed}, {number} of {recipe.seeds}: {folder}")
-        begun = (folder / RECIPE).exists()
-        train_recipe(
-            single,
-            store,
-            folder,
-            resume=resume and begun,
-            watcher=watcher,
-            trackers=trackers,
-            draw_log=draw_log,
-            start=start,
-        )
-        folders.append(folder)
+    first = Processes().first
+    with lock_run(run) if first else nullcontext():
+        if first:
+            text = recipe_to_resume(recipe, run)[1] if resume else recipe.to_yaml()
+            check_folder(run, text, holds_run=bool(find_seed_runs(run)), resume=resume)
+            if not resume:
+                if start is not None:
+                    keep_weights(start, run)
+                with atomic_write(run / RECIPE) as temporary:
+                    temporary.write_text(text, encoding="utf-8")
+        folders = []
+        for number, (single, folder) in enumerate(seed_runs(recipe, run), start=1):
+            seed = single.training.seed
+            watcher.on_message(f"seed {seed}, {number} of {recipe.seeds}: {folder}")
+            begun = (folder / RECIPE).exists()
+            train_recipe(
+                single,
+                store,
+                folder,
+                resume=resume and begun,
+                watcher=watcher,
+                trackers=trackers,
+                draw_log=draw_log,
+                start=start,
+            )
+            folders.append(folder)
     return folders

@@ -37,5 +37,5 @@ def synthetic_store(
     write_synthetic(
         skeletons, clips=clips, actions=actions, seed=seed, on_progress=report, overwrite=True
     )
-    made = ingest(open_source(skeletons), folder / "synthetic.arrow")
+    made = ingest(open_source(skeletons), folder / "synthetic.arrow", force=True)
     return open_store(made.path)

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from skelab.data.opened import OpenedClips, check_trimmed
 from skelab.data.preprocessing import get_pipeline
 from skelab.errors import RecipeError, TrainingError
 from skelab.files.atomic import atomic_write
+from skelab.files.lock import hold_lock
 from skelab.host.environment import describe_environment
 from skelab.inference.checkpoint import Checkpoint, InputSpec
 from skelab.models import ModelSpec, create_model, model_spec
@@ -38,6 +40,9 @@ from skelab.training.processes import Processes
 from skelab.training.step import make_task
 from skelab.training.transfer import SourceWeights
 from skelab.training.watch import Watcher
+
+LOCK = ".lock"
+"""Names the process that is training into a run folder; gone when it is done."""
 
 RECIPE = "recipe.yaml"
 """The resolved recipe in a run folder; there from the first moment of a run."""
@@ -68,9 +73,9 @@ def train_recipe(
             needs them.
 
     Raises:
-        TrainingError: The folder holds a run already, ``resume`` finds none or one of another
-            recipe, a clip has no label, a tracker does not start, or the settings of what it
-            starts from do not fit.
+        TrainingError: The folder holds a run already, another process trains into it, ``resume``
+            finds none or one of another recipe, a clip has no label, a tracker does not start, or
+            the settings of what it starts from do not fit.
         CheckpointError: It starts from weights of another family.
         LayoutError: It starts from a layout with too few joints in common.
         WeightsError: The shapes of what it starts from differ in another way.
@@ -90,17 +95,30 @@ def train_recipe(
     job = plan_training(recipe, store, run, on_message=tell, draw_log=draw_log, start=start)
     if text is not None:
         job = replace(job, recipe=text)
-    if first:
-        check_folder(run, job.recipe, holds_run=job.checkpoints.exists(), resume=resume)
-        if not resume:
-            _describe_run(job)
-            if watcher and job.initial is not None:
-                watcher.on_initial(recipe.transfer.source, job.initial)
-        parts = choose_parts(recipe, store)
-        tell(describe_parts(recipe, store, parts))
-        if warning := warn_of_parts(recipe, parts):
-            tell(warning)
-    return train(job, resume=resume, watcher=watcher, trackers=trackers)
+    with lock_run(run) if first else nullcontext():
+        if first:
+            check_folder(run, job.recipe, holds_run=job.checkpoints.exists(), resume=resume)
+            if not resume:
+                _describe_run(job)
+                if watcher and job.initial is not None:
+                    watcher.on_initial(recipe.transfer.source, job.initial)
+            parts = choose_parts(recipe, store)
+            tell(describe_parts(recipe, store, parts))
+            if warning := warn_of_parts(recipe, parts):
+                tell(warning)
+        return train(job, resume=resume, watcher=watcher, trackers=trackers)
+
+
+def lock_run(run: Path) -> AbstractContextManager[None]:
+    """Hold a run folder for the length of a block, so that no other process trains into it.
+
+    Of the processes that share a run the first one holds it.
+
+    Raises:
+        TrainingError: Another process trains there; the message names it.
+        OutputError: The folder cannot be written.
+    """
+    return hold_lock(run / LOCK, str(run), TrainingError)
 
 
 def recipe_to_resume(recipe: Recipe, run: Path) -> tuple[Recipe, str]:

@@ -1,18 +1,23 @@
 """Weights that the authors' code has trained become a checkpoint, and a checkpoint such weights."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
+from torch import Tensor
 
 from skelab.data.datasets import get_dataset, list_datasets
 from skelab.data.preprocessing import get_pipeline
 from skelab.errors import SourceError, WeightsError
 from skelab.files.atomic import atomic_write
-from skelab.inference.checkpoint import Checkpoint, InputSpec, read_checkpoint
+from skelab.files.kinds import CHECKPOINT, WEIGHTS
+from skelab.files.output import check_output
+from skelab.files.reading import read_whole
+from skelab.inference.checkpoint import Checkpoint, InputSpec, chosen_checkpoint, read_checkpoint
 from skelab.models import (
     ModelSpec,
     export_weights,
@@ -29,6 +34,7 @@ UNKNOWN_EPOCH: Final = 0
 
 _UNNAMED: Final = "unnamed"
 _PLAIN: Final = "as-given"
+_LARGEST_NAMES: Final = 1 << 24
 _SUFFIXES: Final = (".safetensors", ".pt", ".pth")
 
 
@@ -59,6 +65,7 @@ def import_weights_file(
     stream: str | None = None,
     window: int | None = None,
     max_bodies: int | None = None,
+    force: bool = False,
 ) -> ImportedWeights:
     """Make a checkpoint of a file of weights that the authors' code of a family has trained.
 
@@ -77,6 +84,7 @@ def import_weights_file(
         stream: What the network was shown.
         window: Frames of an input.
         max_bodies: Bodies of a clip; unless given, what the shapes say, or 2.
+        force: Replace a checkpoint that is there.
 
     Raises:
         WeightsError: The file cannot be read, or its keys or shapes do not fit; or the class names
@@ -85,8 +93,10 @@ def import_weights_file(
         LayoutError: There is no such layout.
         RecipeError: ``stream`` or ``window`` is out of range.
         DataError: There is no such pipeline.
-        OutputError: The checkpoint cannot be written.
+        OutputError: The checkpoint cannot be written, or there is a file that is not to be
+            overwritten.
     """
+    check_output(out, CHECKPOINT, inputs=[file], force=force)
     model = import_weights(name, read_state_dict(file), layout=layout, max_bodies=max_bodies)
     spec = model_spec(model)
     recipe = _recipe(spec, stream, window)
@@ -116,31 +126,40 @@ def import_weights_file(
     return ImportedWeights(out, checkpoint, tuple(notes))
 
 
-def export_weights_file(path: Path, out: Path) -> int:
+def export_weights_file(path: Path, out: Path, *, force: bool = False) -> int:
     """Write a checkpoint's weights as the authors' code reads them; returns how many tensors.
 
     Args:
         path: A checkpoint, or a run folder.
         out: ``.safetensors``, ``.pt`` or ``.pth``.
+        force: Replace weights that are there.
 
     Raises:
         CheckpointError: There is no checkpoint, or it is damaged.
         ModelError: The family has no authors whose names could be used.
         WeightsError: ``out`` is called otherwise.
-        OutputError: The file cannot be written.
+        OutputError: The file cannot be written, or there is one that is not to be overwritten.
     """
     if out.suffix not in _SUFFIXES:
         raise WeightsError(
             f"{out}: expected a name that ends with {', '.join(_SUFFIXES)}, found"
             f" {out.suffix or 'none of them'!r}"
         )
-    weights = export_weights(read_checkpoint(path).build())
-    with atomic_write(out) as temporary:
-        if out.suffix == ".safetensors":
-            save_file(weights, temporary)
-        else:
-            torch.save(weights, temporary)
+    checkpoint = chosen_checkpoint(path)
+    check_output(out, WEIGHTS, inputs=[checkpoint], force=force)
+    weights = export_weights(read_checkpoint(checkpoint).build())
+    with atomic_write(out) as temporary:  # neither library words a full disk: Python writes
+        temporary.write_bytes(_as_bytes(weights, out.suffix))
     return len(weights)
+
+
+def _as_bytes(weights: dict[str, Tensor], suffix: str) -> bytes:
+    """The content of a file of weights, by the ending of its name."""
+    if suffix == ".safetensors":
+        return save(weights)
+    buffer = io.BytesIO()
+    torch.save(weights, buffer)
+    return buffer.getvalue()
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:
@@ -150,7 +169,7 @@ def read_class_names(path: Path) -> tuple[str, ...]:
         WeightsError: The file cannot be read, or holds no name.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_whole(path, largest=_LARGEST_NAMES).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise WeightsError(f"{path}: the class names cannot be read: {reason}") from None

@@ -14,7 +14,7 @@ from jaxtyping import Int64
 from numpy import ndarray
 from torch.utils.data import DataLoader
 
-from skelab.data.feeding.dataset import ClipDataset, PaddedClips, pad_clips
+from skelab.data.feeding.dataset import ClipDataset, PaddedClips, pad_clips, read_ahead
 from skelab.errors import TrainingError
 from skelab.inference.checkpoint import Checkpoint, EpochTotals, TrainerState, read_checkpoint
 from skelab.inference.scoring import predict_with_targets
@@ -188,12 +188,13 @@ def _loader(
     job: TrainingJob, batches: Sequence[Int64[ndarray, " _"]], processes: Processes
 ) -> Iterator[PaddedClips]:
     """This process's padded clips of the batches."""
-    yield from DataLoader(
+    loader = DataLoader(
         ClipDataset(job.source, job.train_rows),
         batch_sampler=[processes.own(batch).tolist() for batch in batches],
         collate_fn=partial(pad_clips, max_bodies=job.model.max_bodies),
         num_workers=job.workers,
     )
+    yield from read_ahead(loader)
 
 
 def _record(epoch: int, learner: Learner, totals: EpochTotals) -> dict[str, int | float]:

@@ -4,6 +4,8 @@ import dataclasses
 import errno
 import os
 import pickle
+import subprocess
+import sys
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -16,6 +18,7 @@ from tiny_clips import tiny_clip, tiny_info
 from skelab.data.clips.clip import Clip, SampleInfo
 from skelab.data.clips.store import StoreInfo, write_store
 from skelab.data.convert import convert, list_targets
+from skelab.data.copying import copy_clips
 from skelab.data.datasets import open_source, parse_split
 from skelab.data.opened import OpenedClips, open_clips
 from skelab.data.preprocessing import pad_loop
@@ -25,6 +28,9 @@ from skelab.skeleton import get_layout
 
 UTD20 = get_layout("utd20")
 SPLIT = "subject:1,3/2,4"
+
+
+NAMES = {"ctrgcn": "out.npz", "msg3d": "out", "pyskl": "out.pkl"}
 
 
 def store_of(
@@ -209,7 +215,7 @@ def test_clips_in_no_part_of_the_split_are_counted(tmp_path: Path) -> None:
     for to, pipeline in (("ctrgcn", "ctrgcn"), ("msg3d", "msg3d"), ("pyskl", "clean")):
         clips = store_of(tmp_path, pipeline)
 
-        done = convert(clips, tmp_path / to, to=to, splits=["subject:1/2"])
+        done = convert(clips, tmp_path / NAMES[to], to=to, splits=["subject:1/2"])
 
         assert done.left_over == 6
         assert sum(done.counts.values()) == 6
@@ -222,7 +228,7 @@ def test_progress_ends_with_all_clips(tmp_path: Path, to: str) -> None:
 
     convert(
         clips,
-        tmp_path / to,
+        tmp_path / NAMES[to],
         to=to,
         splits=[SPLIT],
         on_progress=lambda *numbers: seen.append(numbers),
@@ -272,7 +278,7 @@ def test_the_split_must_be_said(tmp_path: Path, to: str, splits: list[str]) -> N
 
 def test_a_split_that_does_not_fit_is_refused_and_nothing_written(tmp_path: Path) -> None:
     with pytest.raises(SplitError, match="no clip for the test part"):
-        convert(store_of(tmp_path), tmp_path / "out", to="ctrgcn", splits=["subject:1/99"])
+        convert(store_of(tmp_path), tmp_path / "out.npz", to="ctrgcn", splits=["subject:1/99"])
 
     assert not (tmp_path / "out").exists()
 
@@ -281,7 +287,7 @@ def test_a_clip_without_a_label_is_refused_by_name(tmp_path: Path) -> None:
     clips = one_clip(tmp_path, "ctrgcn", (1, 5, 20, 3), label=None)
 
     with pytest.raises(DataError, match="a label for every clip, found none for odd and 0 more"):
-        convert(clips, tmp_path / "out", to="ctrgcn", splits=[SPLIT])
+        convert(clips, tmp_path / "out.npz", to="ctrgcn", splits=[SPLIT])
 
 
 @pytest.mark.parametrize(
@@ -301,10 +307,10 @@ def test_a_clip_that_has_no_room_is_refused_by_name_and_leaves_nothing(
     clips = one_clip(tmp_path, to, shape)
 
     with pytest.raises(DataError, match=message):
-        convert(clips, tmp_path / "out", to=to, splits=[SPLIT])
+        convert(clips, tmp_path / NAMES[to], to=to, splits=[SPLIT])
 
     assert sorted(path.name for path in tmp_path.iterdir()) in (["odd.arrow"], ["odd.arrow", "out"])
-    assert not (tmp_path / "out").is_dir() or not list((tmp_path / "out").iterdir())
+    assert [path.suffix for path in tmp_path.iterdir()] == [".arrow"]
 
 
 def test_coordinates_beyond_half_precision_are_refused_by_name(tmp_path: Path) -> None:
@@ -328,7 +334,7 @@ def test_poses_in_an_image_have_no_place_in_these_forms(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match="expected coordinates x, y, z for CTR-GCN's npz, found x, y"
     ):
-        convert(open_clips(path), tmp_path / "out", to="ctrgcn", splits=[SPLIT])
+        convert(open_clips(path), tmp_path / "out.npz", to="ctrgcn", splits=[SPLIT])
 
 
 @pytest.mark.parametrize("to", ["ctrgcn", "msg3d", "pyskl"])
@@ -336,7 +342,7 @@ def test_a_full_disk_leaves_what_was_there(
     tmp_path: Path, to: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clips = store_of(tmp_path, {"pyskl": "clean"}.get(to, to))
-    done = convert(clips, tmp_path / "out", to=to, splits=[SPLIT])
+    done = convert(clips, tmp_path / NAMES[to], to=to, splits=[SPLIT])
     before = {file: file.read_bytes() for file in done.files}
 
     def full(_: int) -> None:
@@ -344,7 +350,7 @@ def test_a_full_disk_leaves_what_was_there(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OutputError, match="the disk is full"):
-        convert(clips, tmp_path / "out", to=to, splits=["subject:2,4/1,3"])
+        convert(clips, tmp_path / NAMES[to], to=to, splits=["subject:2,4/1,3"], force=True)
 
     assert {file: file.read_bytes() for file in done.files} == before
     folder = tmp_path / "out" if to == "msg3d" else tmp_path
@@ -370,7 +376,7 @@ def test_memory_does_not_grow_with_the_set(tmp_path: Path, to: str) -> None:
         write_store(folder / "s.arrow", long, tiny_info(layout=UTD20, pipeline=pipeline))
         clips = open_clips(folder / "s.arrow")
         tracemalloc.start()
-        convert(clips, folder / "out", to=to, splits=[SPLIT])
+        convert(clips, folder / NAMES[to], to=to, splits=[SPLIT])
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
 
@@ -395,3 +401,147 @@ def test_clips_that_were_made_stay_labelled_synthetic_in_every_form(
         found = open_clips(tmp_path / name, layout="utd20").info.synthetic
 
     assert found is synthetic
+
+
+def test_a_clip_of_300_frames_that_ends_in_an_empty_one_comes_back_whole(tmp_path: Path) -> None:
+    shape = (1, 300, 20, 3)
+    rng = np.random.default_rng(0)
+    joints = rng.normal(size=shape).astype(np.float32)
+    joints[:, :, UTD20.origin] = 0
+    joints[:, -1] = 0
+    others = [dataclasses.replace(tiny_clip(row, layout=UTD20, label=1)) for row in (1, 2, 3)]
+    clips = [
+        Clip(SampleInfo("a", 0, 1), joints, np.arange(300, dtype=np.int32)),
+        *(
+            Clip(
+                dataclasses.replace(each.info, subject=1 + number % 2),
+                each.joints - each.joints[:1, :, UTD20.origin : UTD20.origin + 1],
+                each.frame_numbers,
+            )
+            for number, each in enumerate(others)
+        ),
+    ]
+    write_store(tmp_path / "s.arrow", clips, tiny_info(layout=UTD20, pipeline="msg3d"))
+    convert(open_clips(tmp_path / "s.arrow"), tmp_path / "one", to="msg3d", splits=["subject:1/2"])
+
+    again = open_clips(tmp_path / "one", layout="utd20")
+    convert(again, tmp_path / "two", to="msg3d", splits=["given"])
+
+    assert again.info.pipeline == "msg3d"
+    assert again.clip(0).num_frames == 300
+    for file in sorted((tmp_path / "one").glob("*.npy")):
+        assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
+
+
+def test_rows_without_names_keep_their_order_by_way_of_a_store(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = {part: rng.normal(size=(13, 9, 150)).astype(np.float32) for part in ("train", "test")}
+    for rows in x.values():
+        rows[:, 0, 3:6] = 0  # the origin joint, as CTR-GCN leaves it
+    y = {part: np.eye(60)[rng.integers(60, size=13)] for part in x}
+    arrays: dict[str, Any] = {f"x_{part}": rows for part, rows in x.items()}
+    arrays |= {f"y_{part}": rows for part, rows in y.items()}
+    np.savez(tmp_path / "one.npz", **arrays)
+    copy_clips(open_clips(tmp_path / "one.npz"), tmp_path / "s.arrow", anatomy_check=False)
+
+    convert(open_clips(tmp_path / "s.arrow"), tmp_path / "two.npz", to="ctrgcn", splits=["given"])
+
+    with np.load(tmp_path / "two.npz") as found:
+        for part in x:
+            np.testing.assert_array_equal(found[f"x_{part}"], x[part])
+            np.testing.assert_array_equal(found[f"y_{part}"], y[part])
+
+
+CONVERTED = """
+import os, sys
+from pathlib import Path
+import skelab.files.atomic as atomic
+from skelab.data.convert import convert
+from skelab.data.opened import open_clips
+
+left = [int(sys.argv[4])]
+flush = atomic._flush
+
+def count(path):
+    flush(path)
+    left[0] -= 1
+    if left[0] == 0:
+        os.kill(os.getpid(), 9)
+
+def progress(done, total):
+    left[0] -= 1
+    if left[0] == 0:
+        os.kill(os.getpid(), 9)
+
+atomic._flush = count
+convert(
+    open_clips(Path(sys.argv[1])), Path(sys.argv[2]), to=sys.argv[3], splits=["subject:1,3/2,4"],
+    on_progress=progress,
+)
+"""
+
+
+@pytest.mark.parametrize("to", ["msg3d", "ctrgcn"])
+def test_a_conversion_that_is_killed_anywhere_and_given_again_gives_what_it_should(
+    tmp_path: Path, to: str
+) -> None:
+    clips = store_of(tmp_path, to)
+    store = clips.path
+    name = "out" if to == "msg3d" else "out.npz"
+    convert(clips, tmp_path / "sound" / name, to=to, splits=[SPLIT])
+    expected = contents(tmp_path / "sound")
+
+    for moment in (1, 7, 13, 15, 18, 19, 20):
+        folder = tmp_path / f"killed-{moment}"
+        folder.mkdir()
+        words = [sys.executable, "-c", CONVERTED, str(store), str(folder / name), to]
+        subprocess.run([*words, str(moment)], check=False)
+        convert(open_clips(store), folder / name, to=to, splits=[SPLIT], force=True)
+
+        assert contents(folder) == expected, moment
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize(
+    ("to", "name"), [("ctrgcn", "out.npz"), ("msg3d", "out"), ("pyskl", "o.pkl")]
+)
+def test_what_is_there_is_replaced_by_force_only(tmp_path: Path, to: str, name: str) -> None:
+    clips = store_of(tmp_path, "msg3d" if to == "msg3d" else "ctrgcn")
+    convert(clips, tmp_path / name, to=to, splits=[SPLIT])
+
+    with pytest.raises(OutputError, match="--force replaces it"):
+        convert(clips, tmp_path / name, to=to, splits=[SPLIT])
+    convert(clips, tmp_path / name, to=to, splits=[SPLIT], force=True)
+
+
+def test_the_store_that_is_read_is_never_the_one_that_is_written(tmp_path: Path) -> None:
+    clips = store_of(tmp_path)
+    before = clips.path.read_bytes()
+    (tmp_path / "link.npz").symlink_to(clips.path)
+
+    for out, message in (
+        (clips.path, "ends with .npz"),
+        (tmp_path / "link.npz", "is what is being"),
+    ):
+        with pytest.raises(OutputError, match=message):
+            convert(clips, out, to="ctrgcn", splits=[SPLIT], force=True)
+
+    assert clips.path.read_bytes() == before
+
+
+def test_a_marker_of_synthetic_clips_does_not_outlive_them(tmp_path: Path) -> None:
+    convert(store_of(tmp_path, "msg3d"), tmp_path / "out", to="msg3d", splits=[SPLIT])
+    assert (tmp_path / "out" / "SYNTHETIC.json").exists()
+    clips = store_of(tmp_path, "msg3d", synthetic=False)
+
+    convert(clips, tmp_path / "out", to="msg3d", splits=[SPLIT], force=True)
+
+    assert not (tmp_path / "out" / "SYNTHETIC.json").exists()

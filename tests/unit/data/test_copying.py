@@ -52,11 +52,14 @@ def test_many_clips_are_copied_in_pieces(tmp_path: Path, monkeypatch: pytest.Mon
     steps: list[tuple[int, int]] = []
 
     copy_clips(
-        clips, tmp_path / "s", anatomy_check=False, on_progress=lambda *step: steps.append(step)
+        clips,
+        tmp_path / "s.arrow",
+        anatomy_check=False,
+        on_progress=lambda *step: steps.append(step),
     )
 
     assert steps == [(3, 10), (6, 10), (9, 10), (10, 10)]
-    assert open_store(tmp_path / "s").index.names == clips.index.names
+    assert open_store(tmp_path / "s.arrow").index.names == clips.index.names
 
 
 def test_clips_without_a_body_or_with_damaged_values_are_left_out_and_named(

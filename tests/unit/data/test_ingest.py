@@ -40,7 +40,7 @@ def nobody_looks_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(folder: Path, size: int = 10, *, name: str = "clips", **options: Any) -> IngestReport:
     """Ingest in this process; what the source takes goes to the source."""
-    about_ingest = {"pipeline", "ignore", "workers", "strict", "on_progress"}
+    about_ingest = {"pipeline", "ignore", "workers", "strict", "on_progress", "force"}
     chosen = {key: options.pop(key) for key in list(options) if key in about_ingest}
     source = ListedSource(folder, size, **options)
     return ingest(source, folder / f"{name}.arrow", **{"workers": 1, **chosen})
@@ -347,7 +347,7 @@ def test_a_full_disk_leaves_the_old_store(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OutputError, match="the disk is full"):
-        run(tmp_path, 10)
+        run(tmp_path, 10, force=True)
 
     assert (tmp_path / "clips.arrow").read_bytes() == before
 
@@ -369,3 +369,65 @@ def test_another_layout_is_part_of_the_plan(tmp_path: Path) -> None:
     report = run(tmp_path, 8)
 
     assert report.num_resumed == 0
+
+
+def test_of_two_ingests_into_one_store_the_second_is_refused_and_the_first_goes_on(
+    tmp_path: Path,
+) -> None:
+    script = str(TESTS / "listed_source.py")
+    words = [sys.executable, script, str(tmp_path), str(tmp_path / "clips.arrow"), "30"]
+
+    with subprocess.Popen(words) as process:
+        while not (tmp_path / "clips.arrow.parts").exists():
+            time.sleep(0.01)
+        with pytest.raises(OutputError) as caught:
+            run(tmp_path, 30)
+        assert process.wait() == 0
+
+    assert f"clips.arrow: process {process.pid} on " in str(caught.value)
+    assert "is at work there; wait for it, or end it" in str(caught.value)
+    assert len(open_store(tmp_path / "clips.arrow")) == 30
+    assert sorted(path.name for path in tmp_path.iterdir() if "arrow" in path.name) == [
+        "clips.arrow"
+    ]
+
+
+def test_a_store_that_is_there_is_replaced_by_force_only(tmp_path: Path) -> None:
+    before = run(tmp_path, 5).path.read_bytes()
+
+    with pytest.raises(
+        OutputError, match=r"clips\.arrow: there is a clip store .* --force replaces"
+    ):
+        run(tmp_path, 10)
+
+    assert (tmp_path / "clips.arrow").read_bytes() == before
+    assert not (tmp_path / "clips.arrow.parts").exists()
+    assert run(tmp_path, 10, force=True).num_clips == 10
+
+
+def test_an_ingest_that_replaces_a_store_goes_on_without_being_told_so_again(
+    tmp_path: Path,
+) -> None:
+    run(tmp_path, 5)
+    interrupted(tmp_path, 12, reads=8, force=True)
+
+    report = run(tmp_path, 12)
+
+    assert report.num_resumed == 8
+    assert report.num_clips == 12
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("notes.arrow", r"notes\.arrow: expected a clip store or nothing .*file of another kind"),
+        ("notes.txt", r"notes\.txt: expected a name that ends with \.arrow"),
+    ],
+)
+def test_a_file_of_another_kind_is_never_replaced(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / name).write_text("twelve notes")
+
+    with pytest.raises(OutputError, match=message):
+        ingest(ListedSource(tmp_path, 5), tmp_path / name, force=True)
+
+    assert (tmp_path / name).read_text() == "twelve notes"

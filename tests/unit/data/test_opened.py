@@ -35,8 +35,8 @@ def test_a_store_an_npz_and_a_folder_of_arrays_are_opened_by_content(tmp_path: P
     assert all(holds_clips(path) for path in paths)
     assert [describe_format(clips) for clips in opened] == [
         "clip store",
-        "CTR-GCN npz, memory-mapped",
-        "MS-G3D npy and pkl, memory-mapped",
+        "CTR-GCN npz, read in place",
+        "MS-G3D npy and pkl, read in place",
     ]
     assert [clips.max_bodies for clips in opened] == [2, 2, 2]
     assert [len(clips.lengths()) for clips in opened] == [24, 10, 2]

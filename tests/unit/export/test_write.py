@@ -144,12 +144,12 @@ def test_a_graph_that_deviates_is_refused_and_what_was_there_stays(
         next(iter(other.parameters())).mul_(1.01)
     monkeypatch.setattr(write_module, "trace_network", _tracing(other))
     out = tmp_path / "net.pt2"
-    out.write_bytes(b"an older export")
+    out.write_bytes(b"PK\x03\x04 an older export")
 
     with pytest.raises(ExportError, match=r"tiny as torch: expected logits within 0.0001 of eager"):
-        export_checkpoint(checkpoint, out, to="torch")
+        export_checkpoint(checkpoint, out, to="torch", force=True)
 
-    assert out.read_bytes() == b"an older export"
+    assert out.read_bytes() == b"PK\x03\x04 an older export"
     assert list(tmp_path.iterdir()) == [out]
 
 
@@ -320,3 +320,25 @@ def test_int8_refuses_clips_of_another_kind(checkpoint: Path, tmp_path: Path) ->
 
     with pytest.raises(CheckpointError, match=r"was trained on pipeline as-given, but .* ctrgcn"):
         export_checkpoint(checkpoint, tmp_path / "net.onnx", precision="int8", calibrate=store)
+
+
+def test_an_exported_file_is_replaced_by_force_only_and_nothing_else_is(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "net.pt2"
+    export_checkpoint(checkpoint, out, to="torch")
+    (tmp_path / "notes.pt2").write_text("twelve notes")
+    (tmp_path / "net.bin").write_text("twelve notes")
+
+    with pytest.raises(OutputError, match=r"net\.pt2: there is a file of torch\.export .* --force"):
+        export_checkpoint(checkpoint, out, to="torch")
+    with pytest.raises(
+        OutputError, match=r"notes\.pt2: expected a file of torch\.export or nothing"
+    ):
+        export_checkpoint(checkpoint, tmp_path / "notes.pt2", to="torch", force=True)
+    with pytest.raises(
+        OutputError, match=r"net\.bin: expected nothing under this name, or a model"
+    ):
+        export_checkpoint(checkpoint, tmp_path / "net.xml", to="openvino", force=True)
+
+    export_checkpoint(checkpoint, out, to="torch", force=True)

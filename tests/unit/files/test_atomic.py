@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from skelab.errors import OutputError
-from skelab.files.atomic import atomic_write, write_error
+from skelab.files.atomic import atomic_folder, atomic_write, folder_beside, write_error
 
 
 def write_half(path: Path, failure: BaseException) -> None:
@@ -206,3 +206,111 @@ def test_a_process_killed_while_it_writes_leaves_the_old_file(tmp_path: Path) ->
 
     assert killed.returncode == -9
     assert path.read_text() == "old"
+
+
+KILLED = """
+import os, sys, time
+from pathlib import Path
+from skelab.files.atomic import atomic_folder, atomic_write, folder_beside
+
+path = Path(sys.argv[2])
+if sys.argv[1] == "file":
+    with atomic_write(path) as temporary:
+        temporary.write_text("half")
+        os.kill(os.getpid(), 9)
+make = {"folder": atomic_folder, "parts": folder_beside}[sys.argv[1]]
+with make(path) as folder:
+    (folder / "a").write_text("half")
+    os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.parametrize("what", ["file", "folder", "parts"])
+def test_what_a_killed_process_has_left_is_removed_by_the_next_one(
+    tmp_path: Path, what: str
+) -> None:
+    path = tmp_path / "x.npz"
+    words = [sys.executable, "-c", KILLED, what, str(path)]
+    assert subprocess.run(words, check=False).returncode == -9
+    assert len(list(tmp_path.iterdir())) == 1
+
+    if what == "parts":
+        with folder_beside(path):
+            pass
+    else:
+        with atomic_write(path) as temporary:
+            temporary.write_text("whole")
+
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x.npz"] * (what != "parts")
+
+
+def test_what_a_process_is_still_writing_stays(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+
+    with atomic_write(path) as one:
+        one.write_text("one")
+        with atomic_write(path) as two:
+            two.write_text("two")
+        assert path.read_text() == "two"
+
+    assert path.read_text() == "one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_appears_whole(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "arrays"
+
+    with atomic_folder(path) as folder:
+        (folder / "a").write_text("1")
+        assert not path.exists()
+        (folder / "b").write_text("2")
+
+    assert sorted(entry.name for entry in path.iterdir()) == ["a", "b"]
+    assert list(path.parent.iterdir()) == [path]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o777 & ~0o022
+
+
+def test_files_of_a_folder_are_put_beside_what_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "arrays"
+    path.mkdir()
+    (path / "notes").write_text("mine")
+    (path / "a").write_text("old")
+
+    with atomic_folder(path) as folder:
+        (folder / "a").write_text("new")
+
+    assert (path / "notes").read_text() == "mine"
+    assert (path / "a").read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def fill_a_disk(path: Path) -> None:
+    """Begin to write a folder, then fail."""
+    with atomic_folder(path) as folder:
+        (folder / "a").write_text("1")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_folder_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="arrays: the disk is full"):
+        fill_a_disk(tmp_path / "arrays")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["x" * 250 + ".npz", "ü" * 125 + ".npz"])
+def test_a_name_as_long_as_the_system_allows_can_be_written(tmp_path: Path, name: str) -> None:
+    with atomic_write(tmp_path / name) as temporary:
+        temporary.write_text("whole")
+
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+def test_a_name_that_is_too_long_is_worded(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OutputError, match="cannot be written: the name is too long"),
+        atomic_write(tmp_path / ("x" * 300 + ".npz")) as temporary,
+    ):
+        temporary.write_text("whole")
+
+    assert list(tmp_path.iterdir()) == []

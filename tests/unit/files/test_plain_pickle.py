@@ -1,3 +1,4 @@
+import io
 import os
 import pickle
 import struct
@@ -66,15 +67,86 @@ def test_an_array_that_occurs_twice_is_read_twice(tmp_path: Path) -> None:
     assert [entry.tolist() for entry in loaded] == [[0, 1, 2]] * 2
 
 
-def test_what_is_shared_a_million_million_times_is_made_once(tmp_path: Path) -> None:
+def test_what_is_shared_a_thousand_times_is_made_once(tmp_path: Path) -> None:
     content: list[Any] = [np.arange(3)]
-    for _ in range(40):
+    for _ in range(10):
         content = [content, content]
     path = _pickled(tmp_path, content)
 
     loaded = load_plain_pickle(path, ScoresError)
 
     assert loaded[0] is loaded[1]
+
+
+@pytest.mark.parametrize("kind", [list, tuple, lambda pair: {"a": pair[0], "b": pair[1]}])
+def test_what_is_shared_a_million_million_times_is_refused(tmp_path: Path, kind: Any) -> None:
+    # To show it, to compare it or to make an array of it would walk through all of it.
+    content: Any = kind([1, 2])
+    for _ in range(40):
+        content = kind([content, content])
+    path = _pickled(tmp_path, content)
+
+    with pytest.raises(
+        ScoresError, match=r"bad\.pkl: .*found more than 1,00\d,\d+ entries in so sm"
+    ):
+        load_plain_pickle(path, ScoresError)
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 5])
+def test_a_key_that_is_a_tuple_of_tuples_is_refused_before_it_is_hashed(
+    tmp_path: Path, protocol: int
+) -> None:
+    key: Any = 1
+    for _ in range(60):
+        key = (key, key)
+    path = tmp_path / "bad.pkl"
+    made = io.BytesIO()
+    pickler: Any = pickle._Pickler(made, protocol)
+    pickler.framer.start_framing = lambda: None
+    pickler.dump(key)
+    tupled = made.getvalue()[2 if protocol else 0 : -1]
+    path.write_bytes(b"\x80\x05(d" + tupled + b"I1\ns.")
+
+    with pytest.raises(ScoresError, match=r"bad\.pkl: .*found a tuple as the key of a dict"):
+        load_plain_pickle(path, ScoresError)
+
+
+def test_a_shape_of_tuples_of_tuples_is_refused_without_being_shown(tmp_path: Path) -> None:
+    shape: Any = (1,)
+    for _ in range(60):
+        shape = (shape, shape)
+    path = tmp_path / "bad.pkl"
+    path.write_bytes(_forged((1, shape, "dtype", False, b"12345678")))
+
+    with pytest.raises(ScoresError, match=r"bad\.pkl: .*found an array of shape a tuple"):
+        load_plain_pickle(path, ScoresError)
+
+
+def test_bytes_that_become_an_array_again_and_again_are_refused(tmp_path: Path) -> None:
+    state = b"(K\x01(J\x00\x00\x10\x00tcnumpy\ndtype\n(Vu1\ntR\x89B\x00\x00\x10\x00"
+    state += bytes(1 << 20) + b"tq\x00"
+    again = b"cnumpy\nndarray\n(tRh\x00b"
+    path = tmp_path / "bad.pkl"
+    path.write_bytes(b"\x80\x02](cnumpy\nndarray\n(tR" + state + b"b" + again * 100 + b"e.")
+
+    with pytest.raises(ScoresError, match=r"bad\.pkl: .*found arrays of more than 9,\d+,\d+ bytes"):
+        load_plain_pickle(path, ScoresError)
+
+
+def test_a_set_is_refused(tmp_path: Path) -> None:
+    path = _pickled(tmp_path, {"a": {1, 2}})
+
+    with pytest.raises(ScoresError, match=r"bad\.pkl: .*found a set"):
+        load_plain_pickle(path, ScoresError)
+
+
+def test_a_named_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "bad.pkl")
+
+    with pytest.raises(
+        ScoresError, match=r"bad\.pkl: .*found: expected a file, found a named pipe"
+    ):
+        load_plain_pickle(tmp_path / "bad.pkl", ScoresError)
 
 
 def test_text_of_python_2_is_taken_for_bytes(tmp_path: Path) -> None:

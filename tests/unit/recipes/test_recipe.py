@@ -144,9 +144,23 @@ def test_of_two_changes_of_one_key_the_last_one_counts() -> None:
         ("training.epochs", "--set training.epochs: expected KEY=VALUE, say training.epochs=3"),
         ("=3", "--set =3: expected KEY=VALUE, say training.epochs=3"),
         ("", "--set : expected KEY=VALUE, say training.epochs=3"),
-        ("training.steps=[1, ", "--set training.steps=[1, : the value is not YAML"),
-        ("name=2001-99-99", "--set name=2001-99-99: the value is not YAML"),
-        ("a={b: 1, b: 2}", "--set a={b: 1, b: 2}: the value is not YAML"),
+        (
+            "training.steps=[1, ",
+            "--set training.steps=[1, : the value is not YAML: expected the node content, but found"
+            " '<stream end>'",
+        ),
+        (
+            "name=2001-99-99",
+            "--set name=2001-99-99: the value is not YAML: month must be in 1..12",
+        ),
+        (
+            "a={b: 1, b: 2}",
+            "--set a={b: 1, b: 2}: the value is not YAML: key 'b' stands twice",
+        ),
+        (
+            "a={b: &x [1], c: *x}",
+            "--set a={b: &x [1], c: *x}: the value is not YAML: an alias (*x); write the value out",
+        ),
         ("name.first=x", "--set name.first=x: name is a value, it has no keys below it"),
     ],
 )

@@ -89,7 +89,7 @@ def test_a_preprocessing_that_is_not_ours_is_said_so_unless_one_is_named(
     out = tmp_path / "net.safetensors"
 
     assumed = import_weights_file(name, tmp_path / "theirs.pt", out)
-    named = import_weights_file(name, tmp_path / "theirs.pt", out, pipeline="ctrgcn")
+    named = import_weights_file(name, tmp_path / "theirs.pt", out, pipeline="ctrgcn", force=True)
 
     assert "msg3d comes closest" in assumed.notes[0]
     assert named.notes == ()

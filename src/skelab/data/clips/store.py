@@ -1,7 +1,8 @@
-"""The clip store: one memory-mapped Arrow file with every clip of a set, ragged, ready to train.
+"""The clip store: one Arrow file with every clip of a set, ragged, ready to train.
 
 Valid frames and present bodies only, so that NTU RGB+D 60 takes about 1.7 GB instead of 10.
-Opening costs milliseconds and no memory: pages are read when a clip is, and shared by processes.
+Opening costs milliseconds and no memory: a clip is read when it is asked for, out of the system's
+cache, which all processes share, and checked against its digest the first time.
 The file is written under a temporary name, ends with Arrow's footer, and is then renamed, so that
 a store that was not finished is never mistaken for one.
 """
@@ -10,11 +11,10 @@ import contextlib
 import hashlib
 import json
 import math
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import accumulate, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -35,9 +35,11 @@ from skelab.data.clips.annotations import (
 )
 from skelab.data.clips.clip import Clip
 from skelab.data.clips.index import UNKNOWN, ClipIndex
+from skelab.data.clips.ragged import RaggedColumns, digest_frames
 from skelab.data.clips.sequence import Note, Segment, UntrimmedSequence
 from skelab.errors import DataError, LayoutError, StoreError
 from skelab.files.atomic import atomic_write, folder_beside
+from skelab.files.steady import ShorterFileError, SteadyFile
 from skelab.skeleton import Layout
 
 FORMAT: Final = 1
@@ -47,6 +49,7 @@ CLIPS_PER_PART: Final = 128
 _BATCH_BYTES: Final = 64 << 20  # of joints; few large batches, so that opening is quick
 _METADATA_KEY: Final = b"skelab"
 _CHECK_KEY: Final = b"skelab-check"
+_FRAMES_KEY: Final = b"skelab-frame-numbers"
 _PART_KEY: Final = b"skelab-part"
 _SCHEMA: Final = pa.schema(
     [
@@ -171,9 +174,11 @@ class StoreInfo:
 
 
 class ClipStore:
-    """Every clip of a set, memory-mapped and read-only; made by :func:`open_store`.
+    """Every clip of a set, read-only; made by :func:`open_store`.
 
-    Cheap to pickle: another process opens the file again and shares its pages.
+    A clip is read from the file when it is asked for, and its joints are compared with its digest
+    when that happens first, or first after somebody has written to the file. Cheap to pickle:
+    another process opens the file again, and refuses it if it is another one by then.
 
     Attributes:
         path: The file.
@@ -185,16 +190,15 @@ class ClipStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with _opened(path) as reader:
+        with _opened_steady(path) as (reader, file):
             self.info = _read_info(path, reader)
+            self._frames_digest = (reader.schema.metadata or {}).get(_FRAMES_KEY, b"").decode()
             batches = [_read_batch(reader, i) for i in range(reader.num_record_batches)]
-            self._joints = [_ListColumn.of(batch.column("joints")) for batch in batches]
-            self._frame_numbers = [_ListColumn.of(batch.column(_RAGGED[0])) for batch in batches]
-            self._starts = list(accumulate((batch.num_rows for batch in batches), initial=0))
+            self._ragged = RaggedColumns(file, _SCHEMA, [each.num_rows for each in batches])
             table = _index_table(batches)
             index = _clip_index(table)
             self._annotations = read_annotations(reader.schema.metadata, self.info.annotations)
-            self._digests = table.column("digest")
+            self._digests: list[bytes] = _objects(table, "digest")
             self.frames: Int64[ndarray, " N"] = _numbers(table, "frames")
             self.bodies: Int64[ndarray, " N"] = _numbers(table, "bodies")
             self.index = annotated_index(index, self._annotations, self.frames.tolist())
@@ -232,33 +236,39 @@ class ClipStore:
     @property
     def digests(self) -> tuple[bytes, ...]:
         """Sixteen bytes for each clip; equal joints have equal ones."""
-        return tuple(self._digests.to_pylist())
+        return tuple(self._digests)
+
+    @property
+    def frame_numbers_are_checked(self) -> bool:
+        """Whether the store carries a digest of its frame numbers; those of 0.1 do not."""
+        return bool(self._frames_digest)
 
     def lengths(self) -> Int64[ndarray, " N"]:
         """Frames of each clip."""
         return self.frames
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return open_store, (self.path,)
+        return _open_again, (self.path, self.info.digest)
 
     def clip(self, row: int) -> Clip:
-        """The clip of a row, its joints a read-only view of the file (no copy).
+        """The clip of a row, its joints read-only.
 
         A row that is a sequence comes as :class:`UntrimmedSequence`, with its segments.
 
         Raises:
             IndexError: There is no such row.
+            StoreError: The clip is damaged, or the file has become shorter.
         """
         if not 0 <= row < len(self):
             raise IndexError(f"row {row} of a store of {len(self)} clips")
-        batch = bisect_right(self._starts, row) - 1
-        offset = row - self._starts[batch]
+        self._ragged.notice_changes()
+        self._check_frame_numbers()
         layout = self.info.layout
         bodies, frames = self.bodies.item(row), self.frames.item(row)
         shape = (bodies, frames, layout.num_joints, len(layout.axes))
         info = self.index.sample(row)
-        joints = self._joints[batch].row(offset).reshape(shape)
-        frame_numbers = self._frame_numbers[batch].row(offset)
+        joints = self._checked_joints(row).reshape(shape)
+        frame_numbers = self._ragged.frame_numbers(row)
         segments = self.segments(row) if info.untrimmed else None
         if segments is None:
             return Clip(info, joints, frame_numbers)
@@ -271,6 +281,7 @@ class ClipStore:
 
         Raises:
             IndexError: There is no such row.
+            StoreError: A clip is damaged, or the file has become shorter.
         """
         chosen = np.asarray(rows, dtype=np.int64)
         if not len(chosen) or chosen.min() < 0 or chosen.max() >= len(self):
@@ -279,17 +290,58 @@ class ClipStore:
         frames = self.frames[chosen].tolist()
         present = self.bodies[chosen].tolist()
         bodies = [min(count, max_bodies) for count in present]
-        batches = np.searchsorted(self._starts, chosen, side="right") - 1
-        offsets = (chosen - np.asarray(self._starts)[batches]).tolist()
-        pieces = []
-        for batch, offset, taken, length in zip(
-            batches.tolist(), offsets, bodies, frames, strict=True
-        ):
-            column = self._joints[batch]
-            start = column.starts.item(offset)
-            pieces.append(column.values[start : start + taken * length * pose[0] * pose[1]])
-        poses = np.concatenate(pieces).reshape(-1, *pose)
+        self._ragged.notice_changes()
+        sizes = [
+            taken * length * math.prod(pose) for taken, length in zip(bodies, frames, strict=True)
+        ]
+        values = np.empty(sum(sizes), dtype=np.float32)
+        start = 0
+        for row, size in zip(chosen.tolist(), sizes, strict=True):
+            target = values[start : start + size]
+            if self._ragged.is_sound(row):
+                self._ragged.joints_into(row, target)
+            else:
+                target[:] = self._checked_joints(row)[:size]
+            start += size
+        poses = values.reshape(-1, *pose)
         return PackedPoses(poses, tuple(frames), tuple(bodies), tuple(present))
+
+    def find_damage(self, on_progress: Callable[[int, int], None] | None = None) -> tuple[str, ...]:
+        """Read every clip and compare it with its digest; returns what is damaged, a line each.
+
+        Raises:
+            StoreError: The file has become shorter.
+        """
+        faults = []
+        if self._frames_digest and self._ragged.frames_digest() != self._frames_digest:
+            faults.append("the frame numbers do not match their digest")
+        for row in range(len(self)):
+            if not self._matches(row, self._ragged.joints(row)):
+                faults.append(f"clip {self.index.names[row]} does not match its digest")
+            if on_progress and (row % 200 == 199 or row == len(self) - 1):
+                on_progress(row + 1, len(self))
+        return tuple(faults)
+
+    def _checked_joints(self, row: int) -> Float32[ndarray, " values"]:
+        """The coordinates of a clip, compared with its digest unless they were before."""
+        joints = self._ragged.joints(row)
+        if not self._ragged.is_sound(row):
+            if not self._matches(row, joints):
+                name = self.index.names[row]
+                raise _damaged(self.path, f"clip {name} does not match its digest")
+            self._ragged.set_sound(row)
+        return joints
+
+    def _matches(self, row: int, joints: Float32[ndarray, " values"]) -> bool:
+        bodies, frames = self.bodies.item(row), self.frames.item(row)
+        pose = len(joints) // (bodies * frames)
+        return _joints_digest((bodies, frames, pose), joints) == self._digests[row]
+
+    def _check_frame_numbers(self) -> None:
+        if self._frames_digest and not self._ragged.frames_are_sound:
+            if self._ragged.frames_digest() != self._frames_digest:
+                raise _damaged(self.path, "its frame numbers do not match their digest")
+            self._ragged.set_frames_sound()
 
     def clips(self) -> Iterator[Clip]:
         """All clips, in row order."""
@@ -300,8 +352,7 @@ class ClipStore:
         if _store_digest(table, self.info.annotations) != self.info.digest:
             raise ValueError("its index does not match its digest")
         values_per_pose = self.info.layout.num_joints * len(self.info.layout.axes)
-        frames = np.concatenate([column.lengths() for column in self._frame_numbers])
-        values = np.concatenate([column.lengths() for column in self._joints])
+        values, frames = self._ragged.lengths()
         wanted = self.bodies * self.frames * values_per_pose
         if (frames != self.frames).any() or (values != wanted).any() or (wanted < 1).any():
             raise ValueError("a clip has more or fewer numbers than its frames and bodies")
@@ -314,6 +365,17 @@ def open_store(path: Path) -> ClipStore:
         StoreError: There is none, it was not finished, is damaged, or is another kind of file.
     """
     return ClipStore(Path(path))
+
+
+def _open_again(path: Path, digest: str) -> ClipStore:
+    """Open a store in another process; a worker must not read other clips than its main process."""
+    store = open_store(path)
+    if store.info.digest != digest:
+        raise StoreError(
+            f"{path}: expected the store that this command has opened, found another; it was"
+            " replaced meanwhile, give the command again"
+        )
+    return store
 
 
 def write_store(path: Path, clips: Iterable[Clip], info: StoreInfo) -> StoreInfo:
@@ -390,11 +452,13 @@ def join_parts(
         OutputError: The disk is full or the folder cannot be written.
     """
     indices: list[pa.Table] = []
+    frames: list[pa.Array] = []
     excluded, notes = list(info.excluded), list(info.notes)
     annotations: dict[str, Annotation] = {}
     for part in parts:
         batch, left_out, noted, annotated = _read_part(part)
         indices.append(_index_table([batch]))
+        frames.append(batch.column(_RAGGED[0]))
         excluded += left_out
         notes += noted
         annotations |= annotated
@@ -411,7 +475,9 @@ def join_parts(
             for name, annotation in annotations.items()
             if name not in {entry.name for entry in unwanted}
         }
-        index = index.filter(_wanted(index.column("name"), unwanted))
+        wanted = _wanted(index.column("name"), unwanted)
+        index = index.filter(wanted)
+        frames = pa.chunked_array(frames).filter(wanted).chunks
         if not len(index):
             raise StoreError(f"{path}: no clip is left to store; {_first_reasons(excluded)}")
     segments = annotations_text(annotations) if annotations else b""
@@ -424,9 +490,9 @@ def join_parts(
         notes=tuple(notes),
     )
     text = finished.to_json().encode()
-    schema = _SCHEMA.with_metadata(
-        {_METADATA_KEY: text, _CHECK_KEY: _check_of(text), **_annotated(segments)}
-    )
+    metadata = {**_annotated(segments), _METADATA_KEY: text, _CHECK_KEY: _check_of(text)}
+    metadata[_FRAMES_KEY] = digest_frames(chunk.flatten().to_numpy() for chunk in frames).encode()
+    schema = _SCHEMA.with_metadata(metadata)
     with atomic_write(path) as temporary, pa.ipc.new_file(str(temporary), schema) as writer:
         for group in _groups(parts, unwanted):
             writer.write_batch(_joined(group).replace_schema_metadata(schema.metadata))
@@ -702,7 +768,34 @@ def _read_batch(reader: pa.ipc.RecordBatchFileReader, number: int) -> pa.RecordB
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[pa.ipc.RecordBatchFileReader]:
-    """A reader of a store or part; what was read outlives it, and what goes wrong is worded."""
+    """A reader of a part; what was read outlives it, and what goes wrong is worded."""
+    _refuse_no_file(path)
+    with _opening_worded(path):
+        file = pa.memory_map(str(path))
+        reader = pa.ipc.open_file(file)
+    with _reading_worded(path), file:  # the pages stay mapped as long as an array shows them
+        _check_schema(path, reader)
+        yield reader
+
+
+@contextlib.contextmanager
+def _opened_steady(path: Path) -> Iterator[tuple[pa.ipc.RecordBatchFileReader, SteadyFile]]:
+    """A reader of a store's index, and the file for everything else; nothing of it is mapped."""
+    _refuse_no_file(path)
+    with _opening_worded(path):
+        file = SteadyFile(path)
+        plain = open(file.handle, "rb", buffering=0, closefd=False)  # noqa: SIM115
+        reader = pa.ipc.open_file(pa.PythonFile(plain, mode="r"))
+    with _reading_worded(path):
+        _check_schema(path, reader)
+        if reader.schema == _SCHEMA:  # the ragged columns are read clip by clip
+            columns = [_SCHEMA.names.index(name) for name in _INDEX]
+            options = pa.ipc.IpcReadOptions(included_fields=columns)
+            reader = pa.ipc.open_file(pa.PythonFile(plain, mode="r"), options=options)
+        yield reader, file
+
+
+def _refuse_no_file(path: Path) -> None:
     if path.is_dir():
         raise StoreError(
             f"{path}: expected a clip store, found a folder;"
@@ -710,9 +803,12 @@ def _opened(path: Path) -> Iterator[pa.ipc.RecordBatchFileReader]:
         )
     if not path.is_file():
         raise StoreError(f"{path}: there is no clip store; `skelab ingest SOURCE STORE` makes one")
+
+
+@contextlib.contextmanager
+def _opening_worded(path: Path) -> Iterator[None]:
     try:
-        file = pa.memory_map(str(path))
-        reader = pa.ipc.open_file(file)
+        yield
     except PermissionError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from None
     except (pa.ArrowException, OSError):
@@ -720,16 +816,24 @@ def _opened(path: Path) -> Iterator[pa.ipc.RecordBatchFileReader]:
             f"{path}: expected a finished clip store, found another or half-written file;"
             " `skelab ingest SOURCE STORE` makes it anew"
         ) from None
+
+
+@contextlib.contextmanager
+def _reading_worded(path: Path) -> Iterator[None]:
     try:
-        with file:  # the pages stay mapped as long as an array shows them, the file need not
-            known = reader.schema.metadata or {}
-            if (_METADATA_KEY in known or _PART_KEY in known) and reader.schema != _SCHEMA:
-                raise _damaged(path, "its columns are not those of a clip store")
-            yield reader
+        yield
     except StoreError:
         raise
+    except ShorterFileError as error:
+        raise StoreError(f"{error}; give the same command again when the store is whole") from None
     except (pa.ArrowException, DataError, OSError, LookupError, TypeError, ValueError) as error:
         raise _damaged(path, " ".join(str(error).split())[:200]) from None
+
+
+def _check_schema(path: Path, reader: pa.ipc.RecordBatchFileReader) -> None:
+    known = reader.schema.metadata or {}
+    if (_METADATA_KEY in known or _PART_KEY in known) and reader.schema != _SCHEMA:
+        raise _damaged(path, "its columns are not those of a clip store")
 
 
 def _damaged(path: Path, reason: str) -> StoreError:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from skelab.data.datasets._catalogue import list_datasets
-from skelab.data.recordings.base import FolderSource, Source
+from skelab.data.recordings.base import FolderSource, Source, refuse_special
 from skelab.data.recordings.custom import CustomSource
 from skelab.data.recordings.pyskl import PysklSource
 from skelab.errors import SourceError
@@ -26,6 +26,7 @@ def open_source(path: Path, *, layout: Layout | str | None = None) -> Source:
         LayoutError: There is no layout of that name.
     """
     path = Path(path)
+    refuse_special(path)
     chosen = get_layout(layout) if isinstance(layout, str) else layout
     if CustomSource.recognises(path):
         return CustomSource(path, chosen)

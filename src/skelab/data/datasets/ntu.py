@@ -20,6 +20,7 @@ from skelab.data.recordings.sample_name import parse_sample_name
 from skelab.data.recordings.skeleton_file import parse_skeleton, read_skeleton_file
 from skelab.errors import DataError, SkeletonFileError, SourceError
 from skelab.files.archives import is_archive, list_members, open_archive, read_member
+from skelab.files.reading import read_whole
 
 SYNTHETIC_MARKER: Final = "SYNTHETIC.json"
 """The file that marks a folder of computed recordings and names their actions."""
@@ -88,7 +89,8 @@ class NtuSource(FolderSource):
         None where it cannot be had; :meth:`read` says why.
         """
         folder = os.fspath(self.path)
-        return [f"{folder}{os.sep}{item.location}" for item in items]
+        paths = [f"{folder}{os.sep}{item.location}" for item in items]
+        return [path if Path(path).is_file() else None for path in paths]
 
     def digest(self) -> str:
         """A cheap fingerprint of the names and sizes of all files, in hexadecimal.
@@ -135,7 +137,7 @@ class NtuSource(FolderSource):
         for location in files_below(self.path, lambda name: name == SYNTHETIC_MARKER):
             path = self.path / location
             try:
-                return str(path), path.read_bytes()
+                return str(path), read_whole(path)
             except OSError as error:
                 raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
         return None

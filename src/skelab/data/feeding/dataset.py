@@ -1,10 +1,10 @@
 """From stored clips to tensors: a dataset that reads, and a collation that pads."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -16,7 +16,10 @@ from torch.utils.data import Dataset
 from skelab.data.clips.clip import Clip
 from skelab.data.clips.index import UNKNOWN, ClipIndex
 from skelab.data.clips.store import PackedPoses
+from skelab.errors import SkelabError
 from skelab.native import count_filled
+
+Batch = TypeVar("Batch")
 
 
 @runtime_checkable
@@ -53,6 +56,24 @@ class RowsOfSource:
 
     source: PackingSource
     rows: tuple[int, ...]
+
+
+def read_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """The batches of a loader; an error of ours in a worker is worded as it would be here.
+
+    PyTorch puts the traceback of the worker into the message of what it raises again.
+
+    Raises:
+        SkelabError: A clip cannot be read.
+    """
+    try:
+        yield from batches
+    except SkelabError as error:
+        lines = str(error).strip().splitlines()
+        if not lines or not lines[0].startswith("Caught "):
+            raise
+        _, _, said = lines[-1].partition(f"{type(error).__name__}: ")
+        raise type(error)(said or lines[-1]) from None
 
 
 class ClipDataset(Dataset[tuple[int, Clip]]):

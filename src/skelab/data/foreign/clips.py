@@ -15,7 +15,7 @@ from numpy import ndarray
 from skelab.data.clips.clip import Clip, SampleInfo
 from skelab.data.clips.index import ClipIndex
 from skelab.data.clips.store import StoreInfo
-from skelab.data.foreign.rows import MappedRows, Rows
+from skelab.data.foreign.rows import Rows, StoredRows
 from skelab.data.preprocessing.base import drop_absent_bodies
 from skelab.errors import DataError, NoBodyError, SourceError
 
@@ -75,8 +75,8 @@ class PreparedClips(ABC):
     @property
     def form(self) -> str:
         """What the file is, and how it is read, in a few words."""
-        mapped = all(isinstance(part.rows, MappedRows) for part in self.parts)
-        how = "memory-mapped" if mapped else "compressed, inflated row by row"
+        plain = all(isinstance(part.rows, StoredRows) for part in self.parts)
+        how = "read in place" if plain else "compressed, inflated row by row"
         return f"{self.title}, {how}"
 
     @property

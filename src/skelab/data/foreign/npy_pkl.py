@@ -1,4 +1,4 @@
-"""A folder of ``{train,val}_data_joint.npy`` and ``{train,val}_label.pkl``, memory-mapped.
+"""A folder of ``{train,val}_data_joint.npy`` and ``{train,val}_label.pkl``, read in place.
 
 The form of MS-G3D, 2s-AGCN and, with ``{train,val}_data.npy``, ST-GCN.
 """
@@ -18,11 +18,12 @@ from skelab.data.clips.index import ClipIndex
 from skelab.data.clips.store import StoreInfo
 from skelab.data.datasets.ntu import SYNTHETIC_MARKER
 from skelab.data.foreign.clips import Part, PreparedClips, digest_of, majority, read_labels
-from skelab.data.foreign.rows import MappedRows
+from skelab.data.foreign.rows import StoredRows
 from skelab.data.recordings.class_names import classes_of, describe_sample, is_from_ntu
 from skelab.errors import DataError, SourceError
 from skelab.files.npy import read_npy_header
 from skelab.files.plain_pickle import load_plain_pickle
+from skelab.files.reading import special_kind
 from skelab.skeleton import Layout, get_layout
 
 _DATA: Final = re.compile(r"(?P<part>train|val|test)_data(?P<stream>_\w+)?\.npy", re.ASCII)
@@ -39,14 +40,17 @@ class NpyClips(PreparedClips):
     """The clips of arrays N x C x T x V x M, with names and labels in a pickle beside each.
 
     Where the clips were prepared as MS-G3D's are, they were looped to the full length: one period
-    is given, as our own ``msg3d`` pipeline does, if it reproduces all frames bit for bit.
-    Elsewhere the zeros behind the last pose are left out.
+    is given, as our own ``msg3d`` pipeline does, if it reproduces all frames bit for bit, else all
+    frames, be the last ones empty: `skelab convert` then writes the same array again. Elsewhere
+    the zeros behind the last pose are left out.
 
     Source: kenziyuliu/MS-G3D@2f927f4, ``data_gen/ntu_gendata.py``, ``feeders/feeder.py``.
     """
 
     kind: ClassVar[str] = "npy-pkl"
     title: ClassVar[str] = "MS-G3D npy and pkl"
+    looped: bool = False
+    """Whether the clips of the file were looped, and not padded with zeros."""
 
     @property
     def max_bodies(self) -> int:
@@ -59,8 +63,8 @@ class NpyClips(PreparedClips):
 
     def _valid_frames(self, poses: Float32[ndarray, "M T V C"]) -> int:
         filled = super()._valid_frames(poses)
-        looped = self.info.pipeline == "msg3d" and filled == poses.shape[1]
-        return _period(poses) if looped else filled
+        whole = filled == poses.shape[1] or self.looped
+        return _period(poses) if self.info.pipeline == "msg3d" and whole and filled else filled
 
 
 class _Files(NamedTuple):
@@ -121,7 +125,9 @@ def open_npy_pkl(path: Path, *, layout: Layout | None = None) -> NpyClips:
         synthetic=(path / SYNTHETIC_MARKER).is_file(),
         digest=digest_of(*index.names, *index.labels, *map(_fingerprint, files)),
     )
-    return NpyClips(path, parts, index, info)
+    clips = NpyClips(path, parts, index, info)
+    clips.looped = in_msg3d_way and majority(parts, _ends_filled)
+    return clips
 
 
 def _find(path: Path) -> Mapping[str, Mapping[str | None, Path]]:
@@ -151,7 +157,10 @@ def _joints_of(
     )
 
 
-def _open_array(path: Path, layout: Layout | None) -> tuple[MappedRows, Layout]:
+def _open_array(path: Path, layout: Layout | None) -> tuple[StoredRows, Layout]:
+    kind = special_kind(path)
+    if kind:
+        raise SourceError(f"{path}: expected an array of numpy, found {kind}")
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -181,7 +190,7 @@ def _open_array(path: Path, layout: Layout | None) -> tuple[MappedRows, Layout]:
             f"{path}: expected {len(chosen.axes)} axes and {chosen.num_joints} joints for layout"
             f" {chosen.name}, found {shape[1]} and {shape[3]}"
         )
-    return MappedRows(path, 0, header, str(path)), chosen
+    return StoredRows(path, 0, header, str(path)), chosen
 
 
 def _read_label_file(path: Path, rows: int) -> tuple[Shaped[ndarray, " N"], tuple[str, ...]]:
@@ -217,6 +226,11 @@ def _without_ending(name: str) -> str:
 def _is_centred(stored: Shaped[ndarray, "C T V M"], origin: int) -> bool | None:
     """Whether the origin joint of body 1 is at zero in every frame, as MS-G3D leaves it."""
     return not stored[:, :, origin, 0].any() if stored[..., 0].any() else None
+
+
+def _ends_filled(stored: Shaped[ndarray, "C T V M"]) -> bool | None:
+    """Whether the last frame has a pose, as that of a looped clip has unless it is empty itself."""
+    return bool(stored[:, -1].any()) if stored.any() else None
 
 
 def _period(poses: Float32[ndarray, "M T V C"]) -> int:

@@ -1,7 +1,7 @@
 """CTR-GCN's npz, also known from Kaggle: padded rows of 150 columns, read in place.
 
-``numpy.savez`` stores its arrays uncompressed, so that they can be memory-mapped at their offset
-in the archive; ``savez_compressed`` does not, and its arrays are inflated row by row.
+``numpy.savez`` stores its arrays uncompressed, so that they can be read at their offset in
+the archive; ``savez_compressed`` does not, and its arrays are inflated row by row.
 """
 
 import zipfile
@@ -18,7 +18,7 @@ from skelab.data.clips.index import UNKNOWN, ClipIndex
 from skelab.data.clips.store import StoreInfo
 from skelab.data.datasets.ntu import SYNTHETIC_MARKER
 from skelab.data.foreign.clips import Part, PreparedClips, digest_of, majority, read_labels
-from skelab.data.foreign.rows import DeflatedRows, MappedRows, Rows
+from skelab.data.foreign.rows import DeflatedRows, Rows, StoredRows
 from skelab.data.recordings.class_names import ntu_classes, numbered_classes
 from skelab.errors import SourceError
 from skelab.files.archives import is_archive, list_members, locate_member, open_archive
@@ -130,7 +130,7 @@ def _open_rows(archive: zipfile.ZipFile, member: zipfile.ZipInfo, title: str) ->
             " damaged"
         )
     if member.compress_type == zipfile.ZIP_STORED:
-        return MappedRows(path, start, header, title, member.CRC)
+        return StoredRows(path, start, header, title, member.CRC)
     if member.compress_type == zipfile.ZIP_DEFLATED:
         return DeflatedRows(path, start, member.compress_size, header, title, member.CRC)
     raise SourceError(

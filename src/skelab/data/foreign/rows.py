@@ -1,12 +1,11 @@
 """Rows of one stored array, read one at a time and never all at once.
 
-Where the array lies uncompressed in a file, or in a member of an archive, the file is mapped and a
-row is copied out of it. Where the member is compressed, it is inflated from the last place that is
+Where the array lies uncompressed in a file, or in a member of an archive, a row is read from where
+it lies. Where the member is compressed, it is inflated from the last place that is
 known: rows in order cost one pass in constant memory, rows in any order a short way each.
 """
 
 import math
-import mmap
 import os
 import zlib
 from abc import ABC, abstractmethod
@@ -19,8 +18,8 @@ from numpy import ndarray
 
 from skelab.errors import SourceError
 from skelab.files.npy import NpyHeader
+from skelab.files.steady import ShorterFileError, SteadyFile
 
-_RELEASE_AFTER: Final = 1 << 26  # bytes read, until mapped pages are handed back
 _CHUNK: Final = 1 << 15  # compressed bytes read at a time
 _PLACES: Final = 512  # places from which inflating can go on, about 50 KB each
 _LARGEST_ROW: Final = 1 << 28
@@ -109,39 +108,45 @@ class Rows(ABC):
             )
 
 
-class MappedRows(Rows):
-    """Rows that lie uncompressed in the file, which is memory-mapped when the first one is read."""
+class StoredRows(Rows):
+    """Rows that lie uncompressed in the file and are read where they lie, each by itself."""
 
-    _map: mmap.mmap | None = None
-    _read: int = 0
+    _file: SteadyFile | None = None
+    _stamp: tuple[int, int] | None = None
 
     def _bytes(self, first: int, count: int) -> bytes:
-        mapped = self._mapped()
         at = self.start + self.header.start + first * self.header.row_bytes
-        data = mapped[at : at + count * self.header.row_bytes]
-        self._read += len(data)
-        if self._read > _RELEASE_AFTER:
-            self._read = 0
-            if hasattr(mmap, "MADV_DONTNEED"):  # the pages stay in the system's cache
-                mapped.madvise(mmap.MADV_DONTNEED)
-        return data
+        return self._read_at(at, count * self.header.row_bytes)
 
     def _header_bytes(self) -> bytes:
-        return self._mapped()[self.start : self.start + self.header.start]
+        return self._read_at(self.start, self.header.start)
 
-    def _mapped(self) -> mmap.mmap:
-        if self._map is None:
-            try:
-                with self.path.open("rb") as file:
-                    self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            except (OSError, ValueError) as error:
-                raise SourceError(f"{self.path}: cannot be mapped: {error}") from None
-            if len(self._map) < self.start + self.header.start + self.header.nbytes:
+    def _read_at(self, start: int, count: int) -> bytes:
+        try:
+            file = self._opened()
+            if file.stamp() != self._stamp:
+                raise SourceError(
+                    f"{self.path}: was written to while it was read; give the command again when"
+                    " the file is whole"
+                )
+            return file.read_at(start, count)
+        except ShorterFileError as error:
+            raise SourceError(f"{error}; give the command again when the file is whole") from None
+        except OSError as error:
+            raise SourceError(f"{self.path}: cannot be read: {error.strerror}") from None
+
+    def _opened(self) -> SteadyFile:
+        """The file; in another process it must be the same one."""
+        if self._file is None:
+            file = SteadyFile(self.path)
+            if file.size < self.start + self.header.start + self.header.nbytes:
                 raise SourceError(f"{self.title}: the file has become shorter since it was opened")
-        return self._map
+            self._stamp = self._stamp or file.stamp()
+            self._file = file
+        return self._file
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_map": None}
+        return {**vars(self), "_file": None}
 
 
 class DeflatedRows(Rows):

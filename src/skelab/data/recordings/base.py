@@ -11,6 +11,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 from skelab.data.clips.clip import RawClip, SampleInfo
 from skelab.errors import DataError, SourceError
+from skelab.files.reading import read_whole, special_kind
 from skelab.skeleton import Layout, get_layout
 
 
@@ -220,9 +221,24 @@ def read_bytes(path: Path) -> bytes:
         DataError: The file cannot be read; the message has the system's reason.
     """
     try:
-        return path.read_bytes()
+        return read_whole(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def refuse_special(path: Path) -> None:
+    """Refuse a path that is neither a file nor a folder; to open a pipe would wait for ever.
+
+    Raises:
+        SourceError: It is a pipe, a device or a socket, or the system cannot tell what it is.
+    """
+    try:
+        kind = special_kind(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SourceError(f"{str(path)[:80]}: cannot be read: {reason}") from None
+    if kind:
+        raise SourceError(f"{path}: expected a file or a folder, found {kind}")
 
 
 def _scan(path: Path) -> Iterator[os.DirEntry[str]]:

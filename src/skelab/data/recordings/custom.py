@@ -7,7 +7,6 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar, Final
 
 import numpy as np
-import yaml
 from jaxtyping import Float64, Shaped
 from numpy import ndarray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -26,6 +25,7 @@ from skelab.data.recordings.tables import read_table
 from skelab.data.recordings.untrimmed import label_words, seen_bodies
 from skelab.errors import DataError, LayoutError, SourceError
 from skelab.files.npy import parse_npy
+from skelab.files.strict_yaml import load_yaml, read_yaml_text
 from skelab.skeleton import Layout, get_layout
 
 DATASET_FILE: Final = "dataset.yaml"
@@ -362,11 +362,7 @@ class CustomSource:
 
 def _read_about(path: Path) -> DatasetTable:
     """The content of ``dataset.yaml``; what is wrong with it in one line."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise SourceError(f"{path}: expected YAML, found a fault: {reason}") from None
+    content = load_yaml(read_yaml_text(path, f"{path}: it", SourceError), str(path), SourceError)
     if not isinstance(content, dict):
         raise SourceError(
             f"{path}: expected keys such as name, layout and table, found a"

@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 from skelab.errors import SourceError
+from skelab.files.reading import read_whole
 
+_LARGEST = 1 << 28
 _NTU_NAME = re.compile(r"S\d{3}C\d{3}P\d{3}R\d{3}A\d{3}")
 
 
@@ -19,7 +21,7 @@ def read_ignore_list(path: Path) -> tuple[str, ...]:
         SourceError: The file cannot be read or names nothing.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_whole(path, largest=_LARGEST).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise SourceError(f"{path}: the list of samples cannot be read: {reason}") from None

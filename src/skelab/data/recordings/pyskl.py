@@ -1,6 +1,7 @@
 """PYSKL's and MMAction2's pickle: annotations with keypoints, in space or in the image."""
 
 import hashlib
+import pickle
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -16,6 +17,8 @@ from skelab.data.recordings.base import HeldInMemory, SourceItem
 from skelab.data.recordings.class_names import classes_of, describe_sample
 from skelab.errors import DataError, SourceError
 from skelab.files.plain_pickle import load_plain_pickle
+from skelab.files.reading import read_start
+from skelab.files.safetensors_head import is_safetensors
 from skelab.skeleton import Layout, get_layout
 
 _LAYOUTS: Final = {25: "ntu25", 17: "coco17", 18: "openpose18"}
@@ -58,11 +61,10 @@ class PysklSource(HeldInMemory):
     @classmethod
     def recognises(cls, path: Path) -> bool:
         """Whether ``path`` is a file that begins as a pickle does."""
-        try:
-            with path.open("rb") as file:
-                return file.read(1) == _PICKLE_MAGIC
-        except OSError:
-            return False
+        start = read_start(path, 2)
+        known = range(2, pickle.HIGHEST_PROTOCOL + 1)
+        begins = len(start) == 2 and start[:1] == _PICKLE_MAGIC and start[1] in known
+        return begins and not is_safetensors(path)  # whose length may begin alike
 
     @property
     def classes(self) -> tuple[str, ...]:

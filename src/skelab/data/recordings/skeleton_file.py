@@ -24,6 +24,7 @@ from numpy import ndarray
 
 from skelab.data.clips.clip import BodyTrack, RawClip
 from skelab.errors import SkeletonFileError
+from skelab.files.reading import read_whole
 from skelab.native import TrackedPoses, read_plain_poses
 
 NUM_JOINTS = 25
@@ -64,8 +65,7 @@ def read_skeleton_file(path: Path) -> RawClip:
             message names file, line, what was expected and what was found.
     """
     try:
-        with Path(path).open("rb", buffering=0) as file:  # read whole: a buffer would only copy
-            data = file.read()
+        data = read_whole(Path(path))
     except OSError as error:
         raise SkeletonFileError(
             f"{path}: expected a .skeleton file, found none that can be read:"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from skelab.errors import SourceError
+from skelab.files.reading import read_whole
 
 _LARGEST: Final = 1 << 28
 
@@ -26,9 +27,7 @@ def read_table(
         SourceError: It cannot be read, is no csv, or lacks a column.
     """
     try:
-        if path.stat().st_size > _LARGEST:
-            raise SourceError(f"{path}: expected a {title}, found {path.stat().st_size:,} B")
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_whole(path, largest=_LARGEST).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise SourceError(f"{path}: the {title} cannot be read: {reason}") from None

@@ -126,13 +126,11 @@ def test_a_description_survives_being_written_and_read() -> None:
     assert again == info
 
 
-def test_joints_are_views_of_the_file_that_cannot_be_written(tmp_path: Path) -> None:
+def test_joints_cannot_be_written(tmp_path: Path) -> None:
     store = open_store(written(tmp_path))
 
-    clip, again = store.clip(1), store.clip(1)
+    clip = store.clip(1)
 
-    assert np.shares_memory(clip.joints, again.joints)
-    assert np.shares_memory(clip.frame_numbers, again.frame_numbers)
     with pytest.raises(ValueError, match="read-only"):
         clip.joints[:] = 0
 
@@ -148,14 +146,17 @@ def test_a_clip_outlives_the_store_that_it_came_from(tmp_path: Path) -> None:
     np.testing.assert_array_equal(clip.joints, expected)
 
 
-def test_a_store_does_not_keep_its_file_open(tmp_path: Path) -> None:
+def test_a_store_keeps_its_file_open_once_and_gives_it_back(tmp_path: Path) -> None:
     path = written(tmp_path)
     before = len(list(Path("/proc/self/fd").iterdir()))
 
     stores = [open_store(path) for _ in range(5)]
 
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before + 5
     assert len(stores[0].clip(0).joints) > 0
+    del stores
+    gc.collect()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_a_store_is_pickled_as_its_path(tmp_path: Path) -> None:
@@ -475,10 +476,10 @@ def test_a_store_that_may_not_be_read_says_so(
 ) -> None:
     path = written(tmp_path)
 
-    def refuse(_: str) -> None:
+    def refuse(*_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(pa, "memory_map", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     message = refusal(path)
 
     assert message == f"{path}: cannot be read: Permission denied"

@@ -97,7 +97,7 @@ def test_names_labels_and_parts_come_from_the_pickle(tmp_path: Path) -> None:
     assert index.cameras.tolist() == [1, 2, 1, 1]
     assert index.parts == (("train",),) * 3 + (("val",),)
     assert (clips.info.dataset, clips.info.classes) == ("ntu", NTU60_CLASSES)
-    assert clips.form == "MS-G3D npy and pkl, memory-mapped"
+    assert clips.form == "MS-G3D npy and pkl, read in place"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """CTR-GCN's npz, read where it lies."""
 
+import os
 import pickle
 import shutil
 import zipfile
@@ -14,7 +15,7 @@ from prepared_files import npz_arrays, one_hot, padded_rows, write_npz
 from skelab.data.clips.clip import Clip
 from skelab.data.datasets.ntu import SYNTHETIC_MARKER
 from skelab.data.foreign import NpzClips, is_npz, open_npz
-from skelab.data.foreign.rows import DeflatedRows, MappedRows
+from skelab.data.foreign.rows import DeflatedRows, StoredRows
 from skelab.data.recordings import NTU60_CLASSES, NTU120_CLASSES
 from skelab.errors import DataError, NoBodyError, SourceError
 from skelab.skeleton import get_layout
@@ -90,7 +91,7 @@ def test_the_description_says_how_the_clips_were_prepared(tmp_path: Path) -> Non
     assert moved.info.pipeline == "as-given"
     assert plain.info.digest != moved.info.digest
     assert not plain.info.synthetic
-    assert plain.form == "CTR-GCN npz, memory-mapped"
+    assert plain.form == "CTR-GCN npz, read in place"
 
 
 @pytest.mark.parametrize(
@@ -370,14 +371,17 @@ def test_compressed_rows_are_inflated_from_the_nearest_known_place(tmp_path: Pat
     assert len(rows._places) == 400
 
 
-def test_mapped_rows_give_their_pages_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("skelab.data.foreign.rows._RELEASE_AFTER", 20_000)
-    rows = open_npz(write_npz(tmp_path / "a.npz")).parts[0].rows
-    assert isinstance(rows, MappedRows)
+def test_a_file_that_was_written_to_since_it_was_opened_is_refused(tmp_path: Path) -> None:
+    path = write_npz(tmp_path / "a.npz")
+    rows = open_npz(path).parts[0].rows
+    assert isinstance(rows, StoredRows)
+    again = [rows.row(number) for number in (0, 1, 0)]
+    np.testing.assert_array_equal(again[0], again[2])
 
-    again = [rows.row(number) for number in (0, 1, 2, 3, 0)]
+    os.utime(path, ns=(0, 0))  # as a copy onto it does
 
-    np.testing.assert_array_equal(again[0], again[4])
+    with pytest.raises(SourceError, match=r"a\.npz: was written to while it was read"):
+        rows.row(0)
 
 
 def test_a_file_that_became_shorter_is_refused(tmp_path: Path) -> None:

@@ -237,15 +237,16 @@ def test_the_digest_follows_tables_and_sizes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("about", "found"),
     [
-        ("a: [", "expected YAML, found a fault: "),
-        ("- a\n", "expected keys such as name, layout and table, found a list"),
-        ("!!python/object/apply:os.mkdir [was-here]", "expected YAML, found a fault: could not"),
-        ({"name": "a"}, "layout: Field required"),
-        ({**ABOUT, "tabel": "x"}, "tabel: Extra inputs are not permitted; known: name, layout"),
-        ({**ABOUT, "classes": []}, "classes: Tuple should have at least 1 item"),
-        ({**ABOUT, "layout": {**STICK, "centre": None}}, "layout.centre"),
-        ({**ABOUT, "layout": {"joints": STICK["joints"], "centre": 0}}, "layout.bones: Field"),
-        ({**ABOUT, "layout": {**STICK, "joints": ["a", False]}}, "layout.joints.1: Input should"),
+        ("a: [", ", line 1: expected YAML, found a fault: "),
+        ("a: &a [1]\nb: *a", ", line 2: expected YAML, found a fault: an alias (*a); write"),
+        ("- a\n", ": expected keys such as name, layout and table, found a list"),
+        ("!!python/object/apply:os.mkdir [was-here]", ", line 1: expected YAML, found a fault: c"),
+        ({"name": "a"}, ": layout: Field required"),
+        ({**ABOUT, "tabel": "x"}, ": tabel: Extra inputs are not permitted; known: name, layout"),
+        ({**ABOUT, "classes": []}, ": classes: Tuple should have at least 1 item"),
+        ({**ABOUT, "layout": {**STICK, "centre": None}}, ": layout.centre"),
+        ({**ABOUT, "layout": {"joints": STICK["joints"], "centre": 0}}, ": layout.bones: Field"),
+        ({**ABOUT, "layout": {**STICK, "joints": ["a", False]}}, ": layout.joints.1: Input should"),
     ],
 )
 def test_a_fault_in_the_file_is_named_by_its_key(tmp_path: Path, about: Any, found: str) -> None:
@@ -253,7 +254,7 @@ def test_a_fault_in_the_file_is_named_by_its_key(tmp_path: Path, about: Any, fou
 
     message = refusal(path)
 
-    assert message.startswith(f"{path / 'dataset.yaml'}: {found}")
+    assert message.startswith(f"{path / 'dataset.yaml'}{found}")
     assert "\n" not in message
 
 

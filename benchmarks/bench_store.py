@@ -1,0 +1,80 @@
+"""What it costs that a store checks every clip when it is first read.
+
+    python benchmarks/bench_store.py FOLDER [CLIPS]
+
+Writes a store of clips as long as NTU RGB+D's (80 frames, one or two bodies of 25 joints), then
+opens it and reads all of it in batches of 64, twice: the first time every clip is compared with its
+digest. Times are of the processor, the least of five rounds.
+"""
+
+import hashlib
+import sys
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from skelab.data.clips.clip import Clip, SampleInfo
+from skelab.data.clips.store import StoreInfo, open_store, write_store
+from skelab.skeleton import get_layout
+
+FRAMES, BATCH, ROUNDS = 80, 64, 5
+NTU = get_layout("ntu25")
+
+
+def clips(count: int) -> Iterator[Clip]:
+    """Noise in the shape of clips."""
+    rng = np.random.default_rng(0)
+    numbers = np.arange(FRAMES, dtype=np.int32)
+    for row in range(count):
+        joints = rng.normal(size=(1 + row % 2, FRAMES, 25, 3)).astype(np.float32)
+        yield Clip(SampleInfo(f"clip{row:06d}", row % 60, row % 40 + 1), joints, numbers)
+
+
+def least(work: Callable[[], object]) -> float:
+    """Processor seconds of the fastest of some rounds."""
+    times = []
+    for _ in range(ROUNDS):
+        since = time.process_time()
+        work()
+        times.append(time.process_time() - since)
+    return min(times)
+
+
+def main(folder: Path, count: int) -> None:
+    """Measure, and print a line each."""
+    path = folder / "bench.arrow"
+    info = StoreInfo(NTU, "ctrgcn", tuple(map(str, range(60))), "made-up", synthetic=True)
+    since = time.process_time()
+    write_store(path, clips(count), info)
+    print(
+        f"writing {count:,} clips, {path.stat().st_size / 1e6:.0f} MB: "
+        f"{time.process_time() - since:.2f} s with the noise"
+    )
+    print(f"opening: {1e3 * least(lambda: open_store(path)):.2f} ms")
+
+    def read(store: object) -> None:
+        for start in range(0, count, BATCH):
+            store.pack(range(start, min(start + BATCH, count)), 2)  # type: ignore[attr-defined]
+
+    store = open_store(path)
+    first = least(lambda: read(open_store(path)))
+    read(store)
+    later = least(lambda: read(store))
+    megabytes = path.stat().st_size / 1e6
+    print(f"reading all for the first time: {first:.3f} s, {megabytes / first:,.0f} MB/s")
+    print(f"reading all again: {later:.3f} s, {megabytes / later:,.0f} MB/s")
+    data = path.read_bytes()
+    for name, work in (
+        ("blake2b, 16 bytes", lambda: hashlib.blake2b(data, digest_size=16).digest()),
+        ("crc32", lambda: zlib.crc32(data)),
+        ("adler32", lambda: zlib.adler32(data)),
+        ("sha256", lambda: hashlib.sha256(data).digest()),
+    ):
+        print(f"{name}: {megabytes / least(work):,.0f} MB/s")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 3000)
