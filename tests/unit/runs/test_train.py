@@ -19,7 +19,7 @@ import skelab.runs.train
 from skelab.data.clips.clip import Clip
 from skelab.data.clips.store import ClipStore, open_store, write_store
 from skelab.data.feeding import DrawLog, open_draw_log, read_draws
-from skelab.errors import DataError, ModelError, SkelabError, SplitError, TrainingError
+from skelab.errors import DataError, ModelError, RecipeError, SkelabError, SplitError, TrainingError
 from skelab.host.environment import describe_environment
 from skelab.inference.checkpoint import read_checkpoint
 from skelab.recipes import Recipe, parse_recipe
@@ -295,9 +295,9 @@ def test_a_run_whose_recipe_is_damaged_is_not_gone_on_with(
         train_recipe(short(), store, run, watcher=Stopper(in_epoch=True))
     (run / "recipe.yaml").write_text("name: [")
 
-    message = refusal(TrainingError, short(), store, run, resume=True)
+    message = refusal(RecipeError, short(), store, run, resume=True)
 
-    assert message.startswith(f"{run}: the run was started with another recipe")
+    assert message.startswith(f"{run / 'recipe.yaml'}, line 1: expected YAML, found a fault")
 
 
 def test_a_run_that_goes_on_goes_on_with_its_log_of_draws(store: ClipStore, tmp_path: Path) -> None:
@@ -351,7 +351,10 @@ def test_a_run_of_before_goes_on_and_ends_like_one_of_today(
     store: ClipStore, tmp_path: Path, old_run: Path
 ) -> None:
     text = (old_run / "recipe.yaml").read_text()
-    train_recipe(old_recipe(), store, tmp_path / "whole")
+    validation = choose_parts(parse_recipe(text), store).validation
+    people = tuple(np.unique(store.index.subjects[validation]).tolist())
+    data = old_recipe().data.model_copy(update={"held_out": people})
+    train_recipe(old_recipe().model_copy(update={"data": data}), store, tmp_path / "whole")
 
     resumed = train_recipe(old_recipe(), store, old_run, resume=True)
 
@@ -413,7 +416,7 @@ def test_a_run_of_before_does_not_go_on_with_another_recipe(
         (
             tiny_recipe(training={**CONFIG.model_dump(), "groups": [{"pattern": "^heads"}]}),
             TrainingError,
-            "training.groups: pattern '^heads' is found in no parameter's name; the network has",
+            "training.groups, pattern '^heads': found in no parameter's name; names of the network",
         ),
         (short(precision="apex-o1"), TrainingError, "precision apex-o1 needs NVIDIA Apex with amp"),
     ],

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from torch.nn import functional as F
 from skelab.data.clips.store import ClipStore
 from skelab.data.feeding.feeder import Batch
 from skelab.errors import TrainingError
-from skelab.models import ModelCard, ModelSpec, register_model
+from skelab.models import ModelCard, ModelInput, ModelOutput, ModelSpec, register_model
 from skelab.skeleton import Layout
 from skelab.training.config import MemoryConfig, TransferConfig
 from skelab.training.job import TrainingJob
@@ -175,9 +174,9 @@ def test_what_dropout_draws_depends_on_the_place_of_a_step_alone(
 class Regular(Linear):
     """A network with a loss term of its own: the size of its logits."""
 
-    def outputs(self, x: torch.Tensor) -> SimpleNamespace:
-        logits = self(x)
-        return SimpleNamespace(logits=logits, auxiliary={"size": logits.square().mean()})
+    def outputs(self, x: ModelInput) -> ModelOutput:
+        logits = self(x.joints)
+        return ModelOutput(logits, {"size": logits.square().mean()})
 
 
 @pytest.mark.parametrize("micro_batch", ["auto", 2])
