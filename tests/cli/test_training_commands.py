@@ -298,7 +298,10 @@ def test_a_run_says_its_parts_and_an_evaluation_of_another_split_keeps_them(
     words = ["--set=data.split=subject:1-4/5-6", "--set=training.epochs=1"]
 
     trained = skelab("train", "ctrgcn", "--data", own_store, "--out", out, *SMALL, *words)
+    own = skelab("evaluate", out, "--data", own_store)
+    kept = {name: (out / name).read_bytes() for name in ("scores-test.npz", "report.html")}
     evaluated = skelab("evaluate", out, "--data", own_store, "--split=subject:1-5/6")
+    known = skelab("evaluate", out, "--data", own_store, "--split=subject:5-6/1-4")
     refused = skelab("evaluate", out, "--data", own_store, "--split=xsub")
 
     line = (
@@ -308,9 +311,13 @@ def test_a_run_says_its_parts_and_an_evaluation_of_another_split_keeps_them(
     assert trained.status == 0, trained.err
     assert line in trained.err.splitlines()
     assert line not in trained.out
-    assert evaluated.status == 0, evaluated.err
-    report = (out / "report.html").read_text()
+    assert own.status == evaluated.status == 0, evaluated.err
+    assert {name: (out / name).read_bytes() for name in kept} == kept
+    assert (out / "scores-test-subject_1-5_6.npz").is_file()
+    report = (out / "report-subject_1-5_6.html").read_text()
     assert f"Trained on {line}." in report
+    assert known.status == 2
+    assert "16 of 16 clips of split subject:5-6/1-4 are among those that the network" in known.err
     assert "Evaluated on split subject:1-5/6, test 4 clips." in report
     assert refused.status == 2
     assert "--split subject:1-4/5-6" in refused.err

@@ -1,6 +1,7 @@
 """A trained network and a clip store become scores and a report."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from skelab.inference.checkpoint import chosen_checkpoint
 from skelab.inference.files import files_of
 from skelab.inference.network import Network, open_network
 from skelab.inference.spec import NetworkSpec
-from skelab.recipes import Recipe, parse_recipe
+from skelab.recipes import Protocol, Recipe, parse_recipe
 from skelab.report import Report, Section, write_report
 from skelab.runs.parts import choose_parts, describe_parts
 from skelab.runs.transfer import origin_notes
@@ -75,7 +76,8 @@ def evaluate_run(
     Raises:
         NetworkError: The network cannot be opened, belongs to other data, or does not say on which
             split it was trained.
-        SplitError: The clips do not fit the split, or the part is empty.
+        SplitError: The clips do not fit the split, the part is empty, or the network was trained on
+            clips of it.
         OutputError: The results cannot be written.
     """
     network = open_network(path, engine=engine, trust=trust)
@@ -87,14 +89,16 @@ def evaluate_run(
     if split is not None:
         data = recipe.data.model_copy(update={"split": split})
         recipe = recipe.model_copy(update={"data": data})
+    rows = _rows_of(part, recipe, store, needs_labels=network.task.needs_labels)
+    if recipe != trained:
+        _refuse_known_clips(trained, recipe, store, rows, path)
     folder = out or (path if path.is_dir() else path.parent)
-    scores_file = folder / f"scores-{part}.npz"
-    report_file = folder / ("report.html" if part == "test" else f"report-{part}.html")
+    scores_file, report_file = _result_files(folder, part, None if recipe == trained else split)
     for made, kind in ((scores_file, SCORES), (report_file, PAGE)):  # older ones are replaced
         check_output(made, kind, inputs=(*_files_of(path), store.path), force=True)
     scores = network.scores(
         store,
-        _rows_of(part, recipe, store, needs_labels=network.task.needs_labels),
+        rows,
         split=recipe.data.split,
         part=part,
         batch_size=recipe.training.batch_size,
@@ -106,10 +110,10 @@ def evaluate_run(
         title=f"{recipe.model.name} on {store.info.dataset}, {recipe.data.split} {part}",
         scores=scores,
         history=_counted_from_one(read_history(run)) if run else (),
-        recipe=recipe.to_yaml() if spec.recipe else "",
+        recipe=trained.to_yaml() if spec.recipe else "",
         environment=_environment(run),
         notes=_notes(trained, recipe, store, spec),
-        validation=_saved_validation(run, scores, part),
+        validation=_saved_validation(run, scores, part) if recipe == trained else None,
         chosen_epoch=spec.epoch or None,
         sections=sections,
     )
@@ -142,6 +146,38 @@ def recipe_of(network: Network, split: str | None = None) -> Recipe:
             "protocol": spec.protocol,
         }
     )
+
+
+def _result_files(folder: Path, part: str, split: str | None) -> tuple[Path, Path]:
+    """Where scores and report go; results of another split than the run's own stand beside its."""
+    named = "" if split is None else "-" + re.sub(r"[^\w.,-]+", "_", split)
+    report = "report" if part == "test" else f"report-{part}"
+    return folder / f"scores-{part}{named}.npz", folder / f"{report}{named}.html"
+
+
+def _refuse_known_clips(
+    trained: Recipe, recipe: Recipe, store: OpenedClips, rows: Int64[ndarray, " N"], where: Path
+) -> None:
+    """Refuse to call clips a test that the network's own split has it train on.
+
+    Raises:
+        SplitError: Some of the rows are among them.
+    """
+    try:
+        own = choose_parts(trained, store)
+    except SplitError:
+        return  # of other clips, which its split says nothing of
+    seen = np.concatenate([own.train, own.validation])
+    if trained.protocol is Protocol.PAPER:
+        seen = own.train
+    known = np.intersect1d(rows, seen)
+    if len(known):
+        raise SplitError(
+            f"{where}: {len(known):,} of {len(rows):,} clips of split {recipe.data.split} are among"
+            f" those that the network was trained on (split {trained.data.split}), the first"
+            f" {store.index.names[known[0]]!r}: accuracy on them would be no test; evaluate on"
+            f" split {trained.data.split}, or train with --set data.split={recipe.data.split}"
+        )
 
 
 def _files_of(path: Path) -> tuple[Path, ...]:

@@ -14,10 +14,12 @@ from skelab.inference.checkpoint import (
     CHOSEN,
     Checkpoint,
     InputSpec,
+    chosen_checkpoint,
     read_checkpoint,
 )
 from skelab.models import ModelSpec, read_state_dict
 from skelab.recipes import Protocol, Recipe, parse_recipe
+from skelab.tasks import TaskSpec
 from skelab.training.config import TransferConfig
 from skelab.training.groups import frozen_norms
 from skelab.training.history import read_history
@@ -56,6 +58,7 @@ def open_weights(path: Path) -> SourceWeights:
         model=checkpoint.model,
         classes=checkpoint.inputs.classes,
         weights=average or checkpoint.weights,
+        task=checkpoint.task,
         digest=checkpoint.digest,
         facts=_facts(checkpoint),
         file=file,
@@ -135,12 +138,13 @@ def initial_weights(
         WeightsError: The shapes differ for another reason.
         TrainingError: Something is frozen that is new.
     """
-    config = recipe.transfer
+    config, task = recipe.transfer, TaskSpec(recipe.task.name, recipe.task.options)
     mapped = map_weights(
         start,
         model,
         inputs.classes,
-        draw_weights(model, recipe.training.seed),
+        draw_weights(model, recipe.training.seed, task),
+        task=task,
         statistics=config.statistics,
         notes=tuple(_differences(start, inputs, recipe)),
     )
@@ -180,24 +184,19 @@ def _chosen_of(run: Path) -> Path:
             f"{run}: holds a run for each of {len(seeds)} seeds; give one of them, say"
             f" {seeds[0].parent}"
         )
-    chosen = run / CHECKPOINTS / CHOSEN
     written = run / _RECIPE
-    newest = max(run.glob(f"{CHECKPOINTS}/epoch-*.safetensors"), default=None)
     if written.is_file():
         planned = parse_recipe(written.read_text("utf-8"), where=str(written)).training.epochs
         done = len(read_history(run))
-        instead = chosen if chosen.is_file() else newest
         if done < planned:
+            chosen = run / CHECKPOINTS / CHOSEN
+            newest = max(run.glob(f"{CHECKPOINTS}/epoch-*.safetensors"), default=None)
+            instead = chosen if chosen.is_file() else newest
             way = f"; to start from what it has, give {instead}" if instead else ""
             raise CheckpointError(
                 f"{run}: this run has not ended, {done} of its {planned} epochs are done{way}"
             )
-    if not chosen.is_file():
-        raise CheckpointError(
-            f"{run}: expected a run folder or a checkpoint, found a folder without"
-            f" {Path(CHECKPOINTS) / CHOSEN}; `skelab train` makes one"
-        )
-    return chosen
+    return chosen_checkpoint(run)
 
 
 def _holds_weights_alone(file: Path) -> bool:
@@ -290,9 +289,10 @@ def _check_frozen(mapped: MappedWeights, config: TransferConfig, network: nn.Mod
 
 
 def _written_source(run: Path) -> dict[str, str]:
-    """Name and digest of the weights that a run was started from, as its recipe says."""
+    """Name and digest of the weights that a run was started from; none if its recipe is damaged."""
     written = run / _RECIPE
-    if not written.is_file():
-        return {}
-    began = parse_recipe(written.read_text("utf-8"), where=str(written)).transfer
+    try:
+        began = parse_recipe(written.read_text("utf-8"), where=str(written)).transfer
+    except (OSError, UnicodeDecodeError, RecipeError):
+        return {}  # whoever goes on with the run refuses it
     return {"source": began.source, "digest": began.digest}

@@ -4,7 +4,7 @@ Whatever a tensor of the source means in the new network is kept; what has no co
 stays as the new network drew it. Joints are told by their names.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -18,11 +18,13 @@ from skelab.inference.checkpoint import build_model
 from skelab.models import ModelSpec, joint_axes
 from skelab.models.axes import GRAPH, ORDER, factor_sizes, parse_axes
 from skelab.skeleton import JointMap, Layout, match_joints
+from skelab.tasks import TaskSpec
 
 FEWEST_JOINTS: Final = 8
 """Layouts with fewer joints in common have too little in common for weights to be of use."""
 
 _STATISTICS: Final = ("running_mean", "running_var", "num_batches_tracked")
+_HEAD: Final = "classifier."  # of a SkeletonModel, whatever its task puts there
 _SHOWN: Final = 4  # tensors that a message names
 
 
@@ -35,6 +37,7 @@ class SourceWeights:
         model: How to build the network.
         classes: Name of each class.
         weights: State dict.
+        task: What the network predicts.
         digest: Digest of the checkpoint.
         facts: What else is recorded of them: data set, pipeline, stream, protocol and so on.
         file: Where they were read; None if they come from elsewhere.
@@ -44,6 +47,7 @@ class SourceWeights:
     model: ModelSpec
     classes: tuple[str, ...]
     weights: Mapping[str, Tensor]
+    task: TaskSpec = field(default_factory=TaskSpec)
     digest: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     file: Path | None = None
@@ -137,15 +141,16 @@ class MappedWeights:
         }
 
 
-def draw_weights(model: ModelSpec, seed: int) -> dict[str, Tensor]:
+def draw_weights(model: ModelSpec, seed: int, task: TaskSpec | None = None) -> dict[str, Tensor]:
     """The state dict of a new network, as a run with this seed draws it.
 
     Raises:
         ModelError: The family or an option is unknown.
+        TaskError: The task or an option is unknown.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return dict(build_model(model).state_dict())
+        return dict(build_model(model, task).state_dict())
 
 
 def map_weights(
@@ -154,12 +159,14 @@ def map_weights(
     classes: Sequence[str],
     fresh: Mapping[str, Tensor],
     *,
+    task: TaskSpec | None = None,
     statistics: Literal["taken", "fresh"] = "taken",
     notes: Sequence[str] = (),
 ) -> MappedWeights:
     """The weights that a new network starts from, as much as it can have from trained ones.
 
-    - Classes of the same names are taken, in whatever order; otherwise the head is new.
+    - Classes of the same names are taken, in whatever order; otherwise, and for another task, the
+      head is new.
     - Joints of another layout are matched by name, see ``match_joints``; what a tensor says of
       joints that only the new layout has stays fresh, and so do kernels over the joints' order.
     - Where the channels of a joint differ, such as a score in place of z, all that reads them is
@@ -172,6 +179,7 @@ def map_weights(
         target: The new network.
         classes: Name of each of its classes.
         fresh: Its state dict as it was drawn, see ``draw_weights``.
+        task: What it predicts, by default the classes.
         statistics: Whether running statistics of batch norms are taken as well.
         notes: What else differs, to be told along with what this finds.
 
@@ -185,20 +193,20 @@ def map_weights(
             f"{source.name}: weights of a {source.model.name}, but the recipe trains a"
             f" {target.name}; give a recipe of the family {source.model.name}"
         )
-    mapper = _Mapper(source, target, tuple(classes))
+    mapper = _Mapper(source, target, tuple(classes), task or TaskSpec())
     groups: dict[str, list[MappedTensor]] = {"taken": [], "mapped": [], "fresh": []}
     weights: dict[str, Tensor] = {}
     misfits = [
-        *(f"{key} (missing)" for key in fresh if key not in source.weights),
-        *(f"{key} (unknown here)" for key in source.weights if key not in fresh),
+        *(f"{key} (missing)" for key in mapper.expected(fresh) if key not in source.weights),
+        *(f"{key} (unknown here)" for key in mapper.expected(source.weights) if key not in fresh),
     ]
     for key, drawn in fresh.items():
-        if key not in source.weights:
+        if key not in source.weights and not mapper.is_new(key):
             continue
         if statistics == "fresh" and key.rpartition(".")[2] in _STATISTICS:
             result: _Result | None = _Result(drawn, 0, "statistics")
         else:
-            result = mapper.map(key, source.weights[key], drawn)
+            result = mapper.map(key, source.weights.get(key, drawn), drawn)
         if result is None:
             there, here = _shape(source.weights[key]), _shape(drawn)
             misfits.append(f"{key} ({there} there, {here} here)")
@@ -243,7 +251,9 @@ class _Result:
 class _Mapper:
     """Maps single tensors; what holds for all of them is worked out once."""
 
-    def __init__(self, source: SourceWeights, target: ModelSpec, classes: tuple[str, ...]) -> None:
+    def __init__(
+        self, source: SourceWeights, target: ModelSpec, classes: tuple[str, ...], task: TaskSpec
+    ) -> None:
         self._source, self._target = source.model, target
         here, there = target.layout, source.model.layout
         self.joints = match_joints(there, here)
@@ -254,13 +264,25 @@ class _Mapper:
         )
         self._check_layouts(source.name)
         self._class_rows = _class_rows(source.classes, classes)
-        self._head = set() if source.classes == classes else _shaped_by(target, "num_classes")
+        self._same_task = source.task.name == task.name
+        same_head = self._same_task and source.classes == classes
+        self._head = set() if same_head else _shaped_by(target, task, "num_classes")
         same_channels = (there.axes, source.model.in_channels) == (here.axes, target.in_channels)
-        self._reads_channels = set() if same_channels else _shaped_by(target, "in_channels")
+        self._reads_channels = set() if same_channels else _shaped_by(target, task, "in_channels")
         self._sizes = {spec: self._sizes_of(model) for spec, model in self._both().items()}
+
+    def is_new(self, key: str) -> bool:
+        """Whether a tensor belongs to the head of another task."""
+        return not self._same_task and (key in self._head or key.startswith(_HEAD))
+
+    def expected(self, keys: Iterable[str]) -> list[str]:
+        """Those of the keys that both networks must have."""
+        return [key for key in keys if not self.is_new(key)]
 
     def map(self, key: str, trained: Tensor, drawn: Tensor) -> _Result | None:
         """The tensor of the new network; None if the shapes do not fit."""
+        if self.is_new(key):
+            return _Result(drawn, 0, "another task")
         if key in self._head:
             return self._map_head(trained, drawn)
         if key in self._reads_channels:
@@ -362,13 +384,13 @@ def _class_rows(there: tuple[str, ...], here: tuple[str, ...]) -> list[int] | No
     return [there.index(name) for name in here]
 
 
-def _shaped_by(model: ModelSpec, argument: str) -> set[str]:
+def _shaped_by(model: ModelSpec, task: TaskSpec, argument: str) -> set[str]:
     """The tensors whose shape follows from ``num_classes`` or ``in_channels``."""
     shapes = []
     for more in (0, 1):
         changed = replace(model, **{argument: getattr(model, argument) + more})
         with torch.random.fork_rng(), torch.device("meta"):
-            state: Mapping[str, Tensor] = build_model(changed).state_dict()
+            state: Mapping[str, Tensor] = build_model(changed, task).state_dict()
         shapes.append({key: tensor.shape for key, tensor in state.items()})
     return {key for key, shape in shapes[0].items() if shapes[1].get(key) != shape}
 

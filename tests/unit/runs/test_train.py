@@ -19,7 +19,7 @@ import skelab.runs.train
 from skelab.data.clips.clip import Clip
 from skelab.data.clips.store import ClipStore, open_store, write_store
 from skelab.data.feeding import DrawLog, open_draw_log, read_draws
-from skelab.errors import DataError, ModelError, RecipeError, SkelabError, SplitError, TrainingError
+from skelab.errors import DataError, ModelError, SkelabError, SplitError, TrainingError
 from skelab.host.environment import describe_environment
 from skelab.inference.checkpoint import read_checkpoint
 from skelab.recipes import Recipe, parse_recipe
@@ -295,9 +295,9 @@ def test_a_run_whose_recipe_is_damaged_is_not_gone_on_with(
         train_recipe(short(), store, run, watcher=Stopper(in_epoch=True))
     (run / "recipe.yaml").write_text("name: [")
 
-    message = refusal(RecipeError, short(), store, run, resume=True)
+    message = refusal(TrainingError, short(), store, run, resume=True)
 
-    assert message.startswith(f"{run / 'recipe.yaml'}, line 1: expected YAML, found a fault")
+    assert message.startswith(f"{run}: the run was started with another recipe")
 
 
 def test_a_run_that_goes_on_goes_on_with_its_log_of_draws(store: ClipStore, tmp_path: Path) -> None:

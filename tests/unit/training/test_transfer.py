@@ -13,6 +13,7 @@ from skelab.errors import CheckpointError, LayoutError, SkelabError, WeightsErro
 from skelab.inference.checkpoint import build_model
 from skelab.models import ModelSpec, create_model, list_models, model_spec
 from skelab.skeleton import Layout, get_layout, list_layouts, match_joints
+from skelab.tasks import ClassificationTask, TaskSpec, registry
 from skelab.training.transfer import MappedWeights, SourceWeights, draw_weights, map_weights
 
 WIDTHS = {"msg3d": 6, "stgcnpp": 6, "aagcn": 8}
@@ -137,6 +138,30 @@ def test_classes_in_another_order_keep_their_rows() -> None:
     assert torch.equal(
         found.weights["classifier.bias"], source.weights["classifier.bias"][[2, 0, 1]]
     )
+
+
+class TwoNumbers(ClassificationTask):
+    """A task whose head gives two numbers through a layer that no other task has."""
+
+    def attach_head(self, model: nn.Module) -> None:
+        assert isinstance(model.classifier, nn.Linear)
+        model.classifier = nn.Sequential(nn.Linear(model.classifier.in_features, 2))
+
+
+def test_another_task_gets_a_new_head_and_the_rest_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registry, "_TASKS", {**registry._TASKS, "two": TwoNumbers})
+    source, task = trained(spec()), TaskSpec("two")
+
+    fresh = draw_weights(source.model, 1, task)
+    there = map_weights(source, source.model, source.classes, fresh, task=task)
+    back = mapped(replace(source, weights=there.weights, task=task), source.model)
+
+    assert names(there.fresh) == {"classifier.0.weight", "classifier.0.bias"}
+    assert names(back.fresh) == {"classifier.weight", "classifier.bias"}
+    assert {tensor.why for tensor in (*there.fresh, *back.fresh)} == {"another task"}
+    assert not there.mapped
 
 
 # Another layout: each axis against loops over names
