@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skelab.evaluation import AUTHORS_WEIGHTS, Scores, fuse
+from skelab.evaluation import Scores, authors_weights, fuse
 from skelab.evaluation.metrics import Proportion, proportion, topk_accuracy
 from skelab.report import percent
 from skelab.training.history import read_history
@@ -125,7 +125,8 @@ def rows(out: Path) -> list[Row]:
         for streams in (STREAMS[:2], STREAMS):
             names = [f"{first}-{stream}-{last}" for stream in streams]
             if all(name in scores for name in names):
-                fused = fuse([scores[name] for name in names], AUTHORS_WEIGHTS[len(names)])
+                fusable = [scores[name] for name in names]
+                fused = fuse(fusable, authors_weights([one.info.stream for one in fusable]))
                 trained_on = next(each.split for each in done if each.name == names[0])
                 title = f"{first}, {len(names)} streams"
                 found.append(Row(title, trained_on, topk_accuracy(fused, 1)))

@@ -4,6 +4,7 @@ import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -144,6 +145,44 @@ def test_authors_weights_are_for_two_or_four_streams(skelab: Skelab, runs: list[
     assert "found 3" in done.err
 
 
+def test_the_authors_weights_go_by_stream_and_not_by_place(skelab: Skelab, tmp_path: Path) -> None:
+    weights = {"joint": 0.6, "bone": 0.6, "joint-motion": 0.4, "bone-motion": 0.4}
+    for number, stream in enumerate(weights):
+        scores = made_scores(noise_seed=number)
+        named = replace(scores, info=replace(scores.info, stream=stream))
+        named.save(tmp_path / f"{stream}.npz")
+    files = sorted(tmp_path.glob("*.npz"))  # as a shell lists them
+
+    done = skelab("ensemble", *files, "--weights", "authors", "--json")
+
+    found = [stream["weight"] for stream in done.json[0]["streams"]]
+    assert found == [weights[file.stem] for file in files]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"protocol": "paper"}, "cannot be fitted under protocol paper"),
+        ({"part": "test"}, "cannot be joined: part 'validation' and 'test'"),
+        (
+            {"checkpoint": "f" * 32},
+            "the validation scores are of another checkpoint (ffffffffffff)",
+        ),
+    ],
+)
+def test_weights_are_not_fitted_on_test_clips_or_on_another_network(
+    change: dict[str, Any], said: str, skelab: Skelab, runs: list[Path]
+) -> None:
+    scores = Scores.load(runs[1] / "scores-validation.npz")
+    replace(scores, info=replace(scores.info, **change)).save(runs[1] / "scores-validation.npz")
+
+    done = skelab("ensemble", *runs, "--weights", "fitted")
+
+    assert done.status == 2
+    assert said in done.err
+    assert done.err.count("\n") == 1
+
+
 def test_nothing_is_fitted_without_validation_scores(skelab: Skelab, runs: list[Path]) -> None:
     (runs[1] / "scores-validation.npz").unlink()
 
@@ -158,10 +197,10 @@ def test_nothing_is_fitted_without_validation_scores(skelab: Skelab, runs: list[
     [({"split": "xview"}, "xview"), ({"part": "validation"}, "part"), ({"dataset": "x"}, "data")],
 )
 def test_scores_that_do_not_belong_together_are_refused(
-    change: dict[str, str], said: str, skelab: Skelab, tmp_path: Path
+    change: dict[str, Any], said: str, skelab: Skelab, tmp_path: Path
 ) -> None:
     made_scores(part="test").save(tmp_path / "a.npz")
-    made_scores(**{"part": "test", **change}).save(tmp_path / "b.npz")  # type: ignore[arg-type]
+    made_scores(**{"part": "test", **change}).save(tmp_path / "b.npz")
 
     done = skelab("ensemble", tmp_path / "a.npz", tmp_path / "b.npz")
 

@@ -71,7 +71,7 @@ def _fused(
     """An ensemble's figures: those of each stream, of the sum, and of their difference."""
     from skelab.evaluation import fuse, paired_bootstrap
 
-    used = _choose_weights(weights, files)
+    used = _choose_weights(weights, files, streams)
     fused = fuse(streams, used)
     figures: dict[str, Any] = {
         "ensemble": name,
@@ -112,20 +112,17 @@ def _of(scores: "Scores") -> dict[str, Any]:
     }
 
 
-def _choose_weights(weights: str, files: Sequence["ScoreFile"]) -> tuple[float, ...]:
+def _choose_weights(
+    weights: str, files: Sequence["ScoreFile"], streams: Sequence["Scores"]
+) -> tuple[float, ...]:
     """The weight of each stream, as asked for."""
-    from skelab.evaluation import AUTHORS_WEIGHTS, Scores, fit_weights
+    from skelab.evaluation import Scores, authors_weights, check_validation_of, fit_weights
 
     count = len(files)
     if weights == "equal":
         return (1.0,) * count
     if weights == "authors":
-        if count not in AUTHORS_WEIGHTS:
-            raise ScoresError(
-                f"--weights authors: theirs are for 2 streams (joint, bone) or 4 (with the two"
-                f" motions), found {count}"
-            )
-        return AUTHORS_WEIGHTS[count]
+        return authors_weights([stream.info.stream for stream in streams])
     if weights == "fitted":
         missing = [file.path for file in files if not file.validation.is_file()]
         if missing:
@@ -133,7 +130,10 @@ def _choose_weights(weights: str, files: Sequence["ScoreFile"]) -> tuple[float, 
                 f"{missing[0]}: fitting needs {missing[0].with_name('scores-validation.npz').name}"
                 " beside it, which `skelab evaluate RUN --part validation` makes"
             )
-        return fit_weights([Scores.load(file.validation) for file in files])
+        validation = [Scores.load(file.validation) for file in files]
+        for stream, entry in zip(streams, validation, strict=True):
+            check_validation_of(stream, entry)
+        return fit_weights(validation)
     try:
         numbers = tuple(float(word) for word in weights.split(","))
     except ValueError:

@@ -1,12 +1,13 @@
 """Scores joined by sample name, metrics, and ensembles; no HTML."""
 
 from skelab.evaluation.ensemble import (
-    AUTHORS_WEIGHTS,
     Calibration,
     Comparison,
     align,
     apply_temperature,
+    authors_weights,
     calibrate,
+    check_validation_of,
     fit_temperature,
     fit_weights,
     fuse,
@@ -48,7 +49,6 @@ from skelab.evaluation.score_files import (
 from skelab.evaluation.scores import GROUPS, Scores, ScoresInfo
 
 __all__ = [
-    "AUTHORS_WEIGHTS",
     "GROUPS",
     "Calibration",
     "ClassResult",
@@ -66,8 +66,10 @@ __all__ = [
     "accuracy_by_group",
     "align",
     "apply_temperature",
+    "authors_weights",
     "calibrate",
     "calibration_error",
+    "check_validation_of",
     "confused_pairs",
     "confusion_matrix",
     "evaluate_scores",

@@ -18,8 +18,11 @@ from skelab.evaluation.scores import Scores, ScoresInfo, check_same_classes
 OBJECTIVES = ("log-likelihood", "accuracy")
 """What `fit_weights` can make as good as possible."""
 
-AUTHORS_WEIGHTS = {2: (1.0, 1.0), 4: (0.6, 0.6, 0.4, 0.4)}
-"""By the number of streams: joint and bone; with the two motion streams as well.
+AUTHORS_WEIGHTS = (
+    {"joint": 1.0, "bone": 1.0},
+    {"joint": 0.6, "bone": 0.6, "joint-motion": 0.4, "bone-motion": 0.4},
+)
+"""The weight of each stream, by its name, for two and for four streams.
 
 Source: the ensemble scripts of MS-G3D and CTR-GCN.
 """
@@ -117,6 +120,39 @@ def align(scores: Sequence[Scores]) -> tuple[Scores, ...]:
     return (first, *(_in_order_of(first, other) for other in scores[1:]))
 
 
+def authors_weights(streams: Sequence[str]) -> tuple[float, ...]:
+    """The authors' weight of each stream, by its name and in whatever order.
+
+    Raises:
+        ScoresError: The streams are not those that the authors fuse, each once.
+
+    Source: ``AUTHORS_WEIGHTS``.
+    """
+    for weights in AUTHORS_WEIGHTS:
+        if sorted(streams) == sorted(weights):
+            return tuple(weights[stream] for stream in streams)
+    wanted = " or ".join(", ".join(weights) for weights in AUTHORS_WEIGHTS)
+    raise ScoresError(
+        f"authors' weights go by stream: expected {wanted}, each once, found {len(streams)}"
+        f" ({', '.join(stream or 'one without a name' for stream in streams)})"
+    )
+
+
+def check_validation_of(scores: Scores, validation: Scores) -> None:
+    """Refuse validation scores of another network than the one whose test scores they go with.
+
+    Raises:
+        ScoresError: They come from other checkpoints.
+    """
+    if scores.info.checkpoint != validation.info.checkpoint:
+        raise ScoresError(
+            f"{scores.info.title!r}: the validation scores are of another checkpoint"
+            f" ({validation.info.checkpoint[:12] or 'unknown'}) than the test scores"
+            f" ({scores.info.checkpoint[:12] or 'unknown'}); `skelab evaluate RUN --part"
+            " validation` makes those that fit"
+        )
+
+
 def fit_weights(
     validation: Sequence[Scores], *, objective: str = "log-likelihood"
 ) -> tuple[float, ...]:
@@ -129,13 +165,14 @@ def fit_weights(
     needs many samples to tell weightings apart.
 
     Raises:
-        ScoresError: The scores do not fit each other, the objective is unknown, or they are of
+        ScoresError: The scores do not fit each other, the objective is unknown, or some are of
             the test part, on which nothing may be fitted.
     """
     if objective not in OBJECTIVES:
         raise ScoresError(f"ensemble: {unknown_name('objective', objective, OBJECTIVES)}")
     aligned = align(validation)
-    _refuse_test_part(aligned[0], "fusion weights")
+    for entry in aligned:
+        _refuse_test_part(entry, "fusion weights")
     stacked = np.stack([entry.logits.astype(np.float64) for entry in aligned])
     labels, count = aligned[0].labels, len(aligned)
     equal = np.full(count, 1 / count)
@@ -299,6 +336,11 @@ def _refuse_test_part(scores: Scores, what: str) -> None:
         raise ScoresError(
             f"{scores.info.title!r}: {what} must be fitted on validation scores, found the test"
             " part; give the scores-validation.npz of the runs"
+        )
+    if scores.info.protocol == "paper":
+        raise ScoresError(
+            f"{scores.info.title!r}: {what} cannot be fitted under protocol paper, whose validation"
+            " part is the test part; train with --set protocol=honest, or give the weights"
         )
 
 
