@@ -90,7 +90,7 @@ def evaluate_run(
         data = recipe.data.model_copy(update={"split": split})
         recipe = recipe.model_copy(update={"data": data})
     rows = _rows_of(part, recipe, store, needs_labels=network.task.needs_labels)
-    if recipe != trained:
+    if recipe != trained and spec.epoch:  # of imported weights nobody knows what trained them
         _refuse_known_clips(trained, recipe, store, rows, path)
     folder = out or (path if path.is_dir() else path.parent)
     scores_file, report_file = _result_files(folder, part, None if recipe == trained else split)
@@ -226,6 +226,8 @@ def _notes(trained: Recipe, recipe: Recipe, store: OpenedClips, spec: NetworkSpe
     if recipe != trained or not (same_store and spec.recipe):
         test = choose_parts(recipe, store).test
         notes.append(f"Evaluated on split {recipe.data.split}, test {len(test):,} clips.")
+    if not spec.epoch:
+        notes.append("Training part unknown: the weights do not say on which clips they learned.")
     notes += origin_notes(spec.origin)
     if store.info.excluded:
         notes.append(f"{len(store.info.excluded):,} samples were left out of the store.")

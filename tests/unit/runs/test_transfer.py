@@ -159,7 +159,7 @@ def test_a_run_without_any_checkpoint_is_refused(source: Path, tmp_path: Path) -
     nothing = refusal(CheckpointError, open_weights, empty)
     early = refusal(CheckpointError, open_weights, begun)
 
-    assert f"{empty}: expected a run folder or a checkpoint, found a folder without" in nothing
+    assert f"{empty}: there is no checkpoint: expected a run folder or a checkpoint" in nothing
     assert early == f"{begun}: this run has not ended, 0 of its 4 epochs are done"
 
 
