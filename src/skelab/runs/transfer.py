@@ -294,5 +294,8 @@ def _written_source(run: Path) -> dict[str, str]:
     written = run / _RECIPE
     if not written.is_file():
         return {}
-    began = parse_recipe(written.read_text("utf-8"), where=str(written)).transfer
+    try:
+        began = parse_recipe(written.read_text("utf-8"), where=str(written)).transfer
+    except (OSError, UnicodeDecodeError, RecipeError):
+        return {}  # what is no recipe is refused as another one
     return {"source": began.source, "digest": began.digest}

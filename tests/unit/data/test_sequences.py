@@ -208,7 +208,7 @@ def test_a_store_without_sequences_cannot_be_cut(tmp_path: Path) -> None:
     write_store(tmp_path / "clips.arrow", [tiny_clip(0)], tiny_info())
 
     with pytest.raises(DataError, match="expected sequences with segments to cut, found trimmed"):
-        convert(open_store(tmp_path / "clips.arrow"), tmp_path / "o", to="clips", splits=())
+        convert(open_store(tmp_path / "clips.arrow"), tmp_path / "o.arrow", to="clips", splits=())
 
 
 @pytest.mark.parametrize("to", ["ctrgcn", "msg3d", "pyskl"])

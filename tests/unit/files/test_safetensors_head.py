@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from skelab.data.recordings import holds_recordings
+from skelab.data.datasets import holds_recordings
 from skelab.errors import WeightsError
 from skelab.files.safetensors_head import check_header, is_safetensors, read_metadata
 

@@ -413,7 +413,7 @@ def test_a_run_of_before_does_not_go_on_with_another_recipe(
         (
             tiny_recipe(training={**CONFIG.model_dump(), "groups": [{"pattern": "^heads"}]}),
             TrainingError,
-            "training.groups: pattern '^heads' is found in no parameter's name; the network has",
+            "training.groups, pattern '^heads': found in no parameter's name; names of the network",
         ),
         (short(precision="apex-o1"), TrainingError, "precision apex-o1 needs NVIDIA Apex with amp"),
     ],

@@ -231,7 +231,7 @@ def test_a_damaged_file_is_refused(damage: str, source: Path, tmp_path: Path) ->
         "truncated": "expected a checkpoint, found a damaged or foreign file",
         "flipped": "damaged: its content does not match its digest",
         "text": "expected a checkpoint, found a damaged or foreign file",
-        "missing": "there is no checkpoint; `skelab train` writes them",
+        "missing": "there is no checkpoint: expected a run folder or a checkpoint, found nothing",
     }
     assert said.startswith(f"{file}: {expected[damage]}")
 
@@ -400,7 +400,7 @@ def test_frozen_parameters_and_statistics_end_as_they_began(
 @pytest.mark.parametrize(
     ("transfer", "message"),
     [
-        ({"freeze": ["nrom"]}, "--freeze nrom: no parameter of the network has that in its name"),
+        ({"freeze": ["nrom"]}, "--freeze nrom: found in no parameter's name"),
         (
             {"freeze": ["classifier"]},
             "--freeze classifier: 2 of the frozen parameters are new here",
@@ -409,7 +409,10 @@ def test_frozen_parameters_and_statistics_end_as_they_began(
             {"freeze": ["norm"], "statistics": "fresh"},
             "transfer.statistics=fresh: 1 batch norms are frozen, norm the first of them",
         ),
-        ({"freeze": ["norm", "class"]}, "--freeze norm class: nothing would be left to train"),
+        (
+            {"freeze": ["norm", "class"]},
+            "--freeze norm class: every parameter is frozen, nothing is left to train",
+        ),
     ],
 )
 def test_freezing_what_makes_no_sense_is_refused_before_anything_is_written(

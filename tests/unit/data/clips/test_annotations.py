@@ -92,7 +92,7 @@ def test_a_store_of_clips_is_written_as_before_there_were_sequences(tmp_path: Pa
 
     metadata = metadata_of(path)
     about = json.loads(metadata[b"skelab"])
-    assert set(metadata) == {b"skelab", b"skelab-check"}
+    assert set(metadata) == {b"skelab", b"skelab-check", b"skelab-frame-numbers"}
     assert about["format"] == 1
     assert set(about) == {
         *("classes", "dataset", "digest", "excluded", "format", "layout", "pipeline"),
