@@ -39,7 +39,7 @@ def test_ingest_counts_sequences_and_segments_and_lists_the_notes(
 ) -> None:
     words = ["ingest", folder, tmp_path / "s.arrow", "--workers", 1, "--no-anatomy-check"]
 
-    done, told = skelab(*words), skelab(*words, "--json").json
+    done, told = skelab(*words), skelab(*words, "--force", "--json").json
 
     assert done.out.splitlines()[0] == (
         f"2 sequences with 4 segments in {tmp_path}/s.arrow, 0 left out"
