@@ -79,9 +79,9 @@ def test_genuine_recordings_are_the_same_from_a_folder_and_from_a_zip(tmp_path: 
         for file in folder.glob("*.skeleton"):
             archive.write(file, f"nturgb+d_skeletons/{file.name}")
 
-    for source, store in ((folder, "one"), (tmp_path / "a.zip", "two")):
+    for source, store in ((folder, "one.arrow"), (tmp_path / "a.zip", "two.arrow")):
         ingest(open_source(source), tmp_path / store, workers=1)
 
-    one, two = open_store(tmp_path / "one"), open_store(tmp_path / "two")
+    one, two = open_store(tmp_path / "one.arrow"), open_store(tmp_path / "two.arrow")
     assert one.info.digest == two.info.digest
     assert len(one) == 2
