@@ -86,6 +86,9 @@ def test_a_pipe_among_recordings_is_left_out_and_named(
         ["evaluate", "PIPE", "--data", "STORE"],
         ["predict", "PIPE", "STORE"],
         ["predict", "RUN", "PIPE"],
+        ["predict", "PIPE.onnx", "STORE"],
+        ["evaluate", "PIPE.onnx", "--data", "STORE"],
+        ["train", "ctrgcn", "--data", "STORE", "--from", "PIPE", "--out", "OUT"],
         ["train", "PIPE.yaml", "--data", "STORE", "--out", "OUT"],
         ["train", "ctrgcn", "--data", "PIPE", "--out", "OUT"],
         ["train", "ctrgcn", "--data", "STORE", "--ignore", "PIPE", "--out", "OUT"],
@@ -100,11 +103,12 @@ def test_a_pipe_among_recordings_is_left_out_and_named(
 def test_a_pipe_in_the_place_of_a_file_is_refused_in_one_line(
     tmp_path: Path, skelab: Command, small_set: SmallSet, words: list[str]
 ) -> None:
-    for name in ("pipe", "pipe.yaml"):
+    for name in ("pipe", "pipe.yaml", "pipe.onnx"):
         os.mkfifo(tmp_path / name)
     places = {
         "PIPE": tmp_path / "pipe",
         "PIPE.yaml": tmp_path / "pipe.yaml",
+        "PIPE.onnx": tmp_path / "pipe.onnx",
         "RUN": small_set.run,
         "STORE": small_set.store,
     }

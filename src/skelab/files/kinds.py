@@ -1,6 +1,7 @@
 """Kinds of files that the lab writes, told by what is in them and not by their names alone."""
 
 import re
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from skelab.files.reading import read_start
 from skelab.files.safetensors_head import is_safetensors, read_metadata
 
 _START: Final = 1 << 20  # bytes that are looked at, at most
+_LARGEST_SCHEMA: Final = 1 << 28
+_ARROW: Final = struct.Struct("<12xI")  # behind the magic and a marker: bytes of the schema
 _ZIP: Final = b"PK\x03\x04"
 _PICKLE: Final = re.compile(rb"\x80[\x02-\x05]")
 _RECIPE: Final = re.compile(rb"^model:", re.MULTILINE)
@@ -48,8 +51,12 @@ def _archive_of(*members: str) -> Callable[[Path], bool]:
 
 
 def _is_store(path: Path) -> bool:
-    start = read_start(path, _START)
-    return start.startswith(b"ARROW1") and b"skelab" in start
+    """An Arrow file with our keys in its schema, which may carry megabytes of segments."""
+    start = read_start(path, _ARROW.size)
+    if len(start) < _ARROW.size or not start.startswith(b"ARROW1"):
+        return False
+    (size,) = _ARROW.unpack(start)
+    return b"skelab" in read_start(path, min(max(size, _START), _LARGEST_SCHEMA))
 
 
 def _is_checkpoint(path: Path) -> bool:

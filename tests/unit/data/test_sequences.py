@@ -17,7 +17,8 @@ from skelab.data.ingest import ingest
 from skelab.data.opened import check_trimmed, open_clips
 from skelab.data.preprocessing import get_pipeline
 from skelab.data.segments import read_segments
-from skelab.errors import DataError, SourceError
+from skelab.errors import DataError, OutputError, SourceError
+from skelab.files.lock import hold_lock, lock_beside
 
 LABELS = [0, 0, 1, 1, 1, 0, 8, 8, 0]
 
@@ -222,6 +223,37 @@ def test_other_forms_refuse_sequences_and_name_the_command_that_cuts_them(
     assert f"found 2 sequences; `skelab convert {store_path} CLIPS --to clips` cuts" in str(
         caught.value
     )
+
+
+def test_cutting_overwrites_a_store_only_when_it_is_told_to_and_never_what_it_reads(
+    tmp_path: Path, store_path: Path
+) -> None:
+    out = tmp_path / "clips.arrow"
+    write_store(out, [tiny_clip(0)], tiny_info())
+    before = out.read_bytes()
+
+    with pytest.raises(OutputError, match=r"clips\.arrow: there is a clip store of this name"):
+        convert(open_store(store_path), out, to="clips", splits=())
+    with pytest.raises(OutputError, match=r"s\.arrow: is what is being read"):
+        cut_segments(open_store(store_path), store_path, force=True)
+    kept = out.read_bytes()
+    convert(open_store(store_path), out, to="clips", splits=(), force=True)
+
+    assert kept == before
+    assert open_store(out).index.names[0] == "Seq1_2#001"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "clips.arrow", "s.arrow"]
+
+
+def test_two_cuttings_into_one_store_are_refused(tmp_path: Path, store_path: Path) -> None:
+    out = tmp_path / "clips.arrow"
+
+    with (
+        hold_lock(lock_beside(out), str(out), OutputError),
+        pytest.raises(OutputError, match=r"clips\.arrow: .* is at work there"),
+    ):
+        cut_segments(open_store(store_path), out)
+
+    assert not out.exists()
 
 
 def test_cutting_takes_no_split(tmp_path: Path, store_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Scores without classes: kept, read, and refused where they contradict themselves."""
 
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +46,14 @@ def test_they_come_back_as_they_were_and_the_same_scores_are_the_same_bytes(tmp_
     np.testing.assert_array_equal(found.outputs, GOOD.outputs)
     np.testing.assert_array_equal(found.targets, GOOD.targets)
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+
+
+@pytest.mark.parametrize("load", [load_any_scores, OutputScores.load])
+def test_a_pipe_is_refused_at_once(tmp_path: Path, load: Callable[[Path], object]) -> None:
+    os.mkfifo(tmp_path / "scores.npz")
+
+    with pytest.raises(ScoresError, match="expected a score file, found a named pipe"):
+        load(tmp_path / "scores.npz")
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,14 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from safetensors.torch import save_file
 from tiny_clips import tiny_store
 
 from skelab.errors import OutputError
+from skelab.evaluation import OutputScores, ScoresInfo
 from skelab.files import kinds
 from skelab.files.kinds import FileKind
 from skelab.files.output import check_output
@@ -163,3 +165,27 @@ def test_a_zip_of_something_else_is_no_file_of_ours(tmp_path: Path) -> None:
     for kind in (kinds.CTRGCN_NPZ, kinds.SCORES):
         with pytest.raises(OutputError, match="another kind"):
             check_output(tmp_path / "photos.npz", kind, force=True)
+
+
+def test_a_store_is_known_by_a_schema_of_more_than_a_megabyte(tmp_path: Path) -> None:
+    path = tmp_path / "long.arrow"
+    for metadata in (
+        {"long": "x" * (1 << 21), "skelab": "{}"},
+        {"skelab": "{}", "long": "x" * (1 << 21)},
+    ):
+        schema = pa.schema([pa.field("a", pa.int32())], metadata)
+        with pa.ipc.new_file(str(path), schema):
+            pass
+
+        assert kinds.STORE.recognises(path)
+
+
+def test_scores_of_a_task_without_classes_are_scores(tmp_path: Path) -> None:
+    path = tmp_path / "scores-test.npz"
+    info = ScoresInfo("made-up", "xsub", "test", "honest", "tiny", "joint")
+    outputs = np.zeros((1, 1), np.float32)
+    OutputScores(("a",), outputs, np.zeros(1), {"error": 0.0}, "height", info).save(path)
+
+    assert check_output(path, kinds.SCORES, force=True) == path
+    with pytest.raises(OutputError, match="there is scores of this name already"):
+        check_output(path, kinds.SCORES)

@@ -231,7 +231,7 @@ def test_a_damaged_file_is_refused(damage: str, source: Path, tmp_path: Path) ->
         "truncated": "expected a checkpoint, found a damaged or foreign file",
         "flipped": "damaged: its content does not match its digest",
         "text": "expected a checkpoint, found a damaged or foreign file",
-        "missing": "there is no checkpoint: expected a run folder or a checkpoint",
+        "missing": "there is no checkpoint: expected a run folder or a checkpoint, found nothing",
     }
     assert said.startswith(f"{file}: {expected[damage]}")
 
@@ -409,7 +409,10 @@ def test_frozen_parameters_and_statistics_end_as_they_began(
             {"freeze": ["norm"], "statistics": "fresh"},
             "transfer.statistics=fresh: 1 batch norms are frozen, norm the first of them",
         ),
-        ({"freeze": ["norm", "class"]}, "--freeze norm class: every parameter is frozen"),
+        (
+            {"freeze": ["norm", "class"]},
+            "--freeze norm class: every parameter is frozen, nothing is left to train",
+        ),
     ],
 )
 def test_freezing_what_makes_no_sense_is_refused_before_anything_is_written(

@@ -10,10 +10,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from tiny_clips import tiny_clip, tiny_info, tiny_store
+from tiny_clips import SBU15, tiny_clip, tiny_info, tiny_store
+from untrimmed_files import tiny_sequence
 
 from skelab.data.clips import store as store_module
-from skelab.data.clips.store import ClipStore, open_store, write_store
+from skelab.data.clips.store import (
+    ClipStore,
+    Excluded,
+    join_parts,
+    open_store,
+    write_part,
+    write_store,
+)
 from skelab.data.feeding.dataset import ClipDataset, pad_clips, read_ahead
 from skelab.errors import StoreError
 
@@ -119,6 +127,49 @@ def test_a_store_without_a_digest_of_frame_numbers_still_opens(
     assert not store.frame_numbers_are_checked
     assert store.find_damage() == ()
     assert next(store.clips()).info.name == "clip000"
+
+
+def test_sequences_are_checked_as_clips_are(tmp_path: Path) -> None:
+    path = tmp_path / "mixed.arrow"
+    write_store(path, [tiny_sequence(0), tiny_clip(1), tiny_sequence(1)], tiny_info())
+    sound = open_store(path)
+    assert (sound.info.format, sound.frame_numbers_are_checked) == (2, True)
+    assert sound.find_damage() == ()
+
+    flip(path, values_of(path, "joints")[1] - 1)
+
+    store = open_store(path)
+    assert store.clip(0).info.name == "seq000"
+    with pytest.raises(StoreError, match=r"mixed\.arrow: .* clip seq001 does not match its digest"):
+        store.clip(2)
+
+
+def test_a_store_of_sequences_without_a_digest_of_frame_numbers_still_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mixed.arrow"
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module, "_FRAMES_KEY", b"other")
+        write_store(path, [tiny_sequence(0), tiny_clip(1)], tiny_info())
+
+    store = open_store(path)
+
+    assert not store.frame_numbers_are_checked
+    assert store.segments(0) == tiny_sequence(0).segments
+    assert [clip.info.name for clip in store.clips()] == ["seq000", "clip001"]
+
+
+def test_the_digest_of_frame_numbers_is_of_the_clips_that_are_kept(tmp_path: Path) -> None:
+    parts = [tmp_path / "a", tmp_path / "b"]
+    write_part(parts[0], [tiny_sequence(0), tiny_clip(1)], SBU15)
+    write_part(parts[1], [tiny_sequence(1), tiny_clip(2)], SBU15)
+    unwanted = [Excluded("seq000", "leak", "a copy"), Excluded("clip002", "leak", "a copy")]
+
+    join_parts(tmp_path / "s.arrow", parts, tiny_info(), lambda index, digests: unwanted)
+
+    store = open_store(tmp_path / "s.arrow")
+    assert store.index.names == ("clip001", "seq001")
+    assert (store.frame_numbers_are_checked, store.find_damage()) == (True, ())
 
 
 def test_all_damage_is_found_at_once(tmp_path: Path) -> None:
