@@ -10,7 +10,7 @@ import typer
 
 from skelab.cli.data import Ignore, LayoutName, Names, open_data
 from skelab.cli.networks import EngineName, Trust
-from skelab.cli.output import print_json, print_table, progress, result
+from skelab.cli.output import print_json, print_table, progress, result, say
 from skelab.cli.paths import named
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ def evaluate(
             out=out,
             on_scored=bar,
         )
+    if made.unfinished:
+        say(f"warning: {made.unfinished}")
     if isinstance(made.scores, OutputScores):
         _print_metrics(made, made.scores, as_json)
         return

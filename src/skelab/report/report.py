@@ -21,7 +21,7 @@ from skelab.report.plots import (
     history_figures,
     reliability_figure,
 )
-from skelab.report.tables import duration, interval, percent
+from skelab.report.tables import duration, interval, percent, top5_says_something
 
 Cell = str | int | float
 """What a table of a section may hold; texts are escaped."""
@@ -240,13 +240,14 @@ class _Figure:
 
 
 def _headline(report: Report, evaluation: Evaluation) -> list[_Figure]:
+    top5 = _Figure(
+        "Top-5", percent(evaluation.top5.value), interval(evaluation.top5), evaluation.top5
+    )
     figures = [
         _Figure(
             "Top-1", percent(evaluation.top1.value), interval(evaluation.top1), evaluation.top1
         ),
-        _Figure(
-            "Top-5", percent(evaluation.top5.value), interval(evaluation.top5), evaluation.top5
-        ),
+        *([top5] if top5_says_something(evaluation) else []),
         _Figure(
             "Mean class accuracy",
             percent(evaluation.mean_class_accuracy),

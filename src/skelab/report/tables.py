@@ -16,11 +16,17 @@ def interval(proportion: Proportion, *, digits: int = 1) -> str:
     return f"{low:.{digits}f} to {high:.{digits}f}%"
 
 
+def top5_says_something(evaluation: Evaluation) -> bool:
+    """Whether top-5 does: with five classes or fewer it is always 100 %."""
+    return len(evaluation.classes) > 5
+
+
 def summary_rows(evaluation: Evaluation) -> list[tuple[str, str, str]]:
     """The headline figures: name, value, and 95 % interval or unit ("" where there is none)."""
+    top5 = ("top-5", percent(evaluation.top5.value), interval(evaluation.top5))
     return [
         ("top-1", percent(evaluation.top1.value), interval(evaluation.top1)),
-        ("top-5", percent(evaluation.top5.value), interval(evaluation.top5)),
+        *([top5] if top5_says_something(evaluation) else []),
         ("mean class accuracy", percent(evaluation.mean_class_accuracy), ""),
         ("macro F1", percent(evaluation.macro_f1), ""),
         ("log-loss", f"{evaluation.log_loss:.4f}", "nats"),

@@ -26,6 +26,7 @@ from skelab.inference.spec import NetworkSpec
 from skelab.recipes import Protocol, Recipe, parse_recipe
 from skelab.report import Report, Section, write_report
 from skelab.runs.parts import choose_parts, describe_parts
+from skelab.runs.progress import unfinished
 from skelab.runs.transfer import origin_notes
 from skelab.training.history import read_history
 
@@ -40,12 +41,15 @@ class EvaluationResult:
         report_file: The report.
         calibration: What a temperature fitted on the validation part would do; None without
             scores of that part.
+        unfinished: That the run has not ended, so that these are scores of an early epoch; empty
+            if it has.
     """
 
     scores: Scores | OutputScores
     scores_file: Path
     report_file: Path
     calibration: Calibration | None
+    unfinished: str = ""
 
 
 def evaluate_run(
@@ -106,19 +110,20 @@ def evaluate_run(
     )
     scores.save(scores_file)
     run = path if path.is_dir() else None
+    early = unfinished(run) if run else ""
     report = Report(
         title=f"{recipe.model.name} on {store.info.dataset}, {recipe.data.split} {part}",
         scores=scores,
         history=_counted_from_one(read_history(run)) if run else (),
         recipe=trained.to_yaml() if spec.recipe else "",
         environment=_environment(run),
-        notes=_notes(trained, recipe, store, spec),
+        notes=[*([f"{early}."] if early else []), *_notes(trained, recipe, store, spec)],
         validation=_saved_validation(run, scores, part) if recipe == trained else None,
         chosen_epoch=spec.epoch or None,
         sections=sections,
     )
     write_report(report_file, report)
-    return EvaluationResult(scores, scores_file, report_file, report.calibration)
+    return EvaluationResult(scores, scores_file, report_file, report.calibration, early)
 
 
 def recipe_of(network: Network, split: str | None = None) -> Recipe:

@@ -12,7 +12,8 @@ from skelab.data.feeding.draw_log import DrawLog
 from skelab.data.opened import OpenedClips
 from skelab.files.atomic import atomic_write
 from skelab.recipes import Recipe
-from skelab.runs.train import RECIPE, check_folder, lock_run, recipe_to_resume, train_recipe
+from skelab.runs.progress import RECIPE
+from skelab.runs.train import check_folder, lock_run, recipe_to_resume, train_recipe
 from skelab.runs.transfer import keep_weights, kept_weights, with_source
 from skelab.training.processes import Processes
 from skelab.training.transfer import SourceWeights

@@ -29,6 +29,7 @@ from skelab.runs.parts import (
     draw_held_out,
     warn_of_parts,
 )
+from skelab.runs.progress import RECIPE
 from skelab.runs.transfer import TRANSFER, initial_weights, origin, with_source
 from skelab.runs.workers import choose_workers
 from skelab.tasks import TaskSpec
@@ -43,9 +44,6 @@ from skelab.training.watch import Watcher
 
 LOCK = ".lock"
 """Names the process that is training into a run folder; gone when it is done."""
-
-RECIPE = "recipe.yaml"
-"""The resolved recipe in a run folder; there from the first moment of a run."""
 
 
 def train_recipe(

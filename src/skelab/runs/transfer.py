@@ -19,17 +19,16 @@ from skelab.inference.checkpoint import (
 )
 from skelab.models import ModelSpec, read_state_dict
 from skelab.recipes import Protocol, Recipe, parse_recipe
+from skelab.runs.progress import RECIPE, unfinished
 from skelab.tasks import TaskSpec
 from skelab.training.config import TransferConfig
 from skelab.training.groups import frozen_norms
-from skelab.training.history import read_history
 from skelab.training.transfer import MappedWeights, SourceWeights, draw_weights, map_weights
 
 TRANSFER: Final = "transfer.json"
 """What a run took from where, tensor by tensor; in the run folder."""
 
 _KEPT: Final = "start.safetensors"
-_RECIPE: Final = "recipe.yaml"
 _IMPORT: Final = "`skelab import-weights MODEL FILE OUT` makes a checkpoint of weights alone"
 
 
@@ -184,18 +183,13 @@ def _chosen_of(run: Path) -> Path:
             f"{run}: holds a run for each of {len(seeds)} seeds; give one of them, say"
             f" {seeds[0].parent}"
         )
-    written = run / _RECIPE
-    if written.is_file():
-        planned = parse_recipe(written.read_text("utf-8"), where=str(written)).training.epochs
-        done = len(read_history(run))
-        if done < planned:
-            chosen = run / CHECKPOINTS / CHOSEN
-            newest = max(run.glob(f"{CHECKPOINTS}/epoch-*.safetensors"), default=None)
-            instead = chosen if chosen.is_file() else newest
-            way = f"; to start from what it has, give {instead}" if instead else ""
-            raise CheckpointError(
-                f"{run}: this run has not ended, {done} of its {planned} epochs are done{way}"
-            )
+    if said := unfinished(run):
+        chosen = run / CHECKPOINTS / CHOSEN
+        newest = max(run.glob(f"{CHECKPOINTS}/epoch-*.safetensors"), default=None)
+        instead = chosen if chosen.is_file() else newest
+        raise CheckpointError(
+            f"{said}; to start from what it has, give {instead}" if instead else said
+        )
     return chosen_checkpoint(run)
 
 
@@ -290,7 +284,7 @@ def _check_frozen(mapped: MappedWeights, config: TransferConfig, network: nn.Mod
 
 def _written_source(run: Path) -> dict[str, str]:
     """Name and digest of the weights that a run was started from; none if its recipe is damaged."""
-    written = run / _RECIPE
+    written = run / RECIPE
     try:
         began = parse_recipe(written.read_text("utf-8"), where=str(written)).transfer
     except (OSError, UnicodeDecodeError, RecipeError):

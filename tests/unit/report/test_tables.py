@@ -10,13 +10,22 @@ from skelab.report.tables import duration, percent
 
 
 def test_the_summary_names_each_figure_once_with_its_interval() -> None:
-    scores = scores_of(np.eye(4), [0, 1, 2, 0])
+    scores = scores_of(np.eye(6)[:4], [0, 1, 2, 0])
 
     rows = {name: (value, note) for name, value, note in summary_rows(evaluate_scores(scores))}
 
     assert rows["top-1"] == ("75.00%", "30.1 to 95.4%")
     assert rows["top-5"] == ("100.00%", "51.0 to 100.0%")
     assert rows["samples"] == ("4", "")
+
+
+def test_top5_of_five_classes_is_no_figure() -> None:
+    scores = scores_of(np.eye(5), [0, 1, 2, 0, 1])
+
+    names = [name for name, _, _ in summary_rows(evaluate_scores(scores))]
+
+    assert "top-1" in names
+    assert "top-5" not in names
 
 
 def test_a_class_has_a_row_and_an_undefined_figure_a_dash() -> None:

@@ -1,0 +1,29 @@
+"""How far a run has come."""
+
+from pathlib import Path
+
+from skelab.errors import RecipeError
+from skelab.recipes import parse_recipe
+from skelab.training.history import read_history
+
+RECIPE = "recipe.yaml"
+"""The resolved recipe in a run folder; there from the first moment of a run."""
+
+
+def unfinished(run: Path) -> str:
+    """That a run has not ended, with its epochs; empty if it has, or if the folder is no run.
+
+    Raises:
+        TrainingError: The history of the run is damaged.
+    """
+    written = run / RECIPE
+    if not written.is_file():
+        return ""
+    try:
+        planned = parse_recipe(written.read_text("utf-8"), where=str(written)).training.epochs
+    except (RecipeError, UnicodeDecodeError):
+        return ""  # whoever needs the recipe refuses it
+    done = len(read_history(run))
+    if done >= planned:
+        return ""
+    return f"{run}: this run has not ended, {done} of its {planned} epochs are done"
