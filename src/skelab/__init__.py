@@ -12,7 +12,8 @@ from skelab._version import __version__
 if TYPE_CHECKING:
     from skelab.data.clips.clip import BodyTrack, Clip, RawClip, SampleInfo
     from skelab.data.clips.sequence import Segment, UntrimmedSequence
-    from skelab.data.clips.store import ClipStore, open_store, write_store
+    from skelab.data.clips.store import ClipStore, open_store
+    from skelab.data.clips.write import write_store
     from skelab.data.datasets import (
         get_dataset,
         list_datasets,
@@ -106,7 +107,8 @@ _MODULES = {
         "open_source",
         "parse_split",
     ),
-    "skelab.data.clips.store": ("ClipStore", "open_store", "write_store"),
+    "skelab.data.clips.store": ("ClipStore", "open_store"),
+    "skelab.data.clips.write": ("write_store",),
     "skelab.errors": ("SkelabError",),
     "skelab.evaluation": ("Scores", "evaluate_scores"),
     "skelab.runs.evaluate": ("evaluate_run",),

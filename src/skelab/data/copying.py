@@ -10,14 +10,8 @@ import pyarrow as pa
 from skelab._version import __version__
 from skelab.data.audit.anatomy import check_clips, refuse_if_scrambled
 from skelab.data.clips.clip import Clip
-from skelab.data.clips.store import (
-    CLIPS_PER_PART,
-    Excluded,
-    LeaveOut,
-    join_parts,
-    open_store,
-    write_part,
-)
+from skelab.data.clips.store import Excluded, open_store
+from skelab.data.clips.write import CLIPS_PER_SHARD, LeaveOut, join_shards, write_shard
 from skelab.data.ingest import IngestReport
 from skelab.data.opened import OpenedClips
 from skelab.errors import DataError, NoBodyError, OutputError, SourceError
@@ -72,23 +66,23 @@ def _copied(
     leave_out: LeaveOut | None,
     on_progress: Callable[[int, int], None] | None,
 ) -> IngestReport:
-    """Copy the clips, part by part; what was damaged is named."""
+    """Copy the clips, shard by shard; what was damaged is named."""
     anatomy = refuse_if_scrambled(check_clips(clips), clips.path) if anatomy_check else None
     info = replace(
         clips.info,
         source_digest=clips.info.digest,
         versions={"skelab": __version__, "numpy": np.__version__, "pyarrow": pa.__version__},
     )
-    parts: list[Path] = []
+    shards: list[Path] = []
     with folder_beside(path) as folder:
-        for first in range(0, len(clips), CLIPS_PER_PART):
-            stop = min(first + CLIPS_PER_PART, len(clips))
+        for first in range(0, len(clips), CLIPS_PER_SHARD):
+            stop = min(first + CLIPS_PER_SHARD, len(clips))
             read, excluded = _read(clips, range(first, stop), strict)
-            parts.append(folder / f"{len(parts):06d}.arrow")
-            write_part(parts[-1], read, info.layout, excluded)
+            shards.append(folder / f"{len(shards):06d}.arrow")
+            write_shard(shards[-1], read, info.layout, excluded)
             if on_progress:
                 on_progress(stop, len(clips))
-        finished = join_parts(path, parts, info, leave_out)
+        finished = join_shards(path, shards, info, leave_out)
     return IngestReport(path, finished, len(open_store(path)), num_resumed=0, anatomy=anatomy)
 
 

@@ -10,13 +10,8 @@ import numpy as np
 
 from skelab.data.clips.clip import BodyTrack, Clip, RawClip
 from skelab.data.clips.sequence import Segment, UntrimmedSequence
-from skelab.data.clips.store import (
-    CLIPS_PER_PART,
-    Excluded,
-    StoreInfo,
-    join_parts,
-    write_part,
-)
+from skelab.data.clips.store import Excluded, StoreInfo
+from skelab.data.clips.write import CLIPS_PER_SHARD, join_shards, write_shard
 from skelab.data.opened import OpenedClips
 from skelab.data.preprocessing import get_pipeline
 from skelab.errors import DataError, OutputError
@@ -93,13 +88,13 @@ def cut_segments(
     cut = _cut(clips, excluded, on_progress or (lambda done, total: None), len(rows))
     num_clips = 0
     with hold_lock(lock_beside(path), str(path), OutputError), folder_beside(path) as folder:
-        parts: list[Path] = []
-        while chunk := list(islice(cut, CLIPS_PER_PART)):
-            parts.append(folder / f"{len(parts):06d}.arrow")
-            write_part(parts[-1], chunk, info.layout)
+        shards: list[Path] = []
+        while chunk := list(islice(cut, CLIPS_PER_SHARD)):
+            shards.append(folder / f"{len(shards):06d}.arrow")
+            write_shard(shards[-1], chunk, info.layout)
             num_clips += len(chunk)
         info = replace(info, excluded=(*clips.info.excluded, *excluded))
-        finished = join_parts(path, parts, info)
+        finished = join_shards(path, shards, info)
     return CutReport(finished, len(rows), num_clips, len(excluded))
 
 

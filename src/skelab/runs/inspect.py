@@ -15,11 +15,11 @@ from skelab.data.audit.anatomy import AnatomyReport, check_anatomy, check_clips,
 from skelab.data.audit.leaks import Leak, find_leaks, find_other_views
 from skelab.data.audit.official_counts import check_counts
 from skelab.data.audit.segments import describe_segments
-from skelab.data.clips.clip import RawClip
+from skelab.data.clips.clip import RawClip, joints_digest
 from skelab.data.clips.index import UNKNOWN, ClipIndex
 from skelab.data.clips.sequence import Note, RawSequence
 from skelab.data.clips.splits import Split, list_parts
-from skelab.data.clips.store import ClipStore, joints_digest, open_store
+from skelab.data.clips.store import ClipStore, open_store
 from skelab.data.datasets import check_split, holds_recordings, open_source
 from skelab.data.foreign import is_npy_pkl, is_npz
 from skelab.data.opened import OpenedClips, describe_format, is_store, open_clips

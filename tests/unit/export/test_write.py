@@ -12,7 +12,8 @@ from export_kit import CLASSES, family_checkpoint, needs_export, some_clips
 from tiny_clips import SBU15, tiny_clip, tiny_info, tiny_store
 from torch import Tensor, nn
 
-from skelab.data.clips.store import open_store, write_store
+from skelab.data.clips.store import open_store
+from skelab.data.clips.write import write_store
 from skelab.errors import CheckpointError, ExportError, NetworkError, OutputError
 from skelab.export import TARGETS, ExportReport, export_checkpoint
 from skelab.export import write as write_module

@@ -17,7 +17,8 @@ from tiny_run import CONFIG, FEEDER, tiny_recipe, what_training_computed
 
 import skelab.runs.train
 from skelab.data.clips.clip import Clip
-from skelab.data.clips.store import ClipStore, open_store, write_store
+from skelab.data.clips.store import ClipStore, open_store
+from skelab.data.clips.write import write_store
 from skelab.data.feeding import DrawLog, open_draw_log, read_draws
 from skelab.errors import DataError, ModelError, SkelabError, SplitError, TrainingError
 from skelab.host.environment import describe_environment

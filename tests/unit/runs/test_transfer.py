@@ -17,7 +17,8 @@ from tiny_clips import CLASSES, tiny_clip, tiny_info, tiny_store
 from tiny_run import CONFIG, same_tensors, tiny_recipe, what_training_computed
 from transfer_run import transfer_recipe
 
-from skelab.data.clips.store import ClipStore, open_store, write_store
+from skelab.data.clips.store import ClipStore, open_store
+from skelab.data.clips.write import write_store
 from skelab.errors import CheckpointError, SkelabError, TrainingError
 from skelab.inference.checkpoint import Checkpoint, read_checkpoint
 from skelab.models import create_model, export_weights, model_spec

@@ -14,7 +14,8 @@ from second_task import HEIGHT, SETTINGS, HeightTask, height_job
 from tiny_clips import tiny_clip, tiny_info
 from tiny_run import PYTHON_PATH, same_tensors, tiny_recipe, what_training_computed
 
-from skelab.data.clips.store import ClipStore, open_store, write_store
+from skelab.data.clips.store import ClipStore, open_store
+from skelab.data.clips.write import write_store
 from skelab.data.feeding.dataset import pad_clips
 from skelab.errors import CheckpointError, TaskError, TrainingError
 from skelab.evaluation import OutputScores

@@ -1,10 +1,11 @@
 """The nouns of the data room: a recording as it was tracked, and a clip ready for a network."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int8, Int32
+from jaxtyping import Float, Float32, Float64, Int8, Int32
 from numpy import ndarray
 
 from skelab.errors import DataError
@@ -120,3 +121,14 @@ class Clip:
         joints = self.joints if bodies == 1 else self.joints.swapaxes(0, 1)
         per_frame = joints.reshape(frames, -1)
         return int(np.count_nonzero(np.add.reduce(per_frame, axis=1)))
+
+
+def joints_digest(*bodies: Float[ndarray, " ..."]) -> bytes:
+    """A 16-byte digest of some arrays of joints, by which duplicates are found.
+
+    It is not the digest that a store keeps of a clip.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for joints in bodies:
+        digest.update(repr(joints.shape).encode() + np.ascontiguousarray(joints).tobytes())
+    return digest.digest()
