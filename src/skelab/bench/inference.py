@@ -42,6 +42,7 @@ SHORTEST: Final = 0.05
 
 FEWEST_ROUNDS: Final = 3
 _READ_HERE: Final = ("onnx", "openvino")
+_Way = tuple[Runtime, Precision]
 _EXPORTED_AS: Final = {Runtime.ONNX: "net.onnx", Runtime.OPENVINO: "net.xml"}
 
 
@@ -228,60 +229,22 @@ def _recipe_of(name: str) -> Recipe:
 def _measure(
     network: _MeasuredNetwork, batch: int, plan: BenchPlan, note: Callable[[str], None]
 ) -> Iterator[BenchRow]:
-    """One batch size of a network, in all ways of the plan, in turn."""
-    machine = describe_machine(plan.threads)
-    shape = (batch, *network.clip)
-    where = f"{network.name}, batch {batch}"
-    faults: dict[tuple[Runtime, Precision], str] = {}
-    results: dict[tuple[Runtime, Precision], _Result] = {}
+    """The rows of one batch size of a network, one per combination of runtime and precision."""
     known = {*network.files, *network.faults} & set(plan.runtimes)
-    ways = [way for way in WAYS if way[0] in known and way[1] in plan.precisions]
+    measured = _Measurements([way for way in WAYS if way[0] in known and way[1] in plan.precisions])
     with ExitStack() as stack:
-        workers: dict[tuple[Runtime, Precision], _Worker] = {}
-        for way in ways:
-            runtime, precision = way
-            if runtime not in network.files:
-                faults[way] = network.faults[runtime]
-            elif way == (Runtime.OPENVINO, Precision.BF16) and not machine.bf16:
-                faults[way] = "this processor does not compute in bf16 by itself"
-            else:
-                note(f"{where}: loading {runtime.value} {precision.value}")
-                case = BenchCase(
-                    str(network.files[runtime]), runtime, precision, shape, machine.threads
-                )
-                worker = stack.enter_context(_Worker(case))
-                try:
-                    results[way] = _Result(worker.logits)
-                except ProcessError as error:
-                    faults[way] = str(error)
-                else:
-                    workers[way] = worker
-
-        def attempt(way: tuple[Runtime, Precision]) -> Mapping[str, Any]:
-            try:
-                return workers[way].run()
-            except ProcessError as error:
-                faults[way] = str(error)
-                return {}
-
-        turns = {way: partial(attempt, way) for way in workers}
-        started = time.monotonic()
-        for number, samples in enumerate(in_turn(turns, plan.rounds), start=1):
-            for way, sample in samples.items():
-                if sample:
-                    results[way].add(sample)
-            note(f"{where}: round {number} of {plan.rounds}")
-            late = time.monotonic() - started > plan.seconds
-            if late and number >= min(FEWEST_ROUNDS, plan.rounds):
-                break
-    yardstick = results.get((Runtime.EAGER, Precision.FP32))
-    for way in ways:
+        workers = _start_workers(stack, network, batch, plan, note, measured)
+        _run_rounds(
+            workers, plan, lambda text: note(f"{network.name}, batch {batch}: {text}"), measured
+        )
+    yardstick = measured.results.get((Runtime.EAGER, Precision.FP32))
+    for way in measured.ways:
         runtime, precision = way
         row = partial(BenchRow, network.name, network.clip[1], runtime, precision, batch)
-        if way in faults:
-            yield row(note=faults[way])
+        if way in measured.faults:
+            yield row(note=measured.faults[way])
             continue
-        result = results[way]
+        result = measured.results[way]
         yield row(
             ms_per_clip=quartiles([1000 * second / batch for second in result.seconds]),
             peak_mb=result.peak_mb,
@@ -290,22 +253,91 @@ def _measure(
         )
 
 
+def _start_workers(
+    stack: ExitStack,
+    network: _MeasuredNetwork,
+    batch: int,
+    plan: BenchPlan,
+    note: Callable[[str], None],
+    measured: "_Measurements",
+) -> "dict[_Way, _Worker]":
+    """A worker with the network loaded for each way that can run; the others become faults."""
+    machine = describe_machine(plan.threads)
+    workers: dict[_Way, _Worker] = {}
+    for way in measured.ways:
+        runtime, precision = way
+        if runtime not in network.files:
+            measured.faults[way] = network.faults[runtime]
+            continue
+        if way == (Runtime.OPENVINO, Precision.BF16) and not machine.bf16:
+            measured.faults[way] = "this processor does not compute in bf16 by itself"
+            continue
+        note(f"{network.name}, batch {batch}: loading {runtime.value} {precision.value}")
+        file, shape = str(network.files[runtime]), (batch, *network.clip)
+        worker = stack.enter_context(
+            _Worker(BenchCase(file, runtime, precision, shape, machine.threads))
+        )
+        try:
+            measured.results[way] = _Result(worker.logits)
+        except ProcessError as error:
+            measured.faults[way] = str(error)
+        else:
+            workers[way] = worker
+    return workers
+
+
+def _run_rounds(
+    workers: "Mapping[_Way, _Worker]",
+    plan: BenchPlan,
+    note: Callable[[str], None],
+    measured: "_Measurements",
+) -> None:
+    """Time the workers in turn, one round each, until the plan's rounds or seconds are used up."""
+
+    def attempt(way: _Way) -> Mapping[str, Any]:
+        try:
+            return workers[way].run()
+        except ProcessError as error:
+            measured.faults[way] = str(error)
+            return {}
+
+    started = time.monotonic()
+    turns = {way: partial(attempt, way) for way in workers}
+    for number, samples in enumerate(in_turn(turns, plan.rounds), start=1):
+        for way, sample in samples.items():
+            if sample:
+                measured.results[way].add(sample)
+        note(f"round {number} of {plan.rounds}")
+        late = time.monotonic() - started > plan.seconds
+        if late and number >= min(FEWEST_ROUNDS, plan.rounds):
+            break
+
+
 def _deviation(found: Float32[ndarray, "N K"], expected: Float32[ndarray, "N K"]) -> float:
     return float(np.abs(found - expected).max() / np.abs(expected).max())
 
 
 @dataclass
 class _Result:
-    """What a way has given so far."""
+    """The logits of a way, and its measurements so far."""
 
     logits: Float32[ndarray, "N K"]
     seconds: list[float] = field(default_factory=list)
     peak_mb: float | None = None
 
     def add(self, sample: Mapping[str, Any]) -> None:
-        """Another round."""
+        """Add the measurements of a round."""
         self.seconds.append(sample["seconds"])
         self.peak_mb = sample["peak_mb"]
+
+
+@dataclass
+class _Measurements:
+    """The results of the ways that ran, and why the others did not."""
+
+    ways: list[_Way]
+    results: dict[_Way, _Result] = field(default_factory=dict)
+    faults: dict[_Way, str] = field(default_factory=dict)
 
 
 class _Worker:

@@ -82,7 +82,14 @@ def _show(rows: Sequence["BenchRow"], machine: "Machine", as_json: bool) -> None
         print_json({"machine": asdict(machine), "rows": [_as_dict(row) for row in rows]})
         return
     result(machine.title)
-    columns = ["run by", "ms per clip", "middle half", "clips/s", "MB", "off by"]
+    columns = [
+        "runtime",
+        "ms per clip",
+        "interquartile range",
+        "clips/s",
+        "MB",
+        "max. relative error",
+    ]
     for (model, frames, batch), group in groupby(rows, _table_of):
         table = [(f"{row.runtime.value} {row.precision.value}", *_figures(row)) for row in group]
         title = f"{model}, {frames} frames, batch {batch}"

@@ -2,12 +2,15 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from skelab.cli.output import print_json, print_pairs, result, say
 from skelab.cli.paths import Force, named
+
+if TYPE_CHECKING:
+    from skelab.export.write import ExportReport
 
 
 class Target(StrEnum):
@@ -72,27 +75,35 @@ def export(
         calibration_clips=calibration_clips,
         force=force,
     )
-    spec, check = made.spec, made.check
     for note in made.notes:
         say(note)
     if as_json:
-        print_json(
-            {
-                "files": [str(file) for file in made.files],
-                "bytes": made.num_bytes,
-                "model": spec.model.name,
-                "target": spec.target,
-                "precision": spec.precision,
-                "frames": "any" if spec.dynamic_frames else spec.window,
-                "compared": check.num_inputs,
-                "deviation": check.deviation,
-                "agreement": check.agreement,
-                "synthetic": spec.synthetic,
-                "versions": dict(spec.versions),
-                "notes": list(made.notes),
-            }
-        )
+        print_json(_as_dict(made))
         return
+    _show(made)
+    result(f"next: skelab predict {made.path} FILE" + (" --trust" if to is Target.TORCH else ""))
+
+
+def _as_dict(made: "ExportReport") -> dict[str, Any]:
+    spec, check = made.spec, made.check
+    return {
+        "files": [str(file) for file in made.files],
+        "bytes": made.num_bytes,
+        "model": spec.model.name,
+        "target": spec.target,
+        "precision": spec.precision,
+        "frames": "any" if spec.dynamic_frames else spec.window,
+        "compared": check.num_inputs,
+        "deviation": check.deviation,
+        "agreement": check.agreement,
+        "synthetic": spec.synthetic,
+        "versions": dict(spec.versions),
+        "notes": list(made.notes),
+    }
+
+
+def _show(made: "ExportReport") -> None:
+    spec, check = made.spec, made.check
     limits = "" if spec.traits.takes_all else f", {spec.traits.lengths}"
     any_length = f"any number{limits}; skelab gives it {spec.window}"
     print_pairs(
@@ -108,4 +119,3 @@ def export(
             " the same class",
         }
     )
-    result(f"next: skelab predict {made.path} FILE" + (" --trust" if to is Target.TORCH else ""))

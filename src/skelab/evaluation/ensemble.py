@@ -206,6 +206,8 @@ def apply_temperature(scores: Scores, temperature: float) -> Scores:
 
     Raises:
         ScoresError: ``temperature`` is not a finite number above 0.
+
+    Source: Guo et al., arXiv:1706.04599, section 4.2.
     """
     if not (math.isfinite(temperature) and temperature > 0):
         raise ScoresError(f"temperature: expected a finite number above 0, found {temperature}")
@@ -219,6 +221,8 @@ def calibrate(scores: Scores, validation: Scores) -> Calibration:
 
     Raises:
         ScoresError: The validation scores are of the test part, or have other classes.
+
+    Source: Guo et al., arXiv:1706.04599, section 4.2.
     """
     check_same_classes(scores, validation)
     temperature = fit_temperature(validation)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import sklearn.metrics
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 from numpy import ndarray
 from scipy.special import log_softmax as scipy_log_softmax
 from scipy.stats import binomtest
@@ -213,7 +213,7 @@ def topk_accuracy(scores: Scores, k: int) -> Proportion:
     return proportion(scores.ranks < k)
 
 
-def proportion(hits: ndarray) -> Proportion:
+def proportion(hits: Bool[ndarray, " ..."]) -> Proportion:
     """Count the true entries of a non-empty boolean array.
 
     Raises:

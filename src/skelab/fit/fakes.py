@@ -4,6 +4,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Final, cast
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.optim import Optimizer
@@ -40,7 +41,7 @@ class PlainEngine:
         """In this block the forward pass computes in the format."""
         return nullcontext() if self._half is None else torch.autocast("cpu", dtype=self._half)
 
-    def backward(self, loss: Tensor) -> None:
+    def backward(self, loss: Float[Tensor, ""]) -> None:
         """Add the gradients of a loss."""
         torch.autograd.backward(loss)
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float64, Int64, Shaped
 from numpy import ndarray
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -144,7 +144,7 @@ class OperatorLog(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._rows.append((flops, fixed, of_clips, _KERNELS.get(name, 1), half))
 
 
-def moved_bytes(tensor: Tensor) -> int:
+def moved_bytes(tensor: Shaped[Tensor, " ..."]) -> int:
     """Bytes of a tensor that are really there: an expanded one has no more than its storage."""
     return min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
 

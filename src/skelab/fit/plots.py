@@ -1,12 +1,13 @@
 """Figures of a report: memory against clips at once, time per epoch, and where memory goes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from skelab.fit.figures import Span
 from skelab.fit.outcome import FitReport, ModelFit, OptionFit
 from skelab.fit.tables import PARTS, parts_of
 from skelab.fit.verdict import DAY, gib, lasts, own_batch
@@ -57,24 +58,7 @@ def epoch_figure(report: FitReport) -> Markup | None:
         span = option.epoch
         if span is None:
             continue
-        axes.plot(
-            [span.low, span.high],
-            [place, place],
-            color=ACCENT,
-            linewidth=6,
-            alpha=0.3,
-            solid_capstyle="round",
-        )
-        axes.plot(span.typical, place, "o", color=ACCENT, markersize=5.5)
-        axes.annotate(
-            lasts(span.typical, short=True),
-            (span.high, place),
-            xytext=(10, 0),
-            textcoords="offset points",
-            color=MUTED,
-            fontsize=FONT_SIZE,
-            verticalalignment="center",
-        )
+        _draw_span(axes, place, span)
         told.append(f"{model.model} {lasts(span.typical)}")
         lowest.append(span.low)
         highest.append(span.high)
@@ -92,6 +76,28 @@ def epoch_figure(report: FitReport) -> Markup | None:
     )
 
 
+def _draw_span(axes: Axes, place: int, span: Span) -> None:
+    """A row with the range of a time as a bar, its typical value as a dot and as text."""
+    axes.plot(
+        [span.low, span.high],
+        [place, place],
+        color=ACCENT,
+        linewidth=6,
+        alpha=0.3,
+        solid_capstyle="round",
+    )
+    axes.plot(span.typical, place, "o", color=ACCENT, markersize=5.5)
+    axes.annotate(
+        lasts(span.typical, short=True),
+        (span.high, place),
+        xytext=(10, 0),
+        textcoords="offset points",
+        color=MUTED,
+        fontsize=FONT_SIZE,
+        verticalalignment="center",
+    )
+
+
 def parts_figure(report: FitReport) -> Markup | None:
     """Where the memory of each network goes with the settings to use; None where none is known."""
     rows = [(model, option) for model, option in _chosen(report.models) if option.memory]
@@ -101,19 +107,7 @@ def parts_figure(report: FitReport) -> Markup | None:
     figure, axes = new_figure(width=7.4, height=1.25 + 0.36 * len(rows))
     widest, told = 0.0, []
     for place, (model, option) in enumerate(rows):
-        left = 0.0
-        for name, size in parts_of(option.memory).items() if option.memory else ():
-            axes.barh(
-                place,
-                size / GIB,
-                left=left,
-                height=0.55,
-                color=PART_COLOURS[name],
-                edgecolor=PAPER,
-                linewidth=0.6,
-                label=name if place == 0 else None,
-            )
-            left += size / GIB
+        left = _stack_parts(axes, place, parts_of(option.memory) if option.memory else {})
         widest = max(widest, left)
         told.append(f"{model.model} {left:.1f} GiB")
     shown = limit <= 3 * widest
@@ -141,6 +135,24 @@ def parts_figure(report: FitReport) -> Markup | None:
     )
 
 
+def _stack_parts(axes: Axes, place: int, sizes: Mapping[str, float]) -> float:
+    """Draw the parts of a network's memory as one stacked bar; returns its length, GiB."""
+    left = 0.0
+    for name, size in sizes.items():
+        axes.barh(
+            place,
+            size / GIB,
+            left=left,
+            height=0.55,
+            color=PART_COLOURS[name],
+            edgecolor=PAPER,
+            linewidth=0.6,
+            label=name if place == 0 else None,
+        )
+        left += size / GIB
+    return left
+
+
 def _memory_figure(model: ModelFit, limit: int) -> Markup:
     figure, axes = new_figure(width=3.3, height=2.5)
     batch = own_batch(model.recipe)
@@ -158,18 +170,7 @@ def _memory_figure(model: ModelFit, limit: int) -> Markup:
             linewidth=1.7,
         )
         highest = max(highest, sizes[-1])
-    chosen = model.chosen
-    if chosen is not None and chosen.memory is not None and chosen.micro_batch:
-        axes.plot(
-            chosen.micro_batch,
-            chosen.memory.total / GIB,
-            "o",
-            color=COLOURS.get(chosen.precision, MUTED),
-            markersize=6.5,
-            markerfacecolor=PAPER,
-            markeredgewidth=1.8,
-            zorder=4,
-        )
+    _mark_recommended(axes, model.chosen)
     if highest > 0.25 * limit / GIB:
         _draw_limit(axes, limit / GIB)
         axes.set_ylim(0, min(top, 1.12 * max(highest, limit / GIB)))
@@ -187,6 +188,21 @@ def _memory_figure(model: ModelFit, limit: int) -> Markup:
     )
     return figure_svg(
         figure, name=f"memory-{model.model}", description=f"Memory by clips at once: {told}"
+    )
+
+
+def _mark_recommended(axes: Axes, option: OptionFit | None) -> None:
+    if option is None or option.memory is None or not option.micro_batch:
+        return
+    axes.plot(
+        option.micro_batch,
+        option.memory.total / GIB,
+        "o",
+        color=COLOURS.get(option.precision, MUTED),
+        markersize=6.5,
+        markerfacecolor=PAPER,
+        markeredgewidth=1.8,
+        zorder=4,
     )
 
 

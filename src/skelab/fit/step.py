@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -87,25 +88,25 @@ class TrainingStep(TrainStep):
         """Pass the micro-batch through the network, and add up the gradients."""
         self.accumulate(self._batch, self.micro_batch / self.config.batch_size)
 
-    def weights(self) -> Iterator[Tensor]:
+    def weights(self) -> Iterator[Shaped[Tensor, " ..."]]:
         """Parameters and buffers, and their copies."""
         yield from self.model.parameters()
         yield from self.model.buffers()
         if self.average is not None:
             yield from self.average.tensors().values()
 
-    def gradients(self) -> Iterator[Tensor]:
+    def gradients(self) -> Iterator[Shaped[Tensor, " ..."]]:
         """Of those parameters that have one."""
         for parameter in self.model.parameters():
             if parameter.grad is not None:
                 yield parameter.grad
 
-    def optimiser_state(self) -> Iterator[Tensor]:
+    def optimiser_state(self) -> Iterator[Shaped[Tensor, " ..."]]:
         """What the optimiser keeps from step to step."""
         for state in self.optimizer.state.values():
             yield from (value for value in state.values() if isinstance(value, Tensor))
 
-    def inputs(self) -> Iterator[Tensor]:
+    def inputs(self) -> Iterator[Shaped[Tensor, " ..."]]:
         """Clips and labels."""
         yield self._batch.joints
         yield self._batch.labels
@@ -152,12 +153,12 @@ class InferenceStep:
         with ungraded, self._engine.autocast():
             self.model(self._joints).float()
 
-    def weights(self) -> Iterator[Tensor]:
+    def weights(self) -> Iterator[Shaped[Tensor, " ..."]]:
         """Parameters and buffers."""
         yield from self.model.parameters()
         yield from self.model.buffers()
 
-    def inputs(self) -> Iterator[Tensor]:
+    def inputs(self) -> Iterator[Shaped[Tensor, " ..."]]:
         """The clips."""
         yield self._joints
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Int64, Shaped
 from numpy import ndarray
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -145,7 +145,7 @@ class StorageWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._events = 0
         self._start = 0
 
-    def hold(self, tensors: Iterable[Tensor], part: Part) -> None:
+    def hold(self, tensors: Iterable[Shaped[Tensor, " ..."]], part: Part) -> None:
         """Say what some tensors are; those that were made before are followed from now on."""
         for tensor in tensors:
             number = self._follow(tensor)

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 import torch
+from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -261,7 +262,9 @@ def _check(weights: Iterator[Tensor], clips: int) -> None:
             )
 
 
-def convolution_copies(name: str, taken: list[Tensor], given: list[Tensor]) -> tuple[int, ...]:
+def convolution_copies(
+    name: str, taken: list[Shaped[Tensor, " ..."]], given: list[Shaped[Tensor, " ..."]]
+) -> tuple[int, ...]:
     """Bytes of the copies that a convolution makes at most: all that it takes and gives, once."""
     if "convolution" not in name:
         return ()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 Replacement = str | Callable[[re.Match[str]], str]
@@ -37,7 +38,7 @@ class AuthorsFormat:
             ours = re.sub(pattern, replacement, ours)
         return ours
 
-    def state_dict(self, model: nn.Module) -> dict[str, Tensor]:
+    def state_dict(self, model: nn.Module) -> dict[str, Shaped[Tensor, " ..."]]:
         """The model's weights under the authors' names, in their shapes and order; not copied."""
         own = model.state_dict()
         theirs = {self.key(name): self.as_authors(name, tensor) for name, tensor in own.items()}

@@ -17,11 +17,11 @@ from skelab.nn import (
     BodyNorm,
     ConstantFeatures,
     find_absent,
-    row_counts,
+    keeps_duplicates_identical,
+    multiplicities,
     takes_batch_statistics,
-    treats_equal_rows_alike,
     version_of,
-    with_counted_norms,
+    with_weighted_norms,
 )
 
 
@@ -33,21 +33,20 @@ class SkeletonModel(nn.Module):
     logits and auxiliary losses, for training. All of them take a ``ModelInput`` or plain joints.
 
     Absent bodies cost next to nothing, unless the family's traits say that bodies or samples mix.
-    Without gradients, in eval mode, their features are constants of the weights, computed once for
-    each slot and length of clips; they are kept until a weight changes (by all but writing through
-    ``.data``), or the mode, device or type. Otherwise one row for each slot stands for all absent
-    bodies, and batch norms count it as often as it does. Logits, gradients and running statistics
-    are those of the plain computation, within rounding. That is taken by itself where the features
-    cannot be spared: while a graph is traced or exported, where gradients for the clips themselves
-    are asked for, or if the backbone, in training, has dropout or a batch norm that is not
-    PyTorch's plain one.
+    In eval mode without gradients their features depend on the weights only: they are computed
+    once per slot and clip length, and cached until a weight, the mode, the device or the dtype
+    changes (writing through ``.data`` goes unnoticed). In training one row per slot represents all
+    absent bodies, and batch norms weight it by their number. Logits, gradients and running
+    statistics equal those of the plain computation within rounding. The plain computation is used
+    while a graph is traced or exported, where the clips themselves require gradients, and where
+    the backbone in training has dropout or a batch norm other than PyTorch's own.
 
-    A family has losses of its own if its backbone gives a ``BackboneOutput``, or if it overrides
-    ``auxiliary_losses``.
+    A family adds losses of its own by a backbone that returns a ``BackboneOutput``, or by
+    overriding ``auxiliary_losses``.
 
     Args:
-        backbone: Takes single bodies B C T V, body m of clip n in row n * M + m, and gives B F L W,
-            or a ``BackboneOutput`` of that: any F and W, and L = T / stride, rounded up.
+        backbone: Takes single bodies B C T V, with body m of clip n in row n * M + m, and returns
+            B F L W, or a ``BackboneOutput`` of that: any F and W, and L = T / stride, rounded up.
         num_features: F.
         num_classes: K.
         in_channels: C, say 3 for x, y, z.
@@ -56,15 +55,17 @@ class SkeletonModel(nn.Module):
         stride: Frames of the input from one token to the next.
         dropout: Probability of dropping a feature before the classifier, in training.
         norm_per_body: Normalise each body of a clip by statistics of its own.
-        pooling: Makes vectors N F of ``Tokens``; unless given, the mean.
+        pooling: Maps ``Tokens`` to vectors N F; the mean by default.
 
     Attributes:
-        skips_absent: Spare absent bodies as said above; ``set_skip_absent`` switches it.
-        traits: What the network mixes, and which lengths of clips it takes; ``create_model`` takes
-            them from the family's card.
+        skips_absent: Skip absent bodies as described; ``set_skip_absent`` switches it.
+        traits: What the network mixes, and which clip lengths it takes; ``create_model`` sets them
+            from the family's card.
 
     Raises:
         ModelError: ``dropout`` or ``stride`` is out of range.
+
+    Source: the order of layers is that of arXiv:1801.07455.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class SkeletonModel(nn.Module):
         self.stride = stride
         self.traits = FamilyTraits()
         self.input_norm = BodyNorm(in_channels, num_joints, max_bodies, per_body=norm_per_body)
-        self.backbone = with_counted_norms(backbone)
+        self.backbone = with_weighted_norms(backbone)
         self.pooling = MeanPooling() if pooling is None else pooling
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(num_features, num_classes)
@@ -111,10 +112,10 @@ class SkeletonModel(nn.Module):
         absent = self._find_absent(given.joints)
         if absent is not None and (version := self._weights_version()) is not None:
             return self._with_constants(given, bodies, absent, version)
-        if absent is None or not absent.num_spared or not treats_equal_rows_alike(self.backbone):
+        if absent is None or not absent.num_saved or not keeps_duplicates_identical(self.backbone):
             return self._tokens(given, bodies, None)
         rows = torch.cat([absent.present, absent.first])
-        with row_counts(self.backbone, absent.row_counts()):
+        with multiplicities(self.backbone, absent.multiplicities()):
             return self._tokens(given, bodies[rows], absent)
 
     def pool(self, tokens: Tokens) -> Float[Tensor, "N F"]:
@@ -153,7 +154,7 @@ class SkeletonModel(nn.Module):
                 raise ModelError(f"auxiliary loss {name!r}: expected one number, found {found}")
         return ModelOutput(logits, {**tokens.auxiliary, **own})
 
-    def auxiliary_losses(self, tokens: Tokens) -> Mapping[str, Tensor]:
+    def auxiliary_losses(self, tokens: Tokens) -> Mapping[str, Float[Tensor, ""]]:
         """Loss terms of the family by name, single numbers; families that have some override it.
 
         Only ``outputs`` asks for them, in training. ``tokens.given.labels`` are the classes, if
@@ -205,7 +206,7 @@ class SkeletonModel(nn.Module):
     ) -> Tokens:
         """The tokens of bodies, some of which may stand for several."""
         made = self._run(bodies)
-        counts = None if absent is None else absent.row_counts().counts
+        counts = None if absent is None else absent.multiplicities().counts
         auxiliary = {
             name: self._mean_term(name, term, len(bodies), counts)
             for name, term in made.auxiliary.items()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from skelab.models.authors import COMMON_NAMES, Replacement
@@ -45,7 +46,9 @@ def with_pyskl_hands(layout: Layout) -> Layout:
     return replace(layout, bones=tuple(tie(joint, parent) for joint, parent in layout.bones))
 
 
-def pyskl_arguments(theirs: Mapping[str, Tensor], first_conv: str) -> dict[str, Any]:
+def pyskl_arguments(
+    theirs: Mapping[str, Shaped[Tensor, " ..."]], first_conv: str
+) -> dict[str, Any]:
     """What a network was built with, read off its shapes; ``first_conv`` is its first layer."""
     return {
         "num_classes": theirs["cls_head.fc_cls.weight"].shape[0],

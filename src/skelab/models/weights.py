@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
+from jaxtyping import Shaped
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -70,7 +71,7 @@ def import_weights(
     return model
 
 
-def export_weights(model: nn.Module) -> dict[str, Tensor]:
+def export_weights(model: nn.Module) -> dict[str, Shaped[Tensor, " ..."]]:
     """Copies of a model's weights, by the authors' keys, in their order and shapes.
 
     Raises:
@@ -80,7 +81,7 @@ def export_weights(model: nn.Module) -> dict[str, Tensor]:
     return {key: tensor.detach().clone() for key, tensor in authors.state_dict(model).items()}
 
 
-def read_state_dict(path: Path) -> dict[str, Tensor]:
+def read_state_dict(path: Path) -> dict[str, Shaped[Tensor, " ..."]]:
     """The tensors of a ``.safetensors``, ``.pt`` or ``.pth`` file, by key; told by content.
 
     No code in the file is ever run. A checkpoint that holds its weights under ``state_dict`` is

@@ -89,10 +89,8 @@ def evaluate_run(
     spec.check_store(store.info, store.path, str(path))
     if split is not None:
         check_split(split, store.info.dataset, store.index, store.path, option="--split ")
-    recipe = trained = recipe_of(network, split)
-    if split is not None:
-        data = recipe.data.model_copy(update={"split": split})
-        recipe = recipe.model_copy(update={"data": data})
+    trained = recipe_of(network, split)
+    recipe = trained if split is None else _with_split(trained, split)
     rows = _rows_of(part, recipe, store, needs_labels=network.task.needs_labels)
     if recipe != trained and spec.epoch:  # of imported weights nobody knows what trained them
         _refuse_known_clips(trained, recipe, store, rows, path)
@@ -124,6 +122,11 @@ def evaluate_run(
     )
     write_report(report_file, report)
     return EvaluationResult(scores, scores_file, report_file, report.calibration, early)
+
+
+def _with_split(recipe: Recipe, split: str) -> Recipe:
+    data = recipe.data.model_copy(update={"split": split})
+    return recipe.model_copy(update={"data": data})
 
 
 def recipe_of(network: Network, split: str | None = None) -> Recipe:

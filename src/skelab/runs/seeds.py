@@ -99,13 +99,7 @@ def train_seeds(
     first = Processes().first
     with lock_run(run) if first else nullcontext():
         if first:
-            text = recipe_to_resume(recipe, run)[1] if resume else recipe.to_yaml()
-            check_folder(run, text, holds_run=bool(find_seed_runs(run)), resume=resume)
-            if not resume:
-                if start is not None:
-                    keep_weights(start, run)
-                with atomic_write(run / RECIPE) as temporary:
-                    temporary.write_text(text, encoding="utf-8")
+            _prepare_folder(recipe, run, start, resume=resume)
         folders = []
         for number, (single, folder) in enumerate(seed_runs(recipe, run), start=1):
             seed = single.training.seed
@@ -123,3 +117,17 @@ def train_seeds(
             )
             folders.append(folder)
     return folders
+
+
+def _prepare_folder(
+    recipe: Recipe, run: Path, start: SourceWeights | None, *, resume: bool
+) -> None:
+    """Check the folder of all seeds and, at the first start, write recipe and initial weights."""
+    text = recipe_to_resume(recipe, run)[1] if resume else recipe.to_yaml()
+    check_folder(run, text, holds_run=bool(find_seed_runs(run)), resume=resume)
+    if resume:
+        return
+    if start is not None:
+        keep_weights(start, run)
+    with atomic_write(run / RECIPE) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -51,35 +51,32 @@ def train(
         OutputError: The disk is full; older checkpoints are untouched.
     """
     processes = Processes()
-    watcher = watcher if watcher and processes.first else Watcher()
-    if processes.first and not resume and holds_run(job):
+    first = processes.first
+    watcher = watcher if watcher and first else Watcher()
+    if first and not resume and holds_run(job):
         raise TrainingError(f"{job.run}: holds a run already; resume it, or choose another folder")
     with torch.random.fork_rng():
-        checkpoint = find_checkpoint(job, watcher) if resume and processes.first else None
+        checkpoint = find_checkpoint(job, watcher) if resume and first else None
         checkpoint = processes.from_first(checkpoint)
         job = _with_origin(job, checkpoint)
         state = (checkpoint and checkpoint.trainer) or TrainerState()
         learner = Learner(job, processes, watcher, checkpoint)
         saver = Saver(job, learner)
-        if processes.first and checkpoint is None and job.initial is not None:
+        if first and checkpoint is None and job.initial is not None:
             saver.save(state)  # from here on, nobody needs what the run starts from
         steps = len(_batches(job, 0, processes.count))
         watcher.on_start(
             epochs=job.config.epochs, steps=steps, first_epoch=state.epoch, first_step=state.step
         )
-        shown = open_trackers(trackers if processes.first else (), job, watcher)
-        records = (
-            History(job.run, first_epoch=state.epoch, trackers=shown)
-            if processes.first
-            else nullcontext()
-        )
-        with records as history:
+        shown = open_trackers(trackers if first else (), job, watcher)
+        history = History(job.run, first_epoch=state.epoch, trackers=shown) if first else None
+        with history or nullcontext():
             for epoch in range(state.epoch, job.config.epochs):
                 totals = train_epoch(learner, state, saver)
                 record = _record(epoch, learner, totals) | validate(learner)
                 state = _after_epoch(state, epoch, record, learner.task.choice)
                 if history is not None:
-                    # The epoch's own checkpoint last: a run killed before it does the epoch again.
+                    # The epoch's own checkpoint last: a run killed before it repeats the epoch.
                     history.add(record)
                     saver.save_chosen(state, epoch)
                     saver.save(state)

@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -46,7 +47,7 @@ class StepEngine(Protocol):
         """In this block the forward pass computes in the format."""
         ...
 
-    def backward(self, loss: Tensor) -> None:
+    def backward(self, loss: Float[Tensor, ""]) -> None:
         """Add the gradients of a loss; they may be scaled until :meth:`step`."""
         ...
 
@@ -63,7 +64,7 @@ class StepEngine(Protocol):
 class Engine(StepEngine, Protocol):
     """What a run needs of a number format: a step, and what a checkpoint keeps."""
 
-    def weights(self) -> Mapping[str, Tensor]:
+    def weights(self) -> Mapping[str, Shaped[Tensor, " ..."]]:
         """The network's state dict in full precision."""
         ...
 
@@ -144,7 +145,7 @@ def optimizer_class(
     return torch.optim.SGD
 
 
-def optimizer_parameters(optimizer: Optimizer) -> Iterator[Tensor]:
+def optimizer_parameters(optimizer: Optimizer) -> Iterator[Shaped[Tensor, " ..."]]:
     """The parameters that an optimiser steps, group by group."""
     for group in optimizer.param_groups:
         yield from group["params"]
@@ -201,7 +202,7 @@ class TorchEngine:
         context: AbstractContextManager[object] = self._accelerator.autocast()
         return context
 
-    def backward(self, loss: Tensor) -> None:
+    def backward(self, loss: Float[Tensor, ""]) -> None:
         """Add the gradients of a loss; they may be scaled until :meth:`step`."""
         self._accelerator.backward(loss)
 
@@ -223,7 +224,7 @@ class TorchEngine:
             scaler.step(self._optimizer)
             scaler.update()
 
-    def weights(self) -> Mapping[str, Tensor]:
+    def weights(self) -> Mapping[str, Shaped[Tensor, " ..."]]:
         """The network's state dict in full precision."""
         weights: Mapping[str, Tensor] = self._model.state_dict()
         return weights
@@ -279,7 +280,7 @@ class ApexEngine:
         """Nothing to do: Apex has patched torch or the network."""
         return nullcontext()
 
-    def backward(self, loss: Tensor) -> None:
+    def backward(self, loss: Float[Tensor, ""]) -> None:
         """Add the gradients of a loss."""
         with self._amp.scale_loss(loss, self._optimizer) as scaled:
             scaled.backward()
@@ -292,7 +293,7 @@ class ApexEngine:
         """Let the optimiser step; Apex has made it skip the step after an overflow."""
         self._optimizer.step()
 
-    def weights(self) -> Mapping[str, Tensor]:
+    def weights(self) -> Mapping[str, Shaped[Tensor, " ..."]]:
         """The network's state dict, with the master weights for the parameters.
 
         Those that no optimiser steps have no master; they are given as they were before O2 rounded

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 from accelerate import PartialState
-from jaxtyping import Int64
+from jaxtyping import Int64, Shaped
 from numpy import ndarray
 from torch import Tensor, distributed, nn
 
@@ -40,7 +40,7 @@ class Processes:
         part: Int64[ndarray, " own"] = np.array_split(rows, self.count)[self.number]
         return part
 
-    def add_up(self, tensors: Sequence[Tensor]) -> None:
+    def add_up(self, tensors: Sequence[Shaped[Tensor, " ..."]]) -> None:
         """Replace each tensor by its sum over all processes, in one exchange.
 
         Raises:

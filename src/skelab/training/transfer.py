@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Int64, Shaped
 from torch import Tensor
 
 from skelab.errors import CheckpointError, LayoutError, ModelError, WeightsError
@@ -141,7 +141,9 @@ class MappedWeights:
         }
 
 
-def draw_weights(model: ModelSpec, seed: int, task: TaskSpec | None = None) -> dict[str, Tensor]:
+def draw_weights(
+    model: ModelSpec, seed: int, task: TaskSpec | None = None
+) -> dict[str, Shaped[Tensor, " ..."]]:
     """The state dict of a new network, as a run with this seed draws it.
 
     Raises:
@@ -157,7 +159,7 @@ def map_weights(
     source: SourceWeights,
     target: ModelSpec,
     classes: Sequence[str],
-    fresh: Mapping[str, Tensor],
+    fresh: Mapping[str, Shaped[Tensor, " ..."]],
     *,
     task: TaskSpec | None = None,
     statistics: Literal["taken", "fresh"] = "taken",
@@ -194,30 +196,15 @@ def map_weights(
             f" {target.name}; give a recipe of the family {source.model.name}"
         )
     mapper = _Mapper(source, target, tuple(classes), task or TaskSpec())
+    results = _map_tensors(mapper, source, target, fresh, keep_statistics=statistics == "taken")
     groups: dict[str, list[MappedTensor]] = {"taken": [], "mapped": [], "fresh": []}
-    weights: dict[str, Tensor] = {}
-    misfits = [
-        *(f"{key} (missing)" for key in mapper.expected(fresh) if key not in source.weights),
-        *(f"{key} (unknown here)" for key in mapper.expected(source.weights) if key not in fresh),
-    ]
-    for key, drawn in fresh.items():
-        if key not in source.weights and not mapper.is_new(key):
-            continue
-        if statistics == "fresh" and key.rpartition(".")[2] in _STATISTICS:
-            result: _Result | None = _Result(drawn, 0, "statistics")
-        else:
-            result = mapper.map(key, source.weights.get(key, drawn), drawn)
-        if result is None:
-            there, here = _shape(source.weights[key]), _shape(drawn)
-            misfits.append(f"{key} ({there} there, {here} here)")
-            continue
-        weights[key] = result.tensor.to(drawn.dtype)
-        entry = MappedTensor(key, tuple(drawn.shape), drawn.numel(), result.kept, result.why)
+    for key, result in results.items():
+        shape = tuple(fresh[key].shape)
+        entry = MappedTensor(key, shape, fresh[key].numel(), result.kept, result.why)
         groups[result.how].append(entry)
-    if misfits:
-        raise WeightsError(_misfit_message(source, target, misfits))
+    differing = _differing_options(source.model, target)
     return MappedWeights(
-        weights,
+        {key: result.tensor.to(fresh[key].dtype) for key, result in results.items()},
         taken=tuple(groups["taken"]),
         mapped=tuple(groups["mapped"]),
         fresh=tuple(groups["fresh"]),
@@ -225,11 +212,40 @@ def map_weights(
         notes=(
             *notes,
             *(
-                f"option {name} {difference}, as the recipe has it"
-                for name, difference in _differing_options(source.model, target).items()
+                f"option {name} {change}, as the recipe has it"
+                for name, change in differing.items()
             ),
         ),
     )
+
+
+def _map_tensors(
+    mapper: "_Mapper",
+    source: SourceWeights,
+    target: ModelSpec,
+    fresh: Mapping[str, Shaped[Tensor, " ..."]],
+    *,
+    keep_statistics: bool,
+) -> "dict[str, _Result]":
+    """The tensor of the new network for each key; WeightsError if keys or shapes do not fit."""
+    results: dict[str, _Result] = {}
+    misfits = [
+        *(f"{key} (missing)" for key in mapper.expected(fresh) if key not in source.weights),
+        *(f"{key} (unknown here)" for key in mapper.expected(source.weights) if key not in fresh),
+    ]
+    for key, drawn in fresh.items():
+        if key not in source.weights and not mapper.is_new(key):
+            continue
+        if not keep_statistics and key.rpartition(".")[2] in _STATISTICS:
+            results[key] = _Result(drawn, 0, "statistics")
+        elif result := mapper.map(key, source.weights.get(key, drawn), drawn):
+            results[key] = result
+        else:
+            there, here = _shape(source.weights[key]), _shape(drawn)
+            misfits.append(f"{key} ({there} there, {here} here)")
+    if misfits:
+        raise WeightsError(_misfit_message(source, target, misfits))
+    return results
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def pad_loop(
     frames: int = MSG3D_FRAMES,
     bodies: int = MSG3D_BODIES,
 ) -> Float[ndarray, "C frames V bodies"]:
-    """The authors' array for one sample: frames repeated from the first on, bodies added as zeros.
+    """One sample as the authors store it: frames looped from the start, absent bodies zero.
 
     Args:
         joints: What ``prepare`` gave, at most ``frames`` frames and ``bodies`` bodies.
@@ -89,6 +89,8 @@ def pad_loop(
 
     Raises:
         DataError: There are more frames or bodies than the result has room for.
+
+    Source: kenziyuliu/MS-G3D@2f927f4, ``data_gen/preprocess.py``.
     """
     present, length, num_joints, axes = joints.shape
     if length > frames or present > bodies:

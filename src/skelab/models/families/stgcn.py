@@ -135,13 +135,8 @@ def _build(
     width: int,
     near_sighted_partition: bool,
 ) -> SkeletonModel:
-    """The network that both families are, as PyTorch starts its layers."""
-    if width < 1:
-        raise ModelError(f"{name}: width: expected a whole number from 1, found {width!r}")
-    if not 0.0 <= temporal_dropout < 1.0:
-        raise ModelError(
-            f"{name}: temporal_dropout: expected a number in [0, 1), found {temporal_dropout!r}"
-        )
+    """The network of both families, with PyTorch's initial weights."""
+    _check_options(name, width, temporal_dropout)
     partition = distance_partition(layout, near_sighted=near_sighted_partition)
     topology = torch.from_numpy(partition).float()
 
@@ -167,6 +162,15 @@ def _build(
         dropout=dropout,
         norm_per_body=False,
     )
+
+
+def _check_options(name: str, width: int, temporal_dropout: float) -> None:
+    if width < 1:
+        raise ModelError(f"{name}: width: expected a whole number from 1, found {width!r}")
+    if not 0.0 <= temporal_dropout < 1.0:
+        raise ModelError(
+            f"{name}: temporal_dropout: expected a number in [0, 1), found {temporal_dropout!r}"
+        )
 
 
 def _build_arguments(theirs: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -238,7 +238,10 @@ class Noise:
 
 
 def rotation_matrices(angles: Sequence[Sequence[float]]) -> Float[np.ndarray, "N 3 3"]:
-    """Rz Ry Rx of each triple of angles, with the signs of CTR-GCN's feeder."""
+    """The rotations Rz Ry Rx for triples of angles about x, y and z, radians.
+
+    Source: Uason-Chen/CTR-GCN@e13d758, feeders/tools.py, whose signs these are.
+    """
     cos, sin = np.cos(angles), np.sin(angles)  # each N 3
     zero, one = np.zeros(len(cos)), np.ones(len(cos))
 
