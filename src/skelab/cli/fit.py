@@ -119,11 +119,11 @@ def _show(report: "FitReport", as_json: bool) -> None:
         print_json(report.to_dict())
         return
     result(device_line(report))
-    kept = ",".join(name for name in SHORT if name != "with")
-    print_table(SHORT, short_rows(report), right="clips,GiB,epoch,recipe", whole=kept)
+    kept = ",".join(name for name in SHORT if name != "settings")
+    print_table(SHORT, short_rows(report), right="clips,GiB,epoch,full", whole=kept)
     if report.thorough or len(report.models) == 1:
         numbers = ",".join(OPTIONS[3:])
-        print_table(OPTIONS, option_rows(report.models), title="what was tried", right=numbers)
+        print_table(OPTIONS, option_rows(report.models), title="options tried", right=numbers)
     for model in report.models:
         result(f"{model.model}: {model.verdict.value}; {model.reason}")
     for text in [*remarks(report), *notes(report)]:

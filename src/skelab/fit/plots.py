@@ -1,4 +1,4 @@
-"""Figures of a report: memory against clips at once, time per epoch, and where memory goes."""
+"""Plots of a report: memory by micro-batch, time per epoch, memory by category."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -38,7 +38,7 @@ _ROUND_TIMES: Final = (
 
 
 def memory_figures(report: FitReport) -> list[Markup]:
-    """One figure a network: memory against clips at once, a line an option, the limit drawn in."""
+    """One plot per network: memory by micro-batch, one line per option, with the limit."""
     limit = report.device["memory_limit"]
     return [
         _memory_figure(model, limit)
@@ -48,7 +48,7 @@ def memory_figures(report: FitReport) -> list[Markup]:
 
 
 def epoch_figure(report: FitReport) -> Markup | None:
-    """Time of an epoch of each network with the settings to use; None where none is known."""
+    """Time per epoch of each network with the recommended settings; None if none is known."""
     rows = [(model, option) for model, option in _chosen(report.models) if option.epoch]
     if not rows:
         return None
@@ -68,16 +68,16 @@ def epoch_figure(report: FitReport) -> Markup | None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _round_time(value)))
     _name_rows(axes, [model.model for model, _ in rows])
-    name_axes(axes, x="", title="Time of an epoch")
+    name_axes(axes, x="", title="Time per epoch")
     return figure_svg(
         figure,
         name="epoch",
-        description=f"Time of an epoch: {'; '.join(told)}",
+        description=f"Time per epoch: {'; '.join(told)}",
     )
 
 
 def _draw_span(axes: Axes, place: int, span: Span) -> None:
-    """A row with the range of a time as a bar, its typical value as a dot and as text."""
+    """Draw the range of a time as a bar, with its typical value as a dot and as text."""
     axes.plot(
         [span.low, span.high],
         [place, place],
@@ -99,7 +99,7 @@ def _draw_span(axes: Axes, place: int, span: Span) -> None:
 
 
 def parts_figure(report: FitReport) -> Markup | None:
-    """Where the memory of each network goes with the settings to use; None where none is known."""
+    """Memory by category of each network with the recommended settings; None if none is known."""
     rows = [(model, option) for model, option in _chosen(report.models) if option.memory]
     if not rows:
         return None
@@ -127,16 +127,16 @@ def parts_figure(report: FitReport) -> Markup | None:
         columnspacing=1.2,
         borderaxespad=0.1,
     )
-    name_axes(axes, x="GiB", title="Memory by part")
+    name_axes(axes, x="GiB", title="Memory by category")
     return figure_svg(
         figure,
         name="parts",
-        description=f"Memory with the settings to use: {'; '.join(told)}",
+        description=f"Memory with the recommended settings: {'; '.join(told)}",
     )
 
 
 def _stack_parts(axes: Axes, place: int, sizes: Mapping[str, float]) -> float:
-    """Draw the parts of a network's memory as one stacked bar; returns its length, GiB."""
+    """Draw the memory of a network as one stacked bar; returns its length, GiB."""
     left = 0.0
     for name, size in sizes.items():
         axes.barh(
@@ -187,7 +187,7 @@ def _memory_figure(model: ModelFit, limit: int) -> Markup:
         for option in drawn
     )
     return figure_svg(
-        figure, name=f"memory-{model.model}", description=f"Memory by clips at once: {told}"
+        figure, name=f"memory-{model.model}", description=f"Memory by micro-batch: {told}"
     )
 
 
@@ -207,7 +207,7 @@ def _mark_recommended(axes: Axes, option: OptionFit | None) -> None:
 
 
 def _line(option: OptionFit, widest: int) -> tuple[list[float], list[float]]:
-    """The points, and the straight line that goes on from the outer two."""
+    """The points, extrapolated by the line through the first and the last."""
     clips = [float(count) for count, _ in option.points]
     sizes = [size / GIB for _, size in option.points]
     if len(clips) > 1:
@@ -219,7 +219,7 @@ def _line(option: OptionFit, widest: int) -> tuple[list[float], list[float]]:
 
 
 def _draw_limit(axes: Axes, limit: float, *, upright: bool = False) -> None:
-    """A line at what there is, with its name."""
+    """A labelled line at the memory limit."""
     line = axes.axvline if upright else axes.axhline
     line(limit, color=CONTRAST, linewidth=1.3, linestyle=(0, (5, 2.5)), zorder=3)
     axes.annotate(
@@ -236,7 +236,7 @@ def _draw_limit(axes: Axes, limit: float, *, upright: bool = False) -> None:
 
 
 def _name_rows(axes: Axes, names: Sequence[str]) -> None:
-    """Names beside the rows of a figure of bars, the first on top."""
+    """Label the rows of a bar plot, the first on top."""
     axes.set_yticks(range(len(names)), list(names))
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
