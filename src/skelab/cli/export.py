@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from skelab.export.write import ExportReport
 
 
-class Target(StrEnum):
+class ExportTarget(StrEnum):
     """Kind of file."""
 
     ONNX = "onnx"
@@ -21,14 +21,14 @@ class Target(StrEnum):
     TORCH = "torch"
 
 
-class Precision(StrEnum):
+class ExportPrecision(StrEnum):
     """Numbers that the graph computes with."""
 
     FP32 = "fp32"
     INT8 = "int8"
 
 
-class Frames(StrEnum):
+class FrameLengths(StrEnum):
     """Whether clips may have any length."""
 
     AUTO = "auto"
@@ -42,13 +42,13 @@ def export(
         Path,
         typer.Argument(help="File to write: .onnx, .xml or .pt2.", parser=named, metavar="OUT"),
     ],
-    to: Annotated[Target, typer.Option("--to", help="Kind of file.")],
+    to: Annotated[ExportTarget, typer.Option("--to", help="Kind of file.")],
     precision: Annotated[
-        Precision, typer.Option(help="int8 for onnx and openvino.")
-    ] = Precision.FP32,
+        ExportPrecision, typer.Option(help="int8 for onnx and openvino.")
+    ] = ExportPrecision.FP32,
     frames: Annotated[
-        Frames, typer.Option(help="Clips of any length, or of the recipe's window only.")
-    ] = Frames.AUTO,
+        FrameLengths, typer.Option(help="Clips of any length, or of the recipe's window only.")
+    ] = FrameLengths.AUTO,
     calibrate: Annotated[
         Path | None, typer.Option(help="For int8: clip store or npz like the training clips.")
     ] = None,
@@ -81,7 +81,9 @@ def export(
         print_json(_as_dict(made))
         return
     _show(made)
-    result(f"next: skelab predict {made.path} FILE" + (" --trust" if to is Target.TORCH else ""))
+    result(
+        f"next: skelab predict {made.path} FILE" + (" --trust" if to is ExportTarget.TORCH else "")
+    )
 
 
 def _as_dict(made: "ExportReport") -> dict[str, Any]:
