@@ -16,7 +16,7 @@ from skelab.runs.progress import RECIPE
 from skelab.runs.seeds import find_seed_runs, mean_over_seeds
 from skelab.tasks import DEFAULT_TASK, Task, get_task
 from skelab.training.history import read_history
-from skelab.training.trackers import flat
+from skelab.training.trackers import flatten_settings
 
 
 def compare_paths(paths: Sequence[Path]) -> RunComparison:
@@ -75,7 +75,7 @@ def _of_scores(name: str, scores: Scores | OutputScores) -> ComparedRun:
 
 
 def _of_run(path: Path, name: str) -> ComparedRun:
-    recipe = flat(_read_recipe(path / RECIPE))
+    recipe = flatten_settings(_read_recipe(path / RECIPE))
     data = _read_data(path / "environment.json")
     folders = find_seed_runs(path) or [path]
     if len(folders) > 1 and not data:

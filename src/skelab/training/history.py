@@ -12,7 +12,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from skelab.errors import TrainingError
 from skelab.files.atomic import atomic_write, write_error
-from skelab.training.trackers import Trackers, named
+from skelab.training.trackers import Trackers, scalar_tags
 
 
 class History:
@@ -48,7 +48,7 @@ class History:
         self.records.append(dict(record))
         self._write()
         with self._failure_named():
-            for name, value in named(record).items():
+            for name, value in scalar_tags(record).items():
                 self._events.add_scalar(name, value, int(record["epoch"]))
             self._events.flush()
         if self._trackers:

@@ -1,4 +1,4 @@
-"""What a run is: everything that decides how it ends."""
+"""The job of a run: everything that determines its result."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,26 +19,26 @@ from skelab.training.transfer import MappedWeights
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """Everything that a run needs; two runs of equal jobs give equal weights on a CPU.
+    """Everything that determines a run; equal jobs give equal weights on a CPU.
 
     Attributes:
-        model: What to build.
-        inputs: What the checkpoints will say that the network must be shown.
+        model: Specification of the network.
+        inputs: Description of the network's input, for the checkpoints.
         source: The clips.
-        train_rows: Rows that train.
-        validation_rows: Rows that choose the epoch; if empty, the last epoch is taken.
+        train_rows: Rows of the training part.
+        validation_rows: Rows on which the epoch is chosen; if empty, the last epoch is kept.
         feeder: Shapes the clips.
         config: Optimiser, schedule, length, seed.
-        run: Folder of the run.
-        memory: What is traded for memory.
+        run: Run folder.
+        memory: Trade-offs that save memory.
         precision: Number format.
-        workers: Processes that read clips ahead; 0 reads in this one.
-        recipe: The whole recipe, YAML text, for the checkpoints.
+        workers: Loader processes; 0 loads in this one.
+        recipe: The resolved recipe as YAML, for the checkpoints.
         protocol: ``honest`` or ``paper``, for the checkpoints.
         task: What is predicted.
-        transfer: What is frozen, and the rates of the blocks.
-        initial: What the network starts from; None keeps what it draws.
-        origin: Where that comes from, for the checkpoints.
+        transfer: Freezing, and the rates of blocks.
+        initial: Initial weights; None for random ones.
+        origin: Their origin, for the checkpoints.
     """
 
     model: ModelSpec
@@ -66,5 +66,5 @@ class TrainingJob:
 
     @property
     def chosen(self) -> Path:
-        """The checkpoint that the protocol has chosen; the one to evaluate."""
+        """The checkpoint that the protocol chooses; the one to evaluate."""
         return self.checkpoints / CHOSEN

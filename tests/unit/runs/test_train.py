@@ -417,7 +417,7 @@ def test_a_run_of_before_does_not_go_on_with_another_recipe(
         (
             tiny_recipe(training={**CONFIG.model_dump(), "groups": [{"pattern": "^heads"}]}),
             TrainingError,
-            "training.groups, pattern '^heads': found in no parameter's name; names of the network",
+            "training.groups, pattern '^heads': matches no parameter name; names of the network",
         ),
         (short(precision="apex-o1"), TrainingError, "precision apex-o1 needs NVIDIA Apex with amp"),
     ],

@@ -401,7 +401,7 @@ def test_frozen_parameters_and_statistics_end_as_they_began(
 @pytest.mark.parametrize(
     ("transfer", "message"),
     [
-        ({"freeze": ["nrom"]}, "--freeze nrom: found in no parameter's name"),
+        ({"freeze": ["nrom"]}, "--freeze nrom: matches no parameter name"),
         (
             {"freeze": ["classifier"]},
             "--freeze classifier: 2 of the frozen parameters are new here",
@@ -473,8 +473,8 @@ def test_a_run_without_a_checkpoint_needs_its_source_once_more(
 
     train_recipe(recipe, store, tmp_path / "whole", start=open_weights(source))
     assert said == (
-        f"{run}: there is no checkpoint yet, so that the run begins anew from source/{BEST}; say"
-        " where it is, --from RUN or --from CHECKPOINT"
+        f"{run}: there is no checkpoint yet, so the run would start again from source/{BEST};"
+        " give its place, --from RUN or --from CHECKPOINT"
     )
     assert (run / BEST).read_bytes() == (tmp_path / "whole" / BEST).read_bytes()
 
