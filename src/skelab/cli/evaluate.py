@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from skelab.runs.evaluate import EvaluationResult
 
 
-class Part(StrEnum):
-    """Part of a split."""
+class SplitPart(StrEnum):
+    """SplitPart of a split."""
 
     TEST = "test"
     VALIDATION = "validation"
@@ -32,7 +32,7 @@ def evaluate(
     ],
     data: Annotated[Path, typer.Option("--data", help="Clip store or npz.")],
     split: Annotated[str | None, typer.Option(help="Protocol; the recipe's by default.")] = None,
-    part: Annotated[Part, typer.Option(help="Part of the split.")] = Part.TEST,
+    part: Annotated[SplitPart, typer.Option(help="SplitPart of the split.")] = SplitPart.TEST,
     out: Annotated[
         Path | None,
         typer.Option(

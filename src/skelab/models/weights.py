@@ -38,7 +38,7 @@ def import_weights(
     Args:
         name: One of ``list_models()``.
         state_dict: By the authors' keys, with or without ``module.`` before each.
-        layout: The joints' order; unless given, 25 joints are taken for ``ntu25``.
+        layout: Skeleton layout; ``ntu25`` by default for 25 joints.
         max_bodies: M; unless given, what the shapes say, or 2 where they do not depend on it.
 
     Raises:

@@ -1,8 +1,7 @@
-"""ST-GCN: the first graph convolutions over joints, with a learned importance of each bone.
+"""ST-GCN: graph convolutions over joints with a learned importance of each edge.
 
-Two families: ``stgcn`` as PYSKL rebuilt it, ``stgcn_official`` as its authors wrote it. Both are
-one network; they differ in the bones of the hands, in dropout, in how they start, and in the names
-of their weights.
+Two families: ``stgcn`` as in PYSKL, and ``stgcn_official`` as in its authors' code. The network is
+the same; they differ in the bones of the hands, dropout, initialisation and weight names.
 """
 
 import re
@@ -47,13 +46,13 @@ _OFFICIAL_STD = 0.02
 def distance_partition(layout: Layout, *, near_sighted: bool) -> Float[ndarray, "3 V V"]:
     """Neighbours in three subsets: a joint itself, those as far from the centre or farther, nearer.
 
-    Entry ``[k, v, w]`` is the weight of joint v in the new joint w: 1 over the number of joints
-    that w has around it, itself included.
+    Entry ``[k, v, w]`` is the weight of joint v in the output of joint w: 1 over the number of
+    neighbours of w, including itself.
 
     Args:
-        layout: Gives bones and centre.
-        near_sighted: Distances beyond one hop count as equal, so that nearly all neighbours are
-            "as far". The authors' code computes them so; the paper means the true distances.
+        layout: The bones and the centre.
+        near_sighted: Treat distances beyond one hop as equal, so that nearly all neighbours are
+            equally far. The authors' code does so; the paper means the true distances.
 
     Source: spatial configuration partitioning of arXiv:1801.07455; yysijie/st-gcn@221c0e1 and
     kennymckormick/pyskl@3f6795f for the near-sighted one.
@@ -69,7 +68,7 @@ def distance_partition(layout: Layout, *, near_sighted: bool) -> Float[ndarray, 
 
 
 class EdgeImportanceUnit(nn.Module):
-    """Mix the joints over a fixed topology whose every entry is scaled by a learned importance.
+    """Graph convolution over a fixed topology with a learned importance of each edge.
 
     Source: arXiv:1801.07455.
     """
@@ -86,7 +85,7 @@ class EdgeImportanceUnit(nn.Module):
         self.mix = PartitionedGraphConv(in_channels, out_channels, num_subsets=len(topology))
 
     def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D T V"]:
-        """The mixture, normalised and rectified."""
+        """Mix the joints, normalise, and apply ReLU."""
         return torch.relu(self.norm(self.mix(x, self.topology * self.importance)))
 
 
@@ -116,7 +115,7 @@ class STGCNBlock(Block):
         )
 
     def transform(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D L V"]:
-        """ReLU of what the convolutions make of x, plus x itself."""
+        """Apply both convolutions, add the residual, and apply ReLU."""
         mixed: Tensor = self.temporal(self.spatial(x))
         if self.residual is not None:
             mixed = mixed + self.residual(x)
@@ -199,12 +198,12 @@ def _official_arguments(theirs: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def _as_official(key: str, tensor: Tensor) -> Tensor:
-    """The classifier is a 1x1 convolution."""
+    """The authors' classifier is a 1x1 convolution."""
     return tensor.view(*tensor.shape, 1, 1) if key == "classifier.weight" else tensor
 
 
 def _official_rank(key: str) -> tuple[int, ...]:
-    """All importances stand together, and a graph convolution before its norm."""
+    """Sort key: importances come together, and a graph convolution before its norm."""
     first = key.split(".")[0]
     place = ("A", "data_bn", "st_gcn_networks", "edge_importance", "fcn").index(first)
     block = re.match(r"st_gcn_networks\.(\d+)\.(\w+)", key)
@@ -248,14 +247,14 @@ _PARAMETERS = 3_098_832
 
 
 TemporalDropout = Annotated[
-    float, Option("probability of dropping a number after each temporal convolution but the first")
+    float, Option("dropout probability after each temporal convolution but the first")
 ]
 Width = Annotated[int, Option("channels of the first four blocks")]
 NearSighted = Annotated[
     bool,
     Option(
-        "tell a joint's neighbours apart by distances to the centre that count to one hop only, as"
-        " the authors' code does; imported weights have it"
+        "partition neighbours by distances to the centre that are capped at one hop, as"
+        " the authors' code does; imported weights set it"
     ),
 ]
 
@@ -308,7 +307,7 @@ def stgcn(
     width: Width = 64,
     near_sighted_partition: NearSighted = False,
 ) -> SkeletonModel:
-    """ST-GCN as PYSKL has it, for clips N C T V M of any length.
+    """ST-GCN in the version of PYSKL, for clips N C T V M of any length.
 
     Raises:
         ModelError: An option is out of range.
@@ -343,7 +342,7 @@ def stgcn_official(
     width: Width = 64,
     near_sighted_partition: NearSighted = False,
 ) -> SkeletonModel:
-    """ST-GCN as its authors have it, for clips N C T V M of any length.
+    """ST-GCN in the version of its authors, for clips N C T V M of any length.
 
     Raises:
         ModelError: An option is out of range.

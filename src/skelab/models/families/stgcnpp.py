@@ -1,4 +1,4 @@
-"""ST-GCN++: ST-GCN with a topology that is learned freely and temporal convolutions in branches."""
+"""ST-GCN++: ST-GCN with a learned topology and multi-branch temporal convolutions."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -32,7 +32,7 @@ _NUM_BRANCHES = len(_DILATIONS) + 2
 
 
 class LearnedTopologyUnit(nn.Module):
-    """Mix the joints over a topology that is learned as it is, and add the (projected) input.
+    """Graph convolution over a learned topology, with a residual connection.
 
     Source: arXiv:2205.09443.
     """
@@ -47,7 +47,7 @@ class LearnedTopologyUnit(nn.Module):
         self.residual = projection(in_channels, out_channels)
 
     def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D T V"]:
-        """The mixture, normalised, plus the input, rectified."""
+        """Mix the joints, normalise, add the residual, and apply ReLU."""
         return torch.relu(self.norm(self.mix(x, self.topology)) + self.residual(x))
 
 
@@ -76,7 +76,7 @@ class STGCNppBlock(Block):
         )
 
     def transform(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D L V"]:
-        """ReLU of what the convolutions make of x, plus x itself."""
+        """Apply both convolutions, add the residual, and apply ReLU."""
         mixed: Tensor = self.temporal(self.spatial(x))
         if self.residual is not None:
             mixed = mixed + self.residual(x)
