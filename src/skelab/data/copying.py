@@ -1,4 +1,4 @@
-"""From opened clips to a clip store: nothing is prepared anew, padding and absent bodies go."""
+"""Copies preprocessed clips to a store, without their padding."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,27 +31,27 @@ def copy_clips(
     on_progress: Callable[[int, int], None] | None = None,
     force: bool = False,
 ) -> IngestReport:
-    """Copy clips that are prepared already to a clip store, in constant memory.
+    """Copy preprocessed clips to a clip store, in constant memory.
 
-    Clips are read in the order in which they lie, so that a compressed file is inflated once and
-    the checksums of an archive are checked. A clip that is all zeros or has a value that is not
-    finite is left out and named.
+    Clips are read in the order of the file, so that a compressed file is inflated once and the
+    checksums of an archive are verified. A clip that is all zeros or has a non-finite value is left
+    out and named.
 
     Args:
-        clips: What :func:`skelab.data.opened.open_clips` opened.
+        clips: The result of :func:`skelab.data.opened.open_clips`.
         path: The store to write, ``.arrow``.
         strict: Stop at the first damaged clip instead of leaving it out.
-        anatomy_check: Look at some clips first and refuse a file whose joints are scrambled.
-        leave_out: Says which clips to leave out of the store, now that all are read.
-        on_progress: Called with the clips that are done, and all clips.
-        force: Replace a store that is there, at the very end.
+        anatomy_check: Check some clips first, and refuse a file with scrambled joints.
+        leave_out: Chooses clips to leave out, once all are read.
+        on_progress: Called with the clips done, and their total.
+        force: Replace an existing store, at the very end.
 
     Raises:
         SourceError: The file is damaged, or its joints are scrambled.
         DataError: ``strict``, and a clip is damaged.
         StoreError: No clip is left.
-        OutputError: The disk is full, the folder cannot be written, there is a file that is not to
-            be overwritten, or another process writes the store.
+        OutputError: The disk is full, the folder cannot be written, a file exists that may
+            not be overwritten, or another process writes the store.
     """
     path = check_output(path, STORE, inputs=[clips.path], force=force)
     with hold_lock(lock_beside(path), str(path), OutputError):
@@ -66,7 +66,7 @@ def _copied(
     leave_out: LeaveOut | None,
     on_progress: Callable[[int, int], None] | None,
 ) -> IngestReport:
-    """Copy the clips, shard by shard; what was damaged is named."""
+    """Copy the clips, shard by shard; damaged ones are named."""
     anatomy = refuse_if_scrambled(check_clips(clips), clips.path) if anatomy_check else None
     info = replace(
         clips.info,
@@ -87,7 +87,7 @@ def _copied(
 
 
 def _read(clips: OpenedClips, rows: range, strict: bool) -> tuple[list[Clip], list[Excluded]]:
-    """The clips of some rows, and those of them that are left out."""
+    """The clips of several rows, and the excluded ones."""
     read: list[Clip] = []
     excluded: list[Excluded] = []
     for row in rows:

@@ -1,4 +1,4 @@
-"""The four streams, derived on the fly for whole batches on whichever device they are."""
+"""The four streams, derived on the fly for whole batches on their device."""
 
 from enum import StrEnum
 
@@ -10,7 +10,7 @@ from skelab.skeleton import Layout
 
 
 class Stream(StrEnum):
-    """What a network is shown."""
+    """Input stream of a network."""
 
     JOINT = "joint"
     BONE = "bone"
@@ -31,7 +31,7 @@ class Stream(StrEnum):
 def derive_stream(
     joints: Float[Tensor, "N C T V M"], stream: Stream, layout: Layout
 ) -> Float[Tensor, "N C T V M"]:
-    """Turn joints into a stream.
+    """Derive a stream from joints.
 
     A bone is a joint minus its parent (the centre's bone is zero); motion is the next frame minus
     this one (the last frame's is zero). Bone-motion is the motion of the bones.

@@ -1,4 +1,4 @@
-"""MS-G3D's preprocessing: two bodies by energy, looped, centred, turned upright and to the front.
+"""MS-G3D's preprocessing: two bodies by energy, looped, centred, rotated to face the camera.
 
 Source: Liu et al., CVPR 2020 (arXiv:2003.14111); kenziyuliu/MS-G3D@2f927f4, ``data_gen``.
 """
@@ -19,14 +19,14 @@ from skelab.skeleton import Layout
 
 MSG3D_FRAMES = 300
 MSG3D_BODIES = 2
-_SLOTS = 4  # positions in a frame's list that are looked at
-_SMALLEST = 1e-6  # of a vector's absolute sum and of an angle that turn anything
+_SLOTS = 4  # list positions of a frame that are considered
+_SMALLEST = 1e-6  # smallest absolute sum and angle that cause a rotation
 _SPINE_BASE = ("base of spine", "hip centre")
 _SPINE_MIDDLE = ("middle of spine", "spine")
 
 
-def prepare(raw: RawClip, layout: Layout) -> Prepared:
-    """Choose two bodies by energy, loop them to 300 frames, centre and turn them.
+def prepare_msg3d(raw: RawClip, layout: Layout) -> Prepared:
+    """Choose two bodies by energy, loop them to 300 frames, centre and rotate them.
 
     Reproduces the authors' joint array within rounding (their rotation goes by quaternions, ours
     by Rodrigues' formula). Odd as theirs: bodies go by position in the frame's list and not by
@@ -83,7 +83,7 @@ def pad_loop(
     """One sample as the authors store it: frames looped from the start, absent bodies zero.
 
     Args:
-        joints: What ``prepare`` gave, at most ``frames`` frames and ``bodies`` bodies.
+        joints: What ``prepare_msg3d`` gave, at most ``frames`` frames and ``bodies`` bodies.
         frames: Length of the result.
         bodies: Bodies of the result.
 
@@ -170,7 +170,7 @@ def _loop(
 
 
 def _looped_frames(body: Float32[ndarray, "300 V 3"]) -> Int[ndarray, " 300"]:
-    """Which frame stands where after the loop: gaps are closed only if the first one is empty."""
+    """The source frame of each looped frame: gaps are closed only if the first frame is empty."""
     present = np.flatnonzero(body.sum(axis=-1).sum(axis=-1))
     if not len(present):
         return np.arange(MSG3D_FRAMES)
@@ -192,7 +192,7 @@ def _turn(
     *,
     towards: tuple[float, float, float],
 ) -> Float32[ndarray, "M 300 V 3"]:
-    """Turn all so that the first body's bone from ``start`` to ``end`` in frame 0 points there."""
+    """Rotate all poses so that body 0's vector ``start`` to ``end`` points there in frame 0."""
     bone = joints[0, 0, end].astype(np.float64) - joints[0, 0, start]
     rotation = _rotation(bone, np.array(towards))
     return np.asarray(joints @ rotation.T).astype(np.float32)
@@ -201,7 +201,7 @@ def _turn(
 def _rotation(
     bone: Float64[ndarray, " 3"], target: Float64[ndarray, " 3"]
 ) -> Float64[ndarray, "3 3"]:
-    """The matrix that turns ``bone`` into the unit vector ``target`` by the shortest way."""
+    """The smallest rotation from ``bone`` to the unit vector ``target``."""
     axis = np.cross(bone, target)
     length = float(np.linalg.norm(axis))
     angle = float(np.arctan2(length, bone @ target))
@@ -213,7 +213,7 @@ def _rotation(
 
 
 def _period(joints: Float32[ndarray, "M 300 V 3"], sources: Int32[ndarray, " 300"]) -> int:
-    """How many frames are enough to give all 300 back by looping, bit for bit."""
+    """The number of frames from which looping restores all 300, bit for bit."""
     again = np.flatnonzero(sources[1:] == sources[0])
     period = int(again[0]) + 1 if len(again) else MSG3D_FRAMES
     taken = np.arange(MSG3D_FRAMES) % period
@@ -224,5 +224,5 @@ MSG3D = Pipeline(
     name="msg3d",
     title="MS-G3D's: two bodies by energy, looped to 300 frames, centred and turned",
     source="arXiv:2003.14111; kenziyuliu/MS-G3D@2f927f4, data_gen",
-    prepare=prepare,
+    prepare=prepare_msg3d,
 )

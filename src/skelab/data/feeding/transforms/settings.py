@@ -1,4 +1,4 @@
-"""What a recipe may list under ``data.transforms``: each by its name, with its options."""
+"""Settings of the transforms that a recipe may list under ``data.transforms``."""
 
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Final, Literal
@@ -29,7 +29,7 @@ def _is_range(shares: tuple[float, float]) -> tuple[float, float]:
 
 
 Shares = Annotated[tuple[float, float], AfterValidator(_is_range)]
-"""A lowest and a highest share of something."""
+"""A range of shares: lowest and highest."""
 
 Probability = Annotated[float, Field(gt=0, le=1)]
 
@@ -38,7 +38,7 @@ class TransformSettings(BaseModel):
     """One entry of ``data.transforms``.
 
     Attributes:
-        repeatable: It may be listed more than once, since once more does more.
+        repeatable: Whether it may be listed more than once.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,16 +48,16 @@ class TransformSettings(BaseModel):
     name: str
 
     def build(self, layout: Layout) -> Transform:
-        """The transform of clips of this layout."""
+        """Create the transform for a layout."""
         raise NotImplementedError
 
 
 class RotateSettings(TransformSettings):
-    """Turns about the origin, as ``data.rotation`` and ``data.yaw``; for another place in the list.
+    """Random rotation, as ``data.rotation`` and ``data.yaw``, at another position in the list.
 
     Attributes:
         limit: Limit of each angle, radians.
-        yaw: That of the angle about the vertical axis; None for ``limit``.
+        yaw: Limit of the angle about the vertical axis; None for ``limit``.
     """
 
     name: Literal["rotate"] = "rotate"
@@ -65,27 +65,27 @@ class RotateSettings(TransformSettings):
     yaw: float | None = Field(default=None, ge=0, le=3.15)
 
     def build(self, layout: Layout) -> Transform:
-        """The transform of clips of this layout."""
+        """Create the transform for a layout."""
         return RandomRotation(self.limit, self.yaw)
 
 
 class LimbsSettings(TransformSettings):
-    """Other bone lengths, as ``data.limbs``; for another place in the list.
+    """Random bone lengths, as ``data.limbs``, at another position in the list.
 
     Attributes:
-        limit: Limit of the change, a share.
+        limit: Limit of the relative change.
     """
 
     name: Literal["limbs"] = "limbs"
     limit: float = Field(default=0.15, gt=0, le=0.9)
 
     def build(self, layout: Layout) -> Transform:
-        """The transform of clips of this layout."""
+        """Create the transform for a layout."""
         return RandomLimbs(self.limit, layout)
 
 
 class MirrorSettings(TransformSettings):
-    """Left and right swapped.
+    """Horizontal mirror.
 
     Attributes:
         probability: Share of the clips.
@@ -95,12 +95,12 @@ class MirrorSettings(TransformSettings):
     probability: Probability = 0.5
 
     def build(self, layout: Layout) -> Transform:
-        """The transform of clips of this layout."""
+        """Create the transform for a layout."""
         return Mirror(layout, self.probability)
 
 
 class ShearSettings(TransformSettings):
-    """Coordinates that get shares of the others.
+    """Random shear.
 
     Attributes:
         limit: Limit of each share.
@@ -112,16 +112,16 @@ class ShearSettings(TransformSettings):
     probability: Probability = 1.0
 
     def build(self, layout: Layout) -> Transform:
-        """The transform of clips of this layout."""
+        """Create the transform for a layout."""
         return Shear(self.limit, self.probability)
 
 
 class ScaleSettings(TransformSettings):
-    """Other sizes.
+    """Random scaling.
 
     Attributes:
-        limit: Limit of the change, a share.
-        per_axis: Each coordinate has a factor of its own.
+        limit: Limit of the relative change.
+        per_axis: One factor per coordinate.
         probability: Share of the clips.
     """
 
@@ -131,7 +131,7 @@ class ScaleSettings(TransformSettings):
     probability: Probability = 1.0
 
     def build(self, layout: Layout) -> Transform:
-        """The transform of clips of this layout."""
+        """Create the transform for a layout."""
         return Scale(layout, self.limit, self.per_axis, self.probability)
 
 
@@ -139,7 +139,7 @@ class NoiseSettings(TransformSettings):
     """Gaussian noise on every coordinate.
 
     Attributes:
-        std: Standard deviation, metres (or the unit that the store has).
+        std: Standard deviation, in the unit of the store.
         probability: Share of the clips.
     """
 
@@ -148,16 +148,16 @@ class NoiseSettings(TransformSettings):
     probability: Probability = 1.0
 
     def build(self, layout: Layout) -> Transform:
-        """The transform of clips of this layout."""
+        """Create the transform for a layout."""
         return Noise(layout, self.std, self.probability)
 
 
 class DropJointsSettings(TransformSettings):
-    """Joints that are zeros.
+    """Joint drop-out.
 
     Attributes:
         limit: Largest share of the joints.
-        frames: Lowest and highest share of the window in which they are missing.
+        frames: Smallest and largest share of the window in which they are missing.
         probability: Share of the clips.
     """
 
@@ -169,16 +169,16 @@ class DropJointsSettings(TransformSettings):
     probability: Probability = 0.5
 
     def build(self, layout: Layout) -> Transform:
-        """The transform of clips of this layout."""
+        """Create the transform for a layout."""
         return DropJoints(self.limit, self.frames, self.probability)
 
 
 class MaskTimeSettings(TransformSettings):
-    """A stretch of frames that is hidden.
+    """Time masking.
 
     Attributes:
-        frames: Lowest and highest share of the window.
-        freeze: The stretch stands still; otherwise it is zeros.
+        frames: Smallest and largest share of the window.
+        freeze: Freeze the stretch; otherwise zero it.
         probability: Share of the clips.
     """
 
@@ -190,12 +190,12 @@ class MaskTimeSettings(TransformSettings):
     probability: Probability = 0.5
 
     def build(self, layout: Layout) -> Transform:
-        """The transform of clips of this layout."""
+        """Create the transform for a layout."""
         return MaskTime(self.frames, self.freeze, self.probability)
 
 
 class ReverseTimeSettings(TransformSettings):
-    """Clips played backwards.
+    """Reversed time.
 
     Attributes:
         probability: Share of the clips.
@@ -205,7 +205,7 @@ class ReverseTimeSettings(TransformSettings):
     probability: Probability = 0.5
 
     def build(self, layout: Layout) -> Transform:
-        """The transform of clips of this layout."""
+        """Create the transform for a layout."""
         return ReverseTime(self.probability)
 
 
@@ -222,7 +222,7 @@ class MixSettings(TransformSettings):
     probability: Probability = 1.0
 
     def build(self, layout: Layout) -> Transform:
-        """The transform of clips of this layout."""
+        """Create the transform for a layout."""
         return Mix(self.alpha, self.probability)
 
 
@@ -239,9 +239,9 @@ ListedTransform = Annotated[
     | MixSettings,
     Field(discriminator="name"),
 ]
-"""What an entry of ``data.transforms`` may be, told apart by its name."""
+"""An entry of ``data.transforms``, discriminated by its name."""
 
 TRANSFORM_SETTINGS: Final[Mapping[str, type[TransformSettings]]] = {
     str(kind.model_fields["name"].default): kind for kind in TransformSettings.__subclasses__()
 }
-"""The settings of each transform that a recipe may list, by its name."""
+"""The settings of each transform by name."""
