@@ -52,7 +52,7 @@ def evaluate(
     from skelab.evaluation import OutputScores, evaluate_scores
     from skelab.report import confused_rows, percent, summary_rows
     from skelab.runs.evaluate import evaluate_run
-    from skelab.runs.seeds import find_seed_runs
+    from skelab.runs.progress import find_seed_runs
 
     store = open_data(data, names, ignore, layout)
     seeds = find_seed_runs(network)

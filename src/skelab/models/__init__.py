@@ -19,6 +19,7 @@ from skelab.models.registry import (
     list_models,
     model_spec,
     register_model,
+    specify_model,
 )
 from skelab.models.tokens import BackboneOutput, ModelOutput, Tokens
 from skelab.models.traits import FamilyTraits
@@ -53,4 +54,5 @@ __all__ = [
     "register_model",
     "set_activation_policy",
     "set_skip_absent",
+    "specify_model",
 ]

@@ -125,6 +125,43 @@ def create_model(
         ModelError: There is no such family or option, or a value is out of range.
         LayoutError: There is no such layout.
     """
+    spec = specify_model(
+        name,
+        num_classes=num_classes,
+        layout=layout,
+        in_channels=in_channels,
+        max_bodies=max_bodies,
+        skip_absent=skip_absent,
+        **options,
+    )
+    family = _family(name)
+    arguments = {argument: getattr(spec, argument) for argument in COMMON_ARGUMENTS}
+    own = {option: value for option, value in spec.options.items() if option != "skip_absent"}
+    model = family.build(**arguments, **own)
+    if isinstance(model, SkeletonModel):
+        model.traits = family.card.traits
+    if not skip_absent:
+        set_skip_absent(model, False)
+    model.skelab_spec = spec  # type: ignore[assignment]  # a plain attribute, no submodule
+    return model
+
+
+def specify_model(
+    name: str,
+    *,
+    num_classes: int,
+    layout: str | Layout = "ntu25",
+    in_channels: int = 3,
+    max_bodies: int = 2,
+    skip_absent: bool = True,
+    **options: object,
+) -> ModelSpec:
+    """What ``create_model`` would make with the same arguments: every option with its value.
+
+    Raises:
+        ModelError: There is no such family or option, or a value is of another kind.
+        LayoutError: There is no such layout.
+    """
     family = _family(name)
     counts = {"num_classes": num_classes, "in_channels": in_channels, "max_bodies": max_bodies}
     for argument, count in counts.items():
@@ -138,7 +175,7 @@ def create_model(
             known = [*defaults, "skip_absent"]
             raise ModelError(unknown_name(f"option of {name}", option, known))
         options[option] = _of_kind(f"{name}: {option}", value, defaults[option])
-    spec = ModelSpec(
+    return ModelSpec(
         name=name,
         num_classes=num_classes,
         layout=get_layout(layout) if isinstance(layout, str) else layout,
@@ -146,14 +183,6 @@ def create_model(
         max_bodies=max_bodies,
         options={**defaults, **options, "skip_absent": skip_absent},
     )
-    arguments = {argument: getattr(spec, argument) for argument in COMMON_ARGUMENTS}
-    model = family.build(**arguments, **{**defaults, **options})
-    if isinstance(model, SkeletonModel):
-        model.traits = family.card.traits
-    if not skip_absent:
-        set_skip_absent(model, False)
-    model.skelab_spec = spec  # type: ignore[assignment]  # a plain attribute, no submodule
-    return model
 
 
 def model_spec(model: nn.Module) -> ModelSpec:

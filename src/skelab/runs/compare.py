@@ -12,10 +12,11 @@ from skelab.evaluation import OutputScores, Scores, headline_figures, load_any_s
 from skelab.evaluation.score_files import TEST_SCORES
 from skelab.files.strict_yaml import YamlFaultError, parse_yaml, read_yaml_text
 from skelab.report import ComparedRun, Figure, RunComparison, compare_runs
-from skelab.runs.progress import RECIPE
-from skelab.runs.seeds import find_seed_runs, mean_over_seeds
+from skelab.runs.progress import find_seed_runs
+from skelab.runs.seeds import mean_over_seeds
 from skelab.tasks import DEFAULT_TASK, Task, get_task
 from skelab.training.history import read_history
+from skelab.training.run_folder import RECIPE
 from skelab.training.trackers import flat
 
 

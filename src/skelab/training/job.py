@@ -1,9 +1,7 @@
 """What a run is: everything that decides how it ends."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from jaxtyping import Int64
 from numpy import ndarray
@@ -14,7 +12,7 @@ from skelab.inference.checkpoint import CHECKPOINTS, CHOSEN, InputSpec
 from skelab.models import ModelSpec
 from skelab.tasks import TaskSpec
 from skelab.training.config import MemoryConfig, Precision, TrainingConfig, TransferConfig
-from skelab.training.transfer import MappedWeights
+from skelab.training.transfer import SourceWeights
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,7 @@ class TrainingJob:
         protocol: ``honest`` or ``paper``, for the checkpoints.
         task: What is predicted.
         transfer: What is frozen, and the rates of the blocks.
-        initial: What the network starts from; None keeps what it draws.
-        origin: Where that comes from, for the checkpoints.
+        start: Trained weights that a new run starts from; None keeps what it draws.
     """
 
     model: ModelSpec
@@ -56,8 +53,7 @@ class TrainingJob:
     protocol: str = "honest"
     task: TaskSpec = field(default_factory=TaskSpec)
     transfer: TransferConfig = field(default_factory=TransferConfig)
-    initial: MappedWeights | None = None
-    origin: Mapping[str, Any] = field(default_factory=dict)
+    start: SourceWeights | None = None
 
     @property
     def checkpoints(self) -> Path:

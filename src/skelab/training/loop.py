@@ -25,6 +25,7 @@ from skelab.training.job import TrainingJob
 from skelab.training.learner import Learner
 from skelab.training.processes import Processes
 from skelab.training.run_checkpoints import Saver, find_checkpoint, holds_run
+from skelab.training.run_folder import describe_run
 from skelab.training.trackers import open_trackers
 from skelab.training.watch import Watcher
 
@@ -42,12 +43,14 @@ def train(
     classification (the first, if several), otherwise the last. A run that was killed goes on from
     its newest sound checkpoint and ends with the weights of a run that never was, bit for bit on a
     CPU. Where several processes share the run, each calls this; the first one writes and tells the
-    watcher and the ``trackers``, which are of `skelab.training.trackers.TRACKERS`.
+    watcher and the ``trackers``, which are of `skelab.training.trackers.TRACKERS`. Nothing is
+    written before the network has been made.
 
     Raises:
         TrainingError: The job cannot start, the folder holds another run, a tracker does not
             start, the loss is no longer finite, memory does not suffice for one clip, or another
             process has ended.
+        SkelabError: The network cannot be made, see :class:`Learner`.
         OutputError: The disk is full; older checkpoints are untouched.
     """
     processes = Processes()
@@ -57,11 +60,13 @@ def train(
     with torch.random.fork_rng():
         checkpoint = find_checkpoint(job, watcher) if resume and processes.first else None
         checkpoint = processes.from_first(checkpoint)
-        job = _with_origin(job, checkpoint)
         state = (checkpoint and checkpoint.trainer) or TrainerState()
         learner = Learner(job, processes, watcher, checkpoint)
         saver = Saver(job, learner)
-        if processes.first and checkpoint is None and job.initial is not None:
+        if processes.first and not resume:
+            describe_run(learner)
+        if processes.first and learner.initial is not None:
+            watcher.on_initial(job.transfer.source, learner.initial)
             saver.save(state)  # from here on, nobody needs what the run starts from
         steps = len(_batches(job, 0, processes.count))
         watcher.on_start(
@@ -86,18 +91,6 @@ def train(
                 watcher.on_epoch(record)
     processes.wait()  # until the first has written the last checkpoint
     return read_checkpoint(job.chosen)
-
-
-def _with_origin(job: TrainingJob, checkpoint: Checkpoint | None) -> TrainingJob:
-    """The job with the origin of what goes on; refuses to draw weights in place of trained ones."""
-    if checkpoint is not None:
-        return replace(job, origin=checkpoint.origin)
-    if job.transfer.source and job.initial is None:
-        raise TrainingError(
-            f"{job.run}: there is no checkpoint yet, so that the run begins anew from"
-            f" {job.transfer.source}; say where it is, --from RUN or --from CHECKPOINT"
-        )
-    return job
 
 
 def train_epoch(learner: Learner, state: TrainerState, saver: Saver) -> EpochTotals:

@@ -40,6 +40,7 @@ class SourceWeights:
         task: What the network predicts.
         digest: Digest of the checkpoint.
         facts: What else is recorded of them: data set, pipeline, stream, protocol and so on.
+        notes: How the clips that they know differ from those of the new run.
         file: Where they were read; None if they come from elsewhere.
     """
 
@@ -50,6 +51,7 @@ class SourceWeights:
     task: TaskSpec = field(default_factory=TaskSpec)
     digest: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     file: Path | None = None
 
 
@@ -141,18 +143,6 @@ class MappedWeights:
         }
 
 
-def draw_weights(model: ModelSpec, seed: int, task: TaskSpec | None = None) -> dict[str, Tensor]:
-    """The state dict of a new network, as a run with this seed draws it.
-
-    Raises:
-        ModelError: The family or an option is unknown.
-        TaskError: The task or an option is unknown.
-    """
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return dict(build_model(model, task).state_dict())
-
-
 def map_weights(
     source: SourceWeights,
     target: ModelSpec,
@@ -161,7 +151,6 @@ def map_weights(
     *,
     task: TaskSpec | None = None,
     statistics: Literal["taken", "fresh"] = "taken",
-    notes: Sequence[str] = (),
 ) -> MappedWeights:
     """The weights that a new network starts from, as much as it can have from trained ones.
 
@@ -178,10 +167,9 @@ def map_weights(
         source: Trained weights.
         target: The new network.
         classes: Name of each of its classes.
-        fresh: Its state dict as it was drawn, see ``draw_weights``.
+        fresh: Its state dict as it was drawn.
         task: What it predicts, by default the classes.
         statistics: Whether running statistics of batch norms are taken as well.
-        notes: What else differs, to be told along with what this finds.
 
     Raises:
         CheckpointError: The weights belong to another family.
@@ -223,7 +211,7 @@ def map_weights(
         fresh=tuple(groups["fresh"]),
         joints=mapper.joints,
         notes=(
-            *notes,
+            *source.notes,
             *(
                 f"option {name} {difference}, as the recipe has it"
                 for name, difference in _differing_options(source.model, target).items()
