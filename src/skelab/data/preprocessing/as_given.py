@@ -2,19 +2,20 @@
 
 import numpy as np
 
-from skelab.data.clips.clip import RawClip
-from skelab.data.preprocessing.base import Pipeline, Prepared, drop_absent_bodies
+from skelab.data.clips.clip import Clip, RawClip, SampleInfo
+from skelab.data.preprocessing.base import ANONYMOUS, Pipeline, drop_absent_bodies
 from skelab.errors import DataError, NoBodyError
 from skelab.skeleton import Layout
 
 
-def prepare(raw: RawClip, layout: Layout) -> Prepared:
+def prepare(raw: RawClip, layout: Layout, info: SampleInfo = ANONYMOUS) -> Clip:
     """Lay every body on the frames of the recording; choose, move and scale nothing.
 
     Args:
         raw: A recording with as many values a joint as the layout has axes, so that poses of an
             image (x, y, score) are taken too.
         layout: Its layout.
+        info: What is known of the sample.
 
     Returns:
         Every body, in order of first appearance, in the units of the recording. Every frame of
@@ -41,7 +42,7 @@ def prepare(raw: RawClip, layout: Layout) -> Prepared:
             f"expected a body in at least one frame, found none in {raw.num_frames} frames;"
             " recordings without a body are left out"
         )
-    return Prepared(drop_absent_bodies(joints), np.arange(raw.num_frames, dtype=np.int32))
+    return Clip(info, drop_absent_bodies(joints), np.arange(raw.num_frames, dtype=np.int32))
 
 
 AS_GIVEN = Pipeline(

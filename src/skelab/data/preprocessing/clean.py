@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32
 from numpy import ndarray
 
-from skelab.data.clips.clip import BodyTrack, RawClip
+from skelab.data.clips.clip import BodyTrack, Clip, RawClip, SampleInfo
 from skelab.data.preprocessing.base import (
+    ANONYMOUS,
     Pipeline,
-    Prepared,
     check_recording,
     drop_absent_bodies,
 )
@@ -45,7 +45,7 @@ class Person:
     joints: Float32[ndarray, "F V 3"]
 
 
-def prepare(raw: RawClip, layout: Layout) -> Prepared:
+def prepare(raw: RawClip, layout: Layout, info: SampleInfo = ANONYMOUS) -> Clip:
     """Choose up to two actors in the time of the recording and move the spine to the origin.
 
     Step by step, and what ``ctrgcn`` does there:
@@ -72,6 +72,7 @@ def prepare(raw: RawClip, layout: Layout) -> Prepared:
     Args:
         raw: A recording with three-dimensional joints.
         layout: Its layout; ``layout.origin`` is the joint that moves to the origin.
+        info: What is known of the sample.
 
     Returns:
         Up to two actors (all that were chosen, where the makers chose), in the units of the
@@ -90,7 +91,7 @@ def prepare(raw: RawClip, layout: Layout) -> Prepared:
     actors = tracked if raw.actors_chosen else choose_actors(tracked, layout)
     joints, start = _place(actors)
     frames = np.arange(start, start + joints.shape[1], dtype=np.int32)
-    return Prepared(drop_absent_bodies(_translate(joints, layout.origin)), frames)
+    return Clip(info, drop_absent_bodies(_translate(joints, layout.origin)), frames)
 
 
 def choose_actors(tracked: Sequence[Person], layout: Layout) -> list[Person]:

@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32
 from numpy import ndarray
 
-from skelab.data.clips.clip import RawClip
+from skelab.data.clips.clip import Clip, RawClip, SampleInfo
 from skelab.data.preprocessing.base import (
+    ANONYMOUS,
     Pipeline,
-    Prepared,
     RecordingText,
     check_recording,
     drop_absent_bodies,
@@ -74,7 +74,7 @@ class BodyChoice:
     single: bool
 
 
-def prepare(raw: RawClip, layout: Layout) -> Prepared:
+def prepare(raw: RawClip, layout: Layout, info: SampleInfo = ANONYMOUS) -> Clip:
     """Choose up to two actors, drop empty frames, and move the spine to the origin.
 
     Reproduces the authors' arrays bit for bit once padded with zeros to their length and two
@@ -87,6 +87,7 @@ def prepare(raw: RawClip, layout: Layout) -> Prepared:
         raw: A recording with three-dimensional joints.
         layout: Its layout; ``layout.origin`` of actor 1, in the first frame where actor 1 has
             a value, becomes (0, 0, 0).
+        info: What is known of the sample.
 
     Returns:
         Up to two actors (all that were chosen, where the makers chose), in the units of the
@@ -113,15 +114,18 @@ def prepare(raw: RawClip, layout: Layout) -> Prepared:
     if filtered:
         kept = _frame_sums(joints) != 0
         joints, present = joints[:, kept], present[kept]
-    return Prepared(drop_absent_bodies(_translate(joints, layout.origin)), present)
+    return Clip(info, drop_absent_bodies(_translate(joints, layout.origin)), present)
 
 
-def prepare_texts(texts: Sequence[RecordingText], layout: Layout) -> list[Prepared | None]:
+def prepare_texts(
+    texts: Sequence[RecordingText], layout: Layout, infos: Sequence[SampleInfo]
+) -> list[Clip | None]:
     """Read and prepare ``.skeleton`` files as ``parse_skeleton`` and ``prepare`` do, compiled.
 
     Args:
         texts: Of each recording the path of its file, or its content.
         layout: The joints; ``layout.origin`` of actor 1 becomes (0, 0, 0).
+        infos: What is known of each.
 
     Returns:
         What ``prepare`` gives, to the last bit; None where it has to decide: the file cannot be
@@ -130,7 +134,10 @@ def prepare_texts(texts: Sequence[RecordingText], layout: Layout) -> list[Prepar
     if not can_prepare() or layout.num_joints != _KINECT_JOINTS:
         return [None] * len(texts)
     found = prepare_recordings(texts, layout.origin)
-    return [None if arrays is None else Prepared(*arrays) for arrays in found]
+    return [
+        None if arrays is None else Clip(info, *arrays)
+        for info, arrays in zip(infos, found, strict=True)
+    ]
 
 
 def choose_bodies(raw: RawClip) -> BodyChoice:
