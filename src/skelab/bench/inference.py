@@ -20,7 +20,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from skelab.bench.cases import WAYS, BenchCase, Runtime
-from skelab.data.feeding.feeder import FeederConfig
+from skelab.data.feeding.config import FeederConfig
 from skelab.errors import SkelabError
 from skelab.export import export_checkpoint
 from skelab.host.machine import describe_machine

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from skelab.data.feeding.feeder import FeederConfig
+from skelab.data.feeding.config import FeederConfig
 from skelab.errors import CheckpointError, LayoutError
 from skelab.files.atomic import atomic_write
 from skelab.files.reading import special_kind

@@ -11,7 +11,8 @@ from numpy import ndarray
 from pydantic import ValidationError
 
 from skelab.data.clips.store import StoreInfo
-from skelab.data.feeding.feeder import Feeder, FeederConfig
+from skelab.data.feeding.config import FeederConfig
+from skelab.data.feeding.feeder import Feeder
 from skelab.data.preprocessing import get_pipeline
 from skelab.errors import CheckpointError, ExportError, LayoutError, ModelError, NetworkError
 from skelab.inference.checkpoint import Checkpoint, InputSpec

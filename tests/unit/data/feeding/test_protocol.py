@@ -11,6 +11,7 @@ from feeding_kit import SBU15, batch_of, facts_of, random_batch
 from skelab.data.feeding.chance import ClipChance
 from skelab.data.feeding.transforms import (
     TRANSFORM_SETTINGS,
+    build_transform,
     CropResize,
     Fill,
     Need,
@@ -28,7 +29,7 @@ def listed(name: str, layout: Layout = SBU15, **options: Any) -> Transform:
     kind = TRANSFORM_SETTINGS[name]
     if "probability" in kind.model_fields:
         options.setdefault("probability", 1.0)
-    return kind(**options).build(layout)
+    return build_transform(kind(**options), layout)
 
 
 EVERY = [
