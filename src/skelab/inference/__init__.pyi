@@ -1,7 +1,6 @@
 from .checkpoint import (
     Checkpoint as Checkpoint,
     InputSpec as InputSpec,
-    chosen_checkpoint as chosen_checkpoint,
     load_checkpoint as load_checkpoint,
     read_checkpoint as read_checkpoint,
 )
@@ -14,6 +13,10 @@ from .network import (
     Network as Network,
     Prediction as Prediction,
     open_network as open_network,
+)
+from .places import (
+    check_network as check_network,
+    chosen_checkpoint as chosen_checkpoint,
 )
 from .predict import predict as predict
 from .spec import NetworkSpec as NetworkSpec

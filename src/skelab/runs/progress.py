@@ -3,11 +3,9 @@
 from pathlib import Path
 
 from skelab.errors import RecipeError
+from skelab.inference.places import RECIPE as RECIPE
 from skelab.recipes import parse_recipe
-from skelab.training.history import read_history
-
-RECIPE = "recipe.yaml"
-"""The resolved recipe in a run folder; there from the first moment of a run."""
+from skelab.training.records import read_history
 
 
 def unfinished(run: Path) -> str:

@@ -141,7 +141,7 @@ def test_a_card_of_the_lab_is_taken_by_its_own_module_only() -> None:
 def test_a_module_that_does_not_register_its_card_is_named() -> None:
     family = registry._Family(LINEAR, "skelab.models.families.ctrgcn")
 
-    with pytest.raises(ModelError, match="families.ctrgcn: expected @register_model .* 'linear'"):
+    with pytest.raises(ModelError, match=r"families\.ctrgcn: expected @register_model .* 'linear'"):
         family.build  # noqa: B018
 
 

@@ -11,12 +11,12 @@ from feeding_kit import SBU15, batch_of, facts_of, random_batch
 from skelab.data.feeding.chance import ClipChance
 from skelab.data.feeding.transforms import (
     TRANSFORM_SETTINGS,
-    build_transform,
     CropResize,
     Fill,
     Need,
     PickFrames,
     Transform,
+    build_transform,
 )
 from skelab.data.feeding.transforms.protocol import num_coordinates
 from skelab.skeleton import Layout, get_layout
