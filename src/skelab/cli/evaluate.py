@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skelab.cli.data import Ignore, LayoutName, Names, open_data
+from skelab.cli.data import Ignore, LayoutName, Names, check_data, open_data
 from skelab.cli.networks import EngineName, Trust
 from skelab.cli.output import print_json, print_table, progress, result, say
 from skelab.cli.paths import named
@@ -49,6 +49,11 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Score a network on one part of a split; write scores and report, print the figures."""
+    from skelab.inference.places import check_network
+
+    check_data(data)
+    check_network(network)
+
     from skelab.evaluation import OutputScores, evaluate_scores
     from skelab.report import confused_rows, percent, summary_rows
     from skelab.runs.evaluate import evaluate_run

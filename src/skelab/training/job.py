@@ -8,7 +8,8 @@ from numpy import ndarray
 
 from skelab.data.feeding.dataset import ClipSource
 from skelab.data.feeding.feeder import Feeder
-from skelab.inference.checkpoint import CHECKPOINTS, CHOSEN, InputSpec
+from skelab.inference.checkpoint import InputSpec
+from skelab.inference.places import CHECKPOINTS, CHOSEN
 from skelab.models import ModelSpec
 from skelab.tasks import TaskSpec
 from skelab.training.config import MemoryConfig, Precision, TrainingConfig, TransferConfig
