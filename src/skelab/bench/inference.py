@@ -20,14 +20,15 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from skelab.bench.cases import WAYS, BenchCase, Runtime
-from skelab.data.feeding.feeder import FeederConfig
+from skelab.data.feeding.config import FeederConfig
 from skelab.errors import SkelabError
 from skelab.export import export_checkpoint
 from skelab.host.machine import describe_machine
 from skelab.host.timing import Quartiles, in_turn, quartiles
 from skelab.host.worker_process import ProcessError, WorkerProcess
-from skelab.inference.checkpoint import Checkpoint, InputSpec, chosen_checkpoint
-from skelab.inference.files import file_kind, read_network_file
+from skelab.inference.checkpoint import Checkpoint, InputSpec
+from skelab.inference.files import read_network_file
+from skelab.inference.places import chosen_checkpoint, file_kind
 from skelab.models import create_model, get_card, model_spec
 from skelab.recipes import Recipe, list_recipes, load_recipe
 from skelab.training.config import Precision

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -44,10 +45,15 @@ def bench(
     precisions = _known("--precision", precision, ("fp32", "bf16"))
     runtimes = _known("--runtime", runtime, ("eager", "onnx", "openvino"))
 
+    from skelab.models import get_card, list_models
+
+    for model in models or ():
+        if not Path(model).exists():
+            get_card(model)
+
     from skelab.bench import inference
     from skelab.bench.cases import Runtime
     from skelab.host.machine import describe_machine
-    from skelab.models import list_models
     from skelab.training.config import Precision
 
     plan = inference.BenchPlan(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skelab.cli.data import Ignore, LayoutName, Names, open_data
+from skelab.cli.data import Ignore, LayoutName, Names, check_data, open_data
 from skelab.cli.networks import EngineName, Trust
 from skelab.cli.output import print_json, print_table, progress, result, say
 from skelab.cli.paths import named
@@ -49,9 +49,14 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Score a network on one part of a split; write scores and report, print the figures."""
+    from skelab.inference.places import check_network
+
+    check_data(data)
+    check_network(network)
+
     from skelab.evaluation import OutputScores
     from skelab.runs.evaluate import evaluate_run
-    from skelab.runs.seeds import find_seed_runs
+    from skelab.runs.progress import find_seed_runs
 
     store = open_data(data, names, ignore, layout)
     seeds = find_seed_runs(network)

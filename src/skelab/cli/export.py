@@ -63,6 +63,10 @@ def export(
     The graph is compared with the network on several shapes, with and without a second body; a
     file appears only if they agree.
     """
+    from skelab.inference.places import check_network
+
+    check_network(checkpoint)
+
     from skelab.export import export_checkpoint
 
     made = export_checkpoint(

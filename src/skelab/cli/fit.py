@@ -67,6 +67,11 @@ def fit(
 
     from skelab.files.kinds import PAGE, RECIPE
     from skelab.files.output import check_output
+    from skelab.fit.demand import read_recipe
+
+    for asked in models or ():
+        read_recipe(asked)
+
     from skelab.fit import FitStopped
     from skelab.fit import fit as find_out
 

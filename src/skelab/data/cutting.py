@@ -132,6 +132,6 @@ def cut_one(sequence: UntrimmedSequence, segment: Segment, name: str, clips: Ope
         if len(frames):
             bodies[str(number)] = BodyTrack(frames, poses[frames].astype(np.float64))
     raw = RawClip(len(segment), bodies, actors_chosen=True)
-    prepared = get_pipeline(clips.info.pipeline).prepare(raw, clips.info.layout)
     info = replace(sequence.info, name=name, label=segment.label, untrimmed=False)
-    return Clip(info, prepared.joints, sequence.frame_numbers[stretch][prepared.frame_numbers])
+    clip = get_pipeline(clips.info.pipeline).prepare(raw, clips.info.layout, info)
+    return replace(clip, frame_numbers=sequence.frame_numbers[stretch][clip.frame_numbers])

@@ -18,9 +18,10 @@ from skelab.export.trace import trace_network
 from skelab.files.atomic import atomic_write
 from skelab.files.kinds import ONNX, OPENVINO, TORCH_EXPORT
 from skelab.files.output import check_output
-from skelab.inference.checkpoint import Checkpoint, chosen_checkpoint, read_checkpoint
-from skelab.inference.files import SUFFIXES, Files, exported_file
+from skelab.inference.checkpoint import Checkpoint, read_checkpoint
+from skelab.inference.files import Files, exported_file
 from skelab.inference.network import open_network
+from skelab.inference.places import SUFFIXES, chosen_checkpoint
 from skelab.inference.spec import FEWEST_FRAMES, NetworkSpec
 
 TARGETS: Final = tuple(SUFFIXES)

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jaxtyping import Shaped
-from torch import Tensor, nn
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Replacement = str | Callable[[re.Match[str]], str]
 
@@ -27,8 +27,8 @@ class AuthorsFormat:
     """
 
     names: tuple[tuple[str, Replacement], ...]
-    build_arguments: Callable[[Mapping[str, Tensor]], dict[str, Any]]
-    as_authors: Callable[[str, Tensor], Tensor] = lambda key, tensor: tensor
+    build_arguments: Callable[[Mapping[str, "Tensor"]], dict[str, Any]]
+    as_authors: Callable[[str, "Tensor"], "Tensor"] = lambda key, tensor: tensor
     rank: Callable[[str], tuple[int, ...]] = lambda key: ()
 
     def key(self, ours: str) -> str:
@@ -36,12 +36,6 @@ class AuthorsFormat:
         for pattern, replacement in self.names:
             ours = re.sub(pattern, replacement, ours)
         return ours
-
-    def state_dict(self, model: nn.Module) -> dict[str, Shaped[Tensor, " ..."]]:
-        """The model's weights under the authors' names, in their shapes and order; not copied."""
-        own = model.state_dict()
-        theirs = {self.key(name): self.as_authors(name, tensor) for name, tensor in own.items()}
-        return {key: theirs[key] for key in sorted(theirs, key=self.rank)}
 
 
 # Names that several families share; patterns are applied to keys after the family's own.

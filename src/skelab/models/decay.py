@@ -5,7 +5,8 @@ from typing import Any
 
 from torch import nn
 
-from skelab.models.registry import decay_factors, model_spec
+from skelab.models.create import model_spec
+from skelab.models.registry import decay_factors
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -10,9 +10,6 @@ from torch import Tensor, nn
 from skelab.models.authors import COMMON_NAMES, Replacement
 from skelab.skeleton import Layout
 
-PYSKL_CODE = "kennymckormick/pyskl@3f6795f2573953342457abdb338f8943542f13c4"
-PYSKL_LICENCE = "Apache-2.0"
-PYSKL_TABLE = "the tables of PYSKL, 3D skeletons"
 _CLASSIFIER_STD = 0.01
 
 # The authors' names of what these families share; a family's own pairs come before them.

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from skelab.errors import ModelError, WeightsError
 from skelab.files.reading import special_kind
 from skelab.files.safetensors_head import check_header, is_safetensors
-from skelab.models.registry import authors_format, create_model, get_card, model_spec
+from skelab.models.authors import AuthorsFormat
+from skelab.models.create import create_model, model_spec
+from skelab.models.registry import authors_format, get_card
 from skelab.skeleton import Layout, get_layout, list_layouts
 
 _NTU_JOINTS = 25
@@ -56,10 +58,10 @@ def import_weights(
                 arguments["max_bodies"] = max_bodies
             model = create_model(name, layout=chosen, **arguments)
         except (KeyError, IndexError, ValueError, ZeroDivisionError, ModelError) as error:
-            usual = authors.state_dict(create_model(name, num_classes=60))
+            usual = _authors_state_dict(authors, create_model(name, num_classes=60))
             reason = _misfit(theirs, usual, compare_sizes=False) or str(error)
             raise WeightsError(f"{_weights_of(name)}: {reason}") from error
-    misfit = _misfit(theirs, authors.state_dict(model))
+    misfit = _misfit(theirs, _authors_state_dict(authors, model))
     if misfit:
         raise WeightsError(f"{_weights_of(name)}: {misfit}")
     model.load_state_dict(
@@ -78,7 +80,15 @@ def export_weights(model: nn.Module) -> dict[str, Shaped[Tensor, " ..."]]:
         ModelError: The model was not made by ``create_model``, or its family has no such names.
     """
     authors = authors_format(model_spec(model).name)
-    return {key: tensor.detach().clone() for key, tensor in authors.state_dict(model).items()}
+    theirs = _authors_state_dict(authors, model)
+    return {key: tensor.detach().clone() for key, tensor in theirs.items()}
+
+
+def _authors_state_dict(authors: AuthorsFormat, model: nn.Module) -> dict[str, Tensor]:
+    """The model's weights under the authors' names, in their shapes and order; not copied."""
+    own = model.state_dict()
+    theirs = {authors.key(key): authors.as_authors(key, tensor) for key, tensor in own.items()}
+    return {key: theirs[key] for key in sorted(theirs, key=authors.rank)}
 
 
 def read_state_dict(path: Path) -> dict[str, Shaped[Tensor, " ..."]]:

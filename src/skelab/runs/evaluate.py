@@ -19,16 +19,15 @@ from skelab.evaluation import Calibration, OutputScores, Scores, load_any_scores
 from skelab.files.kinds import PAGE, SCORES
 from skelab.files.output import check_output
 from skelab.host.environment import describe_environment
-from skelab.inference.checkpoint import chosen_checkpoint
-from skelab.inference.files import files_of
 from skelab.inference.network import Network, open_network
+from skelab.inference.places import chosen_checkpoint, files_of
 from skelab.inference.spec import NetworkSpec
 from skelab.recipes import Protocol, Recipe, parse_recipe
 from skelab.report import Report, Section, write_report
 from skelab.runs.parts import choose_parts, describe_parts
 from skelab.runs.progress import unfinished
 from skelab.runs.transfer import origin_notes
-from skelab.training.history import read_history
+from skelab.training.records import read_history
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,19 @@
 """The job of a run: everything that determines its result."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from jaxtyping import Int64
 from numpy import ndarray
 
 from skelab.data.feeding.dataset import ClipSource
 from skelab.data.feeding.feeder import Feeder
-from skelab.inference.checkpoint import CHECKPOINTS, CHOSEN, InputSpec
+from skelab.inference.checkpoint import InputSpec
+from skelab.inference.places import CHECKPOINTS, CHOSEN
 from skelab.models import ModelSpec
 from skelab.tasks import TaskSpec
 from skelab.training.config import MemoryConfig, Precision, TrainingConfig, TransferConfig
-from skelab.training.transfer import MappedWeights
+from skelab.training.transfer import SourceWeights
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,7 @@ class TrainingJob:
         protocol: ``honest`` or ``paper``, for the checkpoints.
         task: What is predicted.
         transfer: Freezing, and the rates of blocks.
-        initial: Initial weights; None for random ones.
-        origin: Their origin, for the checkpoints.
+        start: Trained weights that a new run starts from; None keeps what it draws.
     """
 
     model: ModelSpec
@@ -56,8 +54,7 @@ class TrainingJob:
     protocol: str = "honest"
     task: TaskSpec = field(default_factory=TaskSpec)
     transfer: TransferConfig = field(default_factory=TransferConfig)
-    initial: MappedWeights | None = None
-    origin: Mapping[str, Any] = field(default_factory=dict)
+    start: SourceWeights | None = None
 
     @property
     def checkpoints(self) -> Path:

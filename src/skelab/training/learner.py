@@ -21,6 +21,7 @@ from skelab.training.memory import Reserve, free_memory, is_out_of_memory
 from skelab.training.precision import make_engine, optimizer_parameters
 from skelab.training.processes import Processes
 from skelab.training.schedule import learning_rate
+from skelab.training.start import check_frozen, describe_start, load_start
 from skelab.training.step import TrainStep, clear_gradients, make_optimizer, make_task
 from skelab.training.watch import Watcher
 
@@ -50,9 +51,18 @@ class Learner:
         watcher: Notified when memory runs out.
         checkpoint: The checkpoint to resume; None starts a new run.
 
+    Attributes:
+        initial: What a new run took from trained weights; None if it keeps what it has drawn.
+        origin: What checkpoints say of where the run started.
+
     Raises:
-        TrainingError: The machine cannot compute in the job's precision, or a pattern of frozen
-            parameters matches no name.
+        ModelError: The network does not take the options of the job.
+        TaskError: There is no such task, or it does not take the options of the job.
+        TrainingError: The machine cannot compute in the job's precision, a pattern of frozen
+            parameters matches no name, or a new parameter is frozen.
+        CheckpointError: The run starts from weights of another family.
+        LayoutError: It starts from a layout with too few joints in common.
+        WeightsError: The shapes of what it starts from differ for another reason.
     """
 
     def __init__(
@@ -70,12 +80,17 @@ class Learner:
         torch.manual_seed(config.seed)
         self.task = make_task(job.task, config)
         self.model = build_model(job.model, job.task)
-        start = checkpoint or job.initial
-        if start is not None:
-            self.model.load_state_dict(dict(start.weights))
+        self.initial = None
+        if checkpoint is not None:
+            self.model.load_state_dict(dict(checkpoint.weights))
+        else:
+            self.initial = load_start(job, self.model)
+        self.origin = checkpoint.origin if checkpoint else describe_start(job, self.initial)
         self.model.to(self.engine.device)
         set_activation_policy(self.model, job.memory.activations)
         self.optimizer = make_optimizer(self.model, config, job.precision, job.transfer)
+        if self.initial is not None:
+            check_frozen(job, self.initial, self.model)
         self.train_step = TrainStep(self.model, self.optimizer, self.engine, self.task, config)
         self.average = self.train_step.average
         micro_batch = job.memory.micro_batch

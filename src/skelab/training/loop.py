@@ -25,6 +25,7 @@ from skelab.training.job import TrainingJob
 from skelab.training.learner import Learner
 from skelab.training.processes import Processes
 from skelab.training.run_checkpoints import Saver, find_checkpoint, holds_run
+from skelab.training.run_folder import describe_run
 from skelab.training.trackers import open_trackers
 from skelab.training.watch import Watcher
 
@@ -42,12 +43,14 @@ def train(
     classification; the first of equals), otherwise the last epoch. An interrupted run resumes from
     its newest intact checkpoint and ends with the weights of an uninterrupted one, bit for bit on a
     CPU. With several processes each calls this function; the first one writes files and notifies
-    the watcher and the ``trackers``, names of `skelab.training.trackers.TRACKERS`.
+    the watcher and the ``trackers``, names of `skelab.training.trackers.TRACKERS`. Nothing is
+    written before the network has been made.
 
     Raises:
         TrainingError: The job cannot start, the folder holds another run, a tracker does not
             start, the loss is no longer finite, memory does not suffice for one clip, or another
             process has ended.
+        SkelabError: The network cannot be made, see :class:`Learner`.
         OutputError: The disk is full; older checkpoints are untouched.
     """
     processes = Processes()
@@ -58,11 +61,13 @@ def train(
     with torch.random.fork_rng():
         checkpoint = find_checkpoint(job, watcher) if resume and first else None
         checkpoint = processes.from_first(checkpoint)
-        job = _with_origin(job, checkpoint)
         state = (checkpoint and checkpoint.trainer) or TrainerState()
         learner = Learner(job, processes, watcher, checkpoint)
         saver = Saver(job, learner)
-        if first and checkpoint is None and job.initial is not None:
+        if processes.first and not resume:
+            describe_run(learner)
+        if processes.first and learner.initial is not None:
+            watcher.on_initial(job.transfer.source, learner.initial)
             saver.save(state)  # from here on the initial weights are not needed
         steps = len(_batches(job, 0, processes.count))
         watcher.on_start(
@@ -83,18 +88,6 @@ def train(
                 watcher.on_epoch(record)
     processes.wait()  # until the first has written the last checkpoint
     return read_checkpoint(job.chosen)
-
-
-def _with_origin(job: TrainingJob, checkpoint: Checkpoint | None) -> TrainingJob:
-    """The job with the origin of its weights; refuses random weights in place of trained ones."""
-    if checkpoint is not None:
-        return replace(job, origin=checkpoint.origin)
-    if job.transfer.source and job.initial is None:
-        raise TrainingError(
-            f"{job.run}: there is no checkpoint yet, so the run would start again from"
-            f" {job.transfer.source}; give its place, --from RUN or --from CHECKPOINT"
-        )
-    return job
 
 
 def train_epoch(learner: Learner, state: TrainerState, saver: Saver) -> EpochTotals:

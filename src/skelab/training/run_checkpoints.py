@@ -114,7 +114,7 @@ class Saver:
             protocol=job.protocol,
             trainer=state,
             task=job.task,
-            origin=job.origin,
+            origin=self.learner.origin,
         )
 
     def _prune(self, newest: Path) -> None:

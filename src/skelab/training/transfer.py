@@ -40,6 +40,7 @@ class SourceWeights:
         task: What the network predicts.
         digest: Digest of the checkpoint.
         facts: Further records: data set, pipeline, stream, protocol and so on.
+        notes: How the clips that they know differ from those of the new run.
         file: The file they were read from; None if from elsewhere.
     """
 
@@ -50,6 +51,7 @@ class SourceWeights:
     task: TaskSpec = field(default_factory=TaskSpec)
     digest: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     file: Path | None = None
 
 
@@ -141,20 +143,6 @@ class MappedWeights:
         }
 
 
-def draw_weights(
-    model: ModelSpec, seed: int, task: TaskSpec | None = None
-) -> dict[str, Shaped[Tensor, " ..."]]:
-    """The initial state dict of a new network for a seed.
-
-    Raises:
-        ModelError: The family or an option is unknown.
-        TaskError: The task or an option is unknown.
-    """
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return dict(build_model(model, task).state_dict())
-
-
 def map_weights(
     source: SourceWeights,
     target: ModelSpec,
@@ -163,7 +151,6 @@ def map_weights(
     *,
     task: TaskSpec | None = None,
     statistics: Literal["taken", "fresh"] = "taken",
-    notes: Sequence[str] = (),
 ) -> MappedWeights:
     """Initial weights of a new network, taken from trained ones as far as possible.
 
@@ -180,10 +167,9 @@ def map_weights(
         source: Trained weights.
         target: The new network.
         classes: Its class names.
-        fresh: Its initial state dict, see ``draw_weights``.
+        fresh: Its state dict as it was drawn.
         task: Its task, classification by default.
         statistics: Whether running statistics of batch norms are taken, too.
-        notes: Further differences, to be listed with those found here.
 
     Raises:
         CheckpointError: The weights belong to another family.
@@ -210,7 +196,7 @@ def map_weights(
         fresh=tuple(groups["fresh"]),
         joints=mapper.joints,
         notes=(
-            *notes,
+            *source.notes,
             *(
                 f"option {name} {change}, as the recipe has it"
                 for name, change in differing.items()

@@ -26,8 +26,8 @@ from skelab.runs.evaluate import evaluate_run
 from skelab.runs.train import train_recipe
 from skelab.tasks import registry
 from skelab.training.config import MemoryConfig
-from skelab.training.history import read_history
 from skelab.training.loop import train
+from skelab.training.records import read_history
 
 SCRIPT = Path(__file__).parents[2] / "second_task.py"
 

@@ -1,31 +1,13 @@
 """The four streams, derived on the fly for whole batches on their device."""
 
-from enum import StrEnum
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from skelab.data.feeding.config import Stream
 from skelab.skeleton import Layout
 
-
-class Stream(StrEnum):
-    """Input stream of a network."""
-
-    JOINT = "joint"
-    BONE = "bone"
-    JOINT_MOTION = "joint-motion"
-    BONE_MOTION = "bone-motion"
-
-    @property
-    def of_bones(self) -> bool:
-        """Whether the stream shows bones instead of joints."""
-        return self in (Stream.BONE, Stream.BONE_MOTION)
-
-    @property
-    def of_motion(self) -> bool:
-        """Whether the stream shows differences between frames."""
-        return self in (Stream.JOINT_MOTION, Stream.BONE_MOTION)
+__all__ = ["Stream", "derive_stream"]
 
 
 def derive_stream(

@@ -1,7 +1,7 @@
 """Preprocessing pipelines by name: the authors' own, and ours."""
 
 from skelab.data.preprocessing.as_given import AS_GIVEN
-from skelab.data.preprocessing.base import Pipeline, Prepared
+from skelab.data.preprocessing.base import Pipeline
 from skelab.data.preprocessing.clean import CLEAN
 from skelab.data.preprocessing.ctrgcn import CTRGCN
 from skelab.data.preprocessing.msg3d import MSG3D, pad_loop
@@ -44,4 +44,4 @@ def list_pipelines() -> tuple[Pipeline, ...]:
     return tuple(_PIPELINES[name] for name in sorted(_PIPELINES))
 
 
-__all__ = ["Pipeline", "Prepared", "choose_pipeline", "get_pipeline", "list_pipelines", "pad_loop"]
+__all__ = ["Pipeline", "choose_pipeline", "get_pipeline", "list_pipelines", "pad_loop"]

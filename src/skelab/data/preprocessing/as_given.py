@@ -2,19 +2,20 @@
 
 import numpy as np
 
-from skelab.data.clips.clip import RawClip
-from skelab.data.preprocessing.base import Pipeline, Prepared, drop_absent_bodies
+from skelab.data.clips.clip import Clip, RawClip, SampleInfo
+from skelab.data.preprocessing.base import ANONYMOUS, Pipeline, drop_absent_bodies
 from skelab.errors import DataError, NoBodyError
 from skelab.skeleton import Layout
 
 
-def prepare_as_given(raw: RawClip, layout: Layout) -> Prepared:
+def prepare_as_given(raw: RawClip, layout: Layout, info: SampleInfo = ANONYMOUS) -> Clip:
     """Keep every body unchanged, aligned to the frames of the recording.
 
     Args:
         raw: A recording with one value per axis of the layout for each joint; poses in the image
             (x, y, score) are allowed.
         layout: Its layout.
+        info: What is known of the sample.
 
     Returns:
         Every body, in order of first appearance, in the units of the recording. All frames
@@ -41,7 +42,7 @@ def prepare_as_given(raw: RawClip, layout: Layout) -> Prepared:
             f"expected a body in at least one frame, found none in {raw.num_frames} frames;"
             " recordings without a body are left out"
         )
-    return Prepared(drop_absent_bodies(joints), np.arange(raw.num_frames, dtype=np.int32))
+    return Clip(info, drop_absent_bodies(joints), np.arange(raw.num_frames, dtype=np.int32))
 
 
 AS_GIVEN = Pipeline(

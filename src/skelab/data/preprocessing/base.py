@@ -1,42 +1,42 @@
 """The interface of preprocessing pipelines: from a recording to the bodies for a network."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32
 from numpy import ndarray
 
-from skelab.data.clips.clip import RawClip
+from skelab.data.clips.clip import Clip, RawClip, SampleInfo
 from skelab.errors import DataError, NoBodyError
 from skelab.skeleton import Layout
 
-
-@dataclass(frozen=True)
-class Prepared:
-    """The result of a pipeline: M chosen bodies, T frames, no padding.
-
-    Attributes:
-        joints: Present bodies only (at least one), most prominent first; zeros where a body is
-            absent for a time. Units of the recording.
-        frame_numbers: Number (from 0) of each frame in the recording.
-
-    Raises:
-        DataError: No body or no frame is left.
-    """
-
-    joints: Float32[ndarray, "M T V C"]
-    frame_numbers: Int32[ndarray, " T"]
-
-    def __post_init__(self) -> None:
-        """Check that there is a body and a frame."""
-        bodies, frames = self.joints.shape[:2]
-        if bodies < 1 or frames < 1:
-            raise DataError("expected at least one body in one frame, found none")
-
+ANONYMOUS: Final = SampleInfo("recording")
+"""What is known of a recording of which nobody said anything."""
 
 RecordingText = str | bytes | None
 """Path or content of a ``.skeleton`` file; None if neither is available."""
+
+
+@runtime_checkable
+class Prepare(Protocol):
+    """A preprocessing: a recording becomes a clip; raises DataError where it has no body."""
+
+    def __call__(self, raw: RawClip, layout: Layout, info: SampleInfo = ANONYMOUS) -> Clip:
+        """Choose bodies and frames of a recording of this layout; ``info`` goes to the clip."""
+        ...
+
+
+@runtime_checkable
+class PrepareTexts(Protocol):
+    """A preprocessing of many ``.skeleton`` texts at once; gives None where it cannot decide."""
+
+    def __call__(
+        self, texts: Sequence[RecordingText], layout: Layout, infos: Sequence[SampleInfo]
+    ) -> Sequence[Clip | None]:
+        """Read and prepare recordings of this layout; ``infos`` go to their clips."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Pipeline:
         source: Paper and repository that it reproduces.
         keeps_gaps: Zero frames inside a clip are time without tracking and count as frames; the
             authors' feeder counts non-zero frames only.
-        prepare: The preprocessing itself; raises DataError where a recording has no body.
+        prepare: The preprocessing itself.
         prepare_texts: The same for many ``.skeleton`` texts at once, in compiled code that releases
             the GIL; returns None for each text that Python has to handle, and for all if nothing
             was compiled. None if there is no such code.
@@ -58,11 +58,9 @@ class Pipeline:
     name: str
     title: str
     source: str
-    prepare: Callable[[RawClip, Layout], Prepared]
+    prepare: Prepare
     keeps_gaps: bool = False
-    prepare_texts: Callable[[Sequence[RecordingText], Layout], Sequence[Prepared | None]] | None = (
-        None
-    )
+    prepare_texts: PrepareTexts | None = None
 
 
 def check_recording(raw: RawClip, layout: Layout) -> None:

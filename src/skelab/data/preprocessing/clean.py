@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32
 from numpy import ndarray
 
-from skelab.data.clips.clip import BodyTrack, RawClip
+from skelab.data.clips.clip import BodyTrack, Clip, RawClip, SampleInfo
 from skelab.data.preprocessing.base import (
+    ANONYMOUS,
     Pipeline,
-    Prepared,
     check_recording,
     drop_absent_bodies,
 )
@@ -45,7 +45,7 @@ class Person:
     joints: Float32[ndarray, "F V 3"]
 
 
-def prepare_clean(raw: RawClip, layout: Layout) -> Prepared:
+def prepare_clean(raw: RawClip, layout: Layout, info: SampleInfo = ANONYMOUS) -> Clip:
     """Choose up to two actors, keep the time base, and move the spine to the origin.
 
     The steps, with the behaviour of ``ctrgcn`` in parentheses:
@@ -71,6 +71,7 @@ def prepare_clean(raw: RawClip, layout: Layout) -> Prepared:
     Args:
         raw: A recording with three-dimensional joints.
         layout: Its layout; ``layout.origin`` is the joint that moves to the origin.
+        info: What is known of the sample.
 
     Returns:
         Up to two actors (all of them if the data set has chosen), in the units of the recording.
@@ -89,7 +90,7 @@ def prepare_clean(raw: RawClip, layout: Layout) -> Prepared:
     actors = tracked if raw.actors_chosen else choose_actors(tracked, layout)
     joints, start = _place(actors)
     frames = np.arange(start, start + joints.shape[1], dtype=np.int32)
-    return Prepared(drop_absent_bodies(_translate(joints, layout.origin)), frames)
+    return Clip(info, drop_absent_bodies(_translate(joints, layout.origin)), frames)
 
 
 def choose_actors(tracked: Sequence[Person], layout: Layout) -> list[Person]:

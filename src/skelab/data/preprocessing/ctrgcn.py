@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32
 from numpy import ndarray
 
-from skelab.data.clips.clip import RawClip
+from skelab.data.clips.clip import Clip, RawClip, SampleInfo
 from skelab.data.preprocessing.base import (
+    ANONYMOUS,
     Pipeline,
-    Prepared,
     RecordingText,
     check_recording,
     drop_absent_bodies,
@@ -74,7 +74,7 @@ class BodyChoice:
     single: bool
 
 
-def prepare_ctrgcn(raw: RawClip, layout: Layout) -> Prepared:
+def prepare_ctrgcn(raw: RawClip, layout: Layout, info: SampleInfo = ANONYMOUS) -> Clip:
     """Choose up to two actors, drop empty frames, and move the spine to the origin.
 
     Padded with zeros to the authors' length and two bodies, the result equals their arrays bit for
@@ -87,6 +87,7 @@ def prepare_ctrgcn(raw: RawClip, layout: Layout) -> Prepared:
         raw: A recording with three-dimensional joints.
         layout: Its layout; ``layout.origin`` of actor 1 in its first non-empty frame becomes
             (0, 0, 0).
+        info: What is known of the sample.
 
     Returns:
         Up to two actors (all of them if the data set has chosen), in the units of the recording.
@@ -113,15 +114,18 @@ def prepare_ctrgcn(raw: RawClip, layout: Layout) -> Prepared:
     if filtered:
         kept = _frame_sums(joints) != 0
         joints, present = joints[:, kept], present[kept]
-    return Prepared(drop_absent_bodies(_translate(joints, layout.origin)), present)
+    return Clip(info, drop_absent_bodies(_translate(joints, layout.origin)), present)
 
 
-def prepare_texts(texts: Sequence[RecordingText], layout: Layout) -> list[Prepared | None]:
-    """The compiled form of ``parse_skeleton`` followed by ``prepare_ctrgcn``, for several files.
+def prepare_texts(
+    texts: Sequence[RecordingText], layout: Layout, infos: Sequence[SampleInfo]
+) -> list[Clip | None]:
+    """Read and prepare ``.skeleton`` files as ``parse_skeleton`` and ``prepare`` do, compiled.
 
     Args:
         texts: Path or content of each ``.skeleton`` file.
         layout: The joints; ``layout.origin`` of actor 1 becomes (0, 0, 0).
+        infos: What is known of each.
 
     Returns:
         The results of ``prepare_ctrgcn``, bit for bit; None for a file that Python has to handle:
@@ -132,7 +136,10 @@ def prepare_texts(texts: Sequence[RecordingText], layout: Layout) -> list[Prepar
     if not can_prepare() or layout.num_joints != _KINECT_JOINTS:
         return [None] * len(texts)
     found = prepare_recordings(texts, layout.origin)
-    return [None if arrays is None else Prepared(*arrays) for arrays in found]
+    return [
+        None if arrays is None else Clip(info, *arrays)
+        for info, arrays in zip(infos, found, strict=True)
+    ]
 
 
 def choose_bodies(raw: RawClip) -> BodyChoice:

@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64, Int, Int32
 from numpy import ndarray
 
-from skelab.data.clips.clip import RawClip
+from skelab.data.clips.clip import Clip, RawClip, SampleInfo
 from skelab.data.preprocessing.base import (
+    ANONYMOUS,
     Pipeline,
-    Prepared,
     check_recording,
     drop_absent_bodies,
 )
@@ -25,7 +25,7 @@ _SPINE_BASE = ("base of spine", "hip centre")
 _SPINE_MIDDLE = ("middle of spine", "spine")
 
 
-def prepare_msg3d(raw: RawClip, layout: Layout) -> Prepared:
+def prepare_msg3d(raw: RawClip, layout: Layout, info: SampleInfo = ANONYMOUS) -> Clip:
     """Choose two bodies by energy, loop them to 300 frames, centre and rotate them.
 
     Reproduces the authors' joint array within rounding (their rotation goes by quaternions, ours
@@ -42,6 +42,7 @@ def prepare_msg3d(raw: RawClip, layout: Layout) -> Prepared:
     Args:
         raw: A recording of at most 300 frames with three-dimensional joints.
         layout: Its layout; ``layout.origin`` of the first body becomes the centre of each frame.
+        info: What is known of the sample.
 
     Returns:
         One or two bodies, the one with the most energy first (or as the makers of the data set
@@ -71,7 +72,7 @@ def prepare_msg3d(raw: RawClip, layout: Layout) -> Prepared:
     joints = _turn(joints, *shoulders, towards=(1.0, 0.0, 0.0))
     joints = drop_absent_bodies(joints)
     period = _period(joints, sources)
-    return Prepared(np.ascontiguousarray(joints[:, :period]), sources[:period])
+    return Clip(info, np.ascontiguousarray(joints[:, :period]), sources[:period])
 
 
 def pad_loop(

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -12,11 +12,9 @@ from skelab.errors import ModelError
 from skelab.models.authors import COMMON_NAMES, AuthorsFormat
 from skelab.models.axes import BODY_NORM, GRAPH, JointAxes
 from skelab.models.base import SkeletonModel
-from skelab.models.card import ModelCard, ReportedAccuracy
-from skelab.models.options import Dropout, Option
+from skelab.models.cards.shiftgcn import SHIFTGCN
 from skelab.models.plan import TenBlocks
 from skelab.models.registry import register_model
-from skelab.models.traits import FamilyTraits
 from skelab.nn import (
     Block,
     ShiftGraphConv,
@@ -180,43 +178,17 @@ _JOINT_AXES = JointAxes(
     }
 )
 
-_README = "the README of the authors' repository"
-_CARD = ModelCard(
-    name="shiftgcn",
-    title="Shift-GCN",
-    paper="Cheng, Zhang, He, Chen, Cheng, Lu: Skeleton-Based Action Recognition with Shift Graph"
-    " Convolutional Network. CVPR 2020",
-    code="kchengiva/Shift-GCN@20276b64d16775c2de33408beb32825d2f93ffa4",
-    code_licence="CC BY-NC 4.0",
-    num_parameters=693_107,
-    pipeline="msg3d",
-    reported=(
-        ReportedAccuracy("NTU60", "xsub", "joint", 87.8, _README),
-        ReportedAccuracy("NTU60", "xview", "joint", 95.1, _README),
-        ReportedAccuracy("NTU120", "xsub", "joint", 80.9, _README),
-        ReportedAccuracy("NTU120", "xset", "joint", 83.2, _README),
-    ),
-    # a shift with stride 2 rounds odd lengths down, its residual up
-    traits=FamilyTraits(frames_multiple_of=4),
-)
 
-
-@register_model(_CARD, authors=_AUTHORS, decay_factors=_DECAY_FACTORS, joint_axes=_JOINT_AXES)
+@register_model(SHIFTGCN, authors=_AUTHORS, decay_factors=_DECAY_FACTORS, joint_axes=_JOINT_AXES)
 def shiftgcn(
     *,
     num_classes: int,
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: Dropout = 0.0,
-    width: Annotated[int, Option("channels of the first four blocks")] = 64,
-    sign_gradients: Annotated[
-        bool,
-        Option(
-            "update each temporal offset by 0.01 times the sign of its gradient, as in the"
-            " authors' code, instead of by the gradient; imported weights set it"
-        ),
-    ] = False,
+    dropout: float,
+    width: int,
+    sign_gradients: bool,
 ) -> SkeletonModel:
     """Shift-GCN for clips N C T V M whose length is a multiple of 4.
 

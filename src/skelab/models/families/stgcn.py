@@ -6,7 +6,7 @@ the same; they differ in the bones of the hands, dropout, initialisation and wei
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,14 +18,10 @@ from skelab.errors import ModelError
 from skelab.models.authors import AuthorsFormat
 from skelab.models.axes import BODY_NORM, GRAPH, JointAxes
 from skelab.models.base import SkeletonModel
-from skelab.models.card import ModelCard, ReportedAccuracy
-from skelab.models.options import Dropout, Option
+from skelab.models.cards.stgcn import STGCN, STGCN_OFFICIAL
 from skelab.models.plan import TenBlocks
 from skelab.models.pyskl import (
-    PYSKL_CODE,
-    PYSKL_LICENCE,
     PYSKL_NAMES,
-    PYSKL_TABLE,
     init_pyskl_classifier,
     pyskl_arguments,
     with_pyskl_hands,
@@ -237,75 +233,18 @@ _JOINT_AXES = JointAxes(
     }
 )
 
-_PAPER = (
-    "Yan, Xiong, Lin: Spatial Temporal Graph Convolutional Networks for Skeleton-Based Action"
-    " Recognition. AAAI 2018"
-)
-_ARXIV = "1801.07455"
-_UNVERIFIED = "the paper, quoted from memory; not checked"
-_PARAMETERS = 3_098_832
 
-
-TemporalDropout = Annotated[
-    float, Option("dropout probability after each temporal convolution but the first")
-]
-Width = Annotated[int, Option("channels of the first four blocks")]
-NearSighted = Annotated[
-    bool,
-    Option(
-        "partition neighbours by distances to the centre that are capped at one hop, as"
-        " the authors' code does; imported weights set it"
-    ),
-]
-
-_CARD = ModelCard(
-    name="stgcn",
-    title="ST-GCN (PYSKL)",
-    paper=f"{_PAPER}; the form of Duan, Wang, Chen, Lin: PYSKL. ACM MM 2022 (arXiv:2205.09443)",
-    arxiv=_ARXIV,
-    code=PYSKL_CODE,
-    code_licence=PYSKL_LICENCE,
-    num_parameters=_PARAMETERS,
-    pipeline="msg3d",
-    pipeline_is_nearest=True,
-    reported=(
-        ReportedAccuracy("NTU60", "xsub", "joint", 87.8, PYSKL_TABLE),
-        ReportedAccuracy("NTU60", "xsub", "four streams", 90.7, PYSKL_TABLE),
-        ReportedAccuracy("NTU60", "xview", "joint", 95.5, PYSKL_TABLE),
-        ReportedAccuracy("NTU60", "xview", "four streams", 96.5, PYSKL_TABLE),
-        ReportedAccuracy("NTU120", "xsub", "joint", 82.1, PYSKL_TABLE),
-        ReportedAccuracy("NTU120", "xset", "joint", 84.5, PYSKL_TABLE),
-    ),
-)
-
-_OFFICIAL_CARD = ModelCard(
-    name="stgcn_official",
-    title="ST-GCN (its authors)",
-    paper=_PAPER,
-    arxiv=_ARXIV,
-    code="yysijie/st-gcn@221c0e152054b8da593774c0d483e59befdb9061",
-    code_licence="BSD-2-Clause",
-    num_parameters=_PARAMETERS,
-    pipeline="msg3d",
-    pipeline_is_nearest=True,
-    reported=(
-        ReportedAccuracy("NTU60", "xsub", "joint", 81.5, _UNVERIFIED),
-        ReportedAccuracy("NTU60", "xview", "joint", 88.3, _UNVERIFIED),
-    ),
-)
-
-
-@register_model(_CARD, authors=_AUTHORS, joint_axes=_JOINT_AXES)
+@register_model(STGCN, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def stgcn(
     *,
     num_classes: int,
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: Dropout = 0.0,
-    temporal_dropout: TemporalDropout = 0.0,
-    width: Width = 64,
-    near_sighted_partition: NearSighted = False,
+    dropout: float,
+    temporal_dropout: float,
+    width: int,
+    near_sighted_partition: bool,
 ) -> SkeletonModel:
     """ST-GCN in the version of PYSKL, for clips N C T V M of any length.
 
@@ -330,17 +269,17 @@ def stgcn(
     return model
 
 
-@register_model(_OFFICIAL_CARD, authors=_OFFICIAL, joint_axes=_JOINT_AXES)
+@register_model(STGCN_OFFICIAL, authors=_OFFICIAL, joint_axes=_JOINT_AXES)
 def stgcn_official(
     *,
     num_classes: int,
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: Dropout = 0.0,
-    temporal_dropout: TemporalDropout = 0.5,
-    width: Width = 64,
-    near_sighted_partition: NearSighted = False,
+    dropout: float,
+    temporal_dropout: float,
+    width: int,
+    near_sighted_partition: bool,
 ) -> SkeletonModel:
     """ST-GCN in the version of its authors, for clips N C T V M of any length.
 

@@ -1,22 +1,26 @@
-"""Settings of the transforms that a recipe may list under ``data.transforms``."""
+"""Settings of the transforms that a recipe may list under ``data.transforms``.
+
+Settings alone, read without PyTorch; ``build_transform`` makes what carries them out.
+"""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from skelab.data.feeding.transforms.geometry import (
-    Mirror,
-    Noise,
-    RandomLimbs,
-    RandomRotation,
-    Scale,
-    Shear,
-)
-from skelab.data.feeding.transforms.masking import DropJoints, MaskTime, ReverseTime
-from skelab.data.feeding.transforms.mixing import Mix
-from skelab.data.feeding.transforms.protocol import Transform
-from skelab.skeleton import Layout
+
+class Fill(StrEnum):
+    """How a crop is brought to the frames of a window."""
+
+    RESIZE = "resize"
+    LOOP = "loop"
+    ZEROS = "zeros"
+    SAMPLE = "sample"
+
+
+WINDOW_FILLERS: Final = ("crop-resize", "pick-frames")
+"""The transforms that fill the window; a recipe chooses one by ``data.fill`` and lists none."""
 
 
 def _is_range(shares: tuple[float, float]) -> tuple[float, float]:
@@ -47,10 +51,6 @@ class TransformSettings(BaseModel):
 
     name: str
 
-    def build(self, layout: Layout) -> Transform:
-        """Create the transform for a layout."""
-        raise NotImplementedError
-
 
 class RotateSettings(TransformSettings):
     """Random rotation, as ``data.rotation`` and ``data.yaw``, at another position in the list.
@@ -64,10 +64,6 @@ class RotateSettings(TransformSettings):
     limit: float = Field(default=0.3, ge=0, le=3.15)
     yaw: float | None = Field(default=None, ge=0, le=3.15)
 
-    def build(self, layout: Layout) -> Transform:
-        """Create the transform for a layout."""
-        return RandomRotation(self.limit, self.yaw)
-
 
 class LimbsSettings(TransformSettings):
     """Random bone lengths, as ``data.limbs``, at another position in the list.
@@ -79,10 +75,6 @@ class LimbsSettings(TransformSettings):
     name: Literal["limbs"] = "limbs"
     limit: float = Field(default=0.15, gt=0, le=0.9)
 
-    def build(self, layout: Layout) -> Transform:
-        """Create the transform for a layout."""
-        return RandomLimbs(self.limit, layout)
-
 
 class MirrorSettings(TransformSettings):
     """Horizontal mirror.
@@ -93,10 +85,6 @@ class MirrorSettings(TransformSettings):
 
     name: Literal["mirror"] = "mirror"
     probability: Probability = 0.5
-
-    def build(self, layout: Layout) -> Transform:
-        """Create the transform for a layout."""
-        return Mirror(layout, self.probability)
 
 
 class ShearSettings(TransformSettings):
@@ -110,10 +98,6 @@ class ShearSettings(TransformSettings):
     name: Literal["shear"] = "shear"
     limit: float = Field(default=0.5, gt=0, le=2)
     probability: Probability = 1.0
-
-    def build(self, layout: Layout) -> Transform:
-        """Create the transform for a layout."""
-        return Shear(self.limit, self.probability)
 
 
 class ScaleSettings(TransformSettings):
@@ -130,10 +114,6 @@ class ScaleSettings(TransformSettings):
     per_axis: bool = Field(default=True, strict=True)
     probability: Probability = 1.0
 
-    def build(self, layout: Layout) -> Transform:
-        """Create the transform for a layout."""
-        return Scale(layout, self.limit, self.per_axis, self.probability)
-
 
 class NoiseSettings(TransformSettings):
     """Gaussian noise on every coordinate.
@@ -146,10 +126,6 @@ class NoiseSettings(TransformSettings):
     name: Literal["noise"] = "noise"
     std: float = Field(default=0.01, gt=0, le=10)
     probability: Probability = 1.0
-
-    def build(self, layout: Layout) -> Transform:
-        """Create the transform for a layout."""
-        return Noise(layout, self.std, self.probability)
 
 
 class DropJointsSettings(TransformSettings):
@@ -168,10 +144,6 @@ class DropJointsSettings(TransformSettings):
     frames: Shares = (1.0, 1.0)
     probability: Probability = 0.5
 
-    def build(self, layout: Layout) -> Transform:
-        """Create the transform for a layout."""
-        return DropJoints(self.limit, self.frames, self.probability)
-
 
 class MaskTimeSettings(TransformSettings):
     """Time masking.
@@ -189,10 +161,6 @@ class MaskTimeSettings(TransformSettings):
     freeze: bool = Field(default=False, strict=True)
     probability: Probability = 0.5
 
-    def build(self, layout: Layout) -> Transform:
-        """Create the transform for a layout."""
-        return MaskTime(self.frames, self.freeze, self.probability)
-
 
 class ReverseTimeSettings(TransformSettings):
     """Reversed time.
@@ -203,10 +171,6 @@ class ReverseTimeSettings(TransformSettings):
 
     name: Literal["reverse-time"] = "reverse-time"
     probability: Probability = 0.5
-
-    def build(self, layout: Layout) -> Transform:
-        """Create the transform for a layout."""
-        return ReverseTime(self.probability)
 
 
 class MixSettings(TransformSettings):
@@ -220,10 +184,6 @@ class MixSettings(TransformSettings):
     name: Literal["mix"] = "mix"
     alpha: float = Field(default=0.2, gt=0, le=100)
     probability: Probability = 1.0
-
-    def build(self, layout: Layout) -> Transform:
-        """Create the transform for a layout."""
-        return Mix(self.alpha, self.probability)
 
 
 ListedTransform = Annotated[

@@ -5,7 +5,6 @@ Every feeder starts with one of them.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from math import floor
 from typing import ClassVar, Final, NamedTuple
 
@@ -18,6 +17,7 @@ from torch import Tensor
 from skelab.data.feeding.batch import Batch
 from skelab.data.feeding.chance import Chance, draw_seed
 from skelab.data.feeding.transforms.protocol import ClipFacts, Need
+from skelab.data.feeding.transforms.settings import Fill
 
 MIN_CROP: Final = 64
 """Shortest random crop, unless the clip is shorter (CTR-GCN's feeder)."""
@@ -28,15 +28,6 @@ class Crop(NamedTuple):
 
     start: int
     length: int
-
-
-class Fill(StrEnum):
-    """How a crop is brought to the frames of a window."""
-
-    RESIZE = "resize"
-    LOOP = "loop"
-    ZEROS = "zeros"
-    SAMPLE = "sample"
 
 
 @dataclass(frozen=True)
