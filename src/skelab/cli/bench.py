@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 QUICK_ROUNDS, QUICK_SECONDS = 3, 10.0
 
 
-def bench(
+def bench_command(
     models: Annotated[
         list[str] | None,
         typer.Argument(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from skelab.fit import FitReport
 
 
-def fit(
+def fit_command(
     models: Annotated[
         list[str] | None,
         typer.Argument(
