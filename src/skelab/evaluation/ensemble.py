@@ -160,7 +160,7 @@ def fit_weights(
 
     A plain grid over all weightings: at most 300 of them (steps of 0.05 for two streams, 0.1 for
     four), so that the answer is the same each time and no corner is missed. Of equally good
-    ones the nearest to equal weights wins. By ``"log-likelihood"`` each weighting is judged at
+    ones the nearest to equal weights wins. By ``"log-likelihood"`` each weighting is evaluated at
     its own best temperature, so that only the proportions count; ``"accuracy"`` counts hits and
     needs many samples to tell weightings apart.
 
