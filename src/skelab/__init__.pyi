@@ -62,5 +62,9 @@ from .skeleton import (
     get_layout as get_layout,
     list_layouts as list_layouts,
 )
+from .viewer import (
+    View as View,
+    view as view,
+)
 
 __all__: list[str]

@@ -28,6 +28,7 @@ from skelab.cli import (
     report,
     synth,
     train,
+    view,
     weights,
 )
 from skelab.cli.output import printable
@@ -64,6 +65,7 @@ app.command()(evaluate.evaluate)
 app.command()(ensemble.ensemble)
 app.command()(report.report)
 app.command()(predict.predict)
+app.command("view")(view.view_command)
 app.command()(export.export)
 app.command()(weights.import_weights)
 app.command()(weights.export_weights)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int64
@@ -25,11 +25,14 @@ from skelab.data.foreign import (
 )
 from skelab.data.foreign.clips import digest_of
 from skelab.data.recordings.base import refuse_special
-from skelab.errors import DataError, SourceError
+from skelab.errors import DataError, SourceError, unknown_name
 from skelab.files.reading import read_start
 from skelab.skeleton import Layout, get_layout
 
 _ARROW = b"ARROW1"
+
+MOST_NAMED: Final = 100
+"""Clips of one file that a message lists, and that a command takes without being told which."""
 
 
 @runtime_checkable
@@ -141,6 +144,23 @@ def check_trimmed(clips: OpenedClips) -> None:
             f" several; `skelab convert {clips.path} CLIPS --to clips` cuts a clip from each"
             " segment"
         )
+
+
+def row_named(clips: OpenedClips, name: str) -> int:
+    """The row of the clip called ``name``.
+
+    Raises:
+        SourceError: There is none; the message lists the names where they are few.
+    """
+    rows = clips.index.rows_by_name
+    if name in rows:
+        return rows[name]
+    if len(clips) <= MOST_NAMED:
+        raise SourceError(f"{clips.path}: {unknown_name('clip', name, clips.index.names)}")
+    first, last = clips.index.names[0], clips.index.names[-1]
+    raise SourceError(
+        f"{clips.path}: there is no clip {name!r} among {len(clips):,}, from {first} to {last}"
+    )
 
 
 class SomeClips:

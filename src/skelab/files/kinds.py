@@ -82,6 +82,10 @@ def _is_page(path: Path) -> bool:
     return read_start(path, 256).lstrip().lower().startswith(b"<!doctype html")
 
 
+def _is_mp4(path: Path) -> bool:
+    return read_start(path, 8)[4:] == b"ftyp"
+
+
 def _is_recipe(path: Path) -> bool:
     return _RECIPE.search(read_start(path, _START)) is not None
 
@@ -97,5 +101,8 @@ ONNX: Final = FileKind("an ONNX model", (".onnx",), _starts_with(b"\x08"))
 OPENVINO: Final = FileKind("an OpenVINO model", (".xml",), _is_openvino)
 TORCH_EXPORT: Final = FileKind("a file of torch.export", (".pt2",), _starts_with(_ZIP))
 SCORES: Final = FileKind("scores", (".npz",), _archive_of("logits.npy", "task.npy"))
+GIF: Final = FileKind("a gif", (".gif",), _starts_with(b"GIF8"))
+PNG: Final = FileKind("a PNG picture", (".png",), _starts_with(b"\x89PNG"))
+MP4: Final = FileKind("an mp4 film", (".mp4",), _is_mp4)
 PAGE: Final = FileKind("an HTML page", (".html", ".htm"), _is_page)
 RECIPE: Final = FileKind("a recipe", (".yaml", ".yml"), _is_recipe)

@@ -19,4 +19,9 @@ from .places import (
     chosen_checkpoint as chosen_checkpoint,
 )
 from .predict import predict as predict
+from .reasons import (
+    Reasons as Reasons,
+    Topology as Topology,
+    explain as explain,
+)
 from .spec import NetworkSpec as NetworkSpec

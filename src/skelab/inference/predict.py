@@ -8,9 +8,10 @@ from numpy import ndarray
 from torch import nn
 
 from skelab.data.clips.clip import Clip, RawClip
+from skelab.data.recordings.one_file import recording_of_array
 from skelab.errors import DataError
 from skelab.inference.checkpoint import Checkpoint
-from skelab.inference.clips import prepare_clip, read_clips, recording
+from skelab.inference.clips import prepare_clip, read_clips
 from skelab.inference.network import Network, Prediction, open_network
 from skelab.inference.spec import NetworkSpec
 
@@ -63,5 +64,5 @@ def _clips(
                 f" {expected[1]} values, found {clip.joints.shape[2]} with {clip.joints.shape[3]}"
             )
         return [clip]
-    raw = clip if isinstance(clip, RawClip) else recording(clip, spec, "clip")
+    raw = clip if isinstance(clip, RawClip) else recording_of_array(clip, spec.layout, "clip")
     return [prepare_clip(raw, spec, "clip", name="clip")]

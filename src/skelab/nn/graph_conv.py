@@ -33,12 +33,22 @@ class ChannelTopologyConv(nn.Module):
         strength: Float[Tensor, ""],
     ) -> Float[Tensor, "N D T V"]:
         """Mix joints by the shared topology plus ``strength`` times the clip's refinement."""
+        refined = self.refined_topology(x, topology, strength)
+        mixed: Tensor = torch.einsum("nduv,ndtv->ndtu", refined, self.value(x))
+        return mixed
+
+    def refined_topology(
+        self,
+        x: Float[Tensor, "N C T V"],
+        topology: Float[Tensor, "V V"],
+        strength: Float[Tensor, ""],
+    ) -> Float[Tensor, "N D V V"]:
+        """The topology of each clip and channel; row u says how much of each joint reaches u."""
         average = x.mean(dim=2, keepdim=True)  # N C 1 V
         query, key = self.query(average), self.key(average)  # N R 1 V
         relation = (query.transpose(2, 3) - key).tanh()  # N R V V, pairs of joints
-        refined = topology + strength * self.refine(relation)  # N D V V
-        mixed: Tensor = torch.einsum("nduv,ndtv->ndtu", refined, self.value(x))
-        return mixed
+        refined: Tensor = topology + strength * self.refine(relation)
+        return refined
 
 
 class ChannelTopologyUnit(nn.Module):
