@@ -348,6 +348,7 @@ def test_the_answer_and_the_reasons_can_be_read_and_switched(page: Any, file: Pa
     assert "CTR-GCN, trained on made-up" in text
     assert re.search(r"wave\s+75%", text)
     assert re.search(r"body 1, right hand\s+100%", text)
+    assert "Moments: most for it at 0.00 s." in text
     assert "joints 0.50, moments not defined" in text
     assert not off
     assert page.locator(".skv-strip").is_visible()
@@ -381,6 +382,22 @@ def test_a_body_that_is_away_is_not_drawn_and_the_picture_says_so(
 
     label = page.get_by_role("img").get_attribute("aria-label")
     assert label == "Clip: 0 bodies, frame 6 of 6, 0.17 seconds"
+
+
+def test_the_name_under_the_pointer_follows_who_moves(page: Any, file: Path) -> None:
+    open_page(page, file)
+    settle(page)
+    tip = page.locator(".skv-tip").nth(1)
+    page.mouse.move(*spot(page, "head"))
+
+    page.keyboard.press("Space")
+    wait_until(page, "document.querySelector('.skv').dataset.frame > 5")
+    page.keyboard.press("Space")
+    told = tip.inner_text()
+
+    x = page.evaluate("document.querySelector('.skv').player.panes[1].bodies[0].at(3 * 3)")
+    assert told.startswith("body 1: head (")
+    assert f"({x:.2f}, " not in told  # not where the head was in the first frame
 
 
 def test_one_frame_can_be_turned_but_not_played(page: Any, tmp_path: Path) -> None:

@@ -152,14 +152,27 @@ def row_named(clips: OpenedClips, name: str) -> int:
     Raises:
         SourceError: There is none; the message lists the names where they are few.
     """
-    rows = clips.index.rows_by_name
-    if name in rows:
-        return rows[name]
-    if len(clips) <= MOST_NAMED:
-        raise SourceError(f"{clips.path}: {unknown_name('clip', name, clips.index.names)}")
-    first, last = clips.index.names[0], clips.index.names[-1]
+    check_name(clips.path, name, clips.index.names)
+    return clips.index.rows_by_name[name]
+
+
+def check_name(path: Path, name: str, names: Sequence[str]) -> None:
+    """Refuse a name that no clip has.
+
+    Args:
+        path: What holds the clips.
+        name: The name.
+        names: Names of all clips.
+
+    Raises:
+        SourceError: It is not among them; the message lists them where they are few.
+    """
+    if name in names:
+        return
+    if len(names) <= MOST_NAMED:
+        raise SourceError(f"{path}: {unknown_name('clip', name, names)}")
     raise SourceError(
-        f"{clips.path}: there is no clip {name!r} among {len(clips):,}, from {first} to {last}"
+        f"{path}: there is no clip {name!r} among {len(names):,}, from {names[0]} to {names[-1]}"
     )
 
 

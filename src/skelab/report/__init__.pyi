@@ -6,6 +6,7 @@ from .comparison import (
     render_comparison as render_comparison,
     write_comparison as write_comparison,
 )
+from .confused_clips import clips_to_show as clips_to_show
 from .plots import (
     figure_svg as figure_svg,
     name_axes as name_axes,

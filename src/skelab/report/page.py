@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -25,18 +26,27 @@ def write_page(path: Path, html: str) -> None:
         temporary.write_text(html, encoding="utf-8")
 
 
-def render_page(template: str, *, room: str = "skelab.report", **content: Any) -> str:
+def render_page(
+    template: str,
+    *,
+    room: str = "skelab.report",
+    more_scripts: Sequence[str] = (),
+    more_styles: Sequence[str] = (),
+    **content: Any,
+) -> str:
     """A page as text, with its own style and its one script; texts in ``content`` are escaped.
 
     Args:
         template: Its file in the folder ``templates`` of a room.
         room: The room; macros are always those of the evaluation.
+        more_scripts: Further scripts, which become part of the page's one script.
+        more_styles: Further style sheets.
         **content: What the template shows.
     """
-    script = _verbatim("report.js.jinja")
+    script = "\n".join([verbatim("report.js.jinja"), *more_scripts])
     return _template(template, room).render(
         version=__version__,
-        style=Markup(_verbatim("report.css")),  # noqa: S704
+        style=Markup("\n".join([verbatim("report.css"), *more_styles])),  # noqa: S704
         script=Markup(script),  # noqa: S704
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         **content,
@@ -58,5 +68,6 @@ def _template(name: str, room: str) -> Template:
 
 
 @cache
-def _verbatim(name: str) -> str:
+def verbatim(name: str) -> str:
+    """A file of the folder ``templates`` as it stands."""
     return (resources.files("skelab.report") / "templates" / name).read_text("utf-8")

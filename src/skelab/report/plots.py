@@ -284,10 +284,13 @@ def confusion_figure(confusion: Int64[ndarray, "K K"], classes: Sequence[str]) -
         x, y = left + predicted * cell, top + true * cell
         parts.append(
             Markup(
-                '<rect class="{}" x="{}" y="{}" width="{}" height="{}" fill-opacity="{:.2f}">'
+                '<rect class="{}" data-pair="{}-{}" x="{}" y="{}" width="{}" height="{}"'
+                ' fill-opacity="{:.2f}">'
                 "<title>{} \u2192 {}: {} of {} ({})</title></rect>"
             ).format(
                 "right" if right else "wrong",
+                true,
+                predicted,
                 x + 0.5,
                 y + 0.5,
                 cell - 1,

@@ -14,7 +14,8 @@ from skelab.evaluation.ensemble import Calibration, calibrate
 from skelab.evaluation.metrics import Evaluation, Proportion, evaluate_scores
 from skelab.evaluation.output_scores import OutputScores
 from skelab.evaluation.scores import Scores, check_same_classes
-from skelab.report.page import render_page, write_page
+from skelab.report.confused_clips import confused_data
+from skelab.report.page import render_page, verbatim, write_page
 from skelab.report.plots import (
     confusion_figure,
     group_figure,
@@ -22,6 +23,7 @@ from skelab.report.plots import (
     reliability_figure,
 )
 from skelab.report.tables import duration, interval, percent, top5_says_something
+from skelab.viewer import Scene, json_text, player_script, player_style
 
 Cell = str | int | float
 """What a table of a section may hold; texts are escaped."""
@@ -119,6 +121,8 @@ class Report:
         validation: Scores of the validation part, shown beside the headline.
         chosen_epoch: The epoch whose weights were scored.
         sections: Further parts, between calibration and cost.
+        clips: Clips to look at, by name: those that :func:`clips_to_show` names.
+        clips_source: Where the other clips are, as ``skelab view`` would be told.
 
     Raises:
         ScoresError: The validation scores have other classes.
@@ -133,6 +137,8 @@ class Report:
     validation: Scores | OutputScores | None = None
     chosen_epoch: int | None = None
     sections: Sequence[Section] = ()
+    clips: Mapping[str, Scene] = field(default_factory=dict)
+    clips_source: str = "STORE"
 
     def __post_init__(self) -> None:
         """Check that both sets of scores speak of the same classes."""
@@ -170,10 +176,18 @@ def render_report(report: Report) -> str:
     shown = (
         _classification(report, report.scores)
         if isinstance(report.scores, Scores)
-        else {"evaluation": None, "headline": _metrics(report, report.scores), "groups": {}}
+        else {
+            "evaluation": None,
+            "headline": _metrics(report, report.scores),
+            "groups": {},
+            "clips": None,
+        }
     )
+    held = shown["clips"] is not None
     return render_page(
         "report.html.jinja",
+        more_scripts=[player_script(), verbatim("clips.js")] if held else [],
+        more_styles=[player_style()] if held else [],
         report=report,
         info=info,
         protocol=_PROTOCOLS[info.protocol],
@@ -192,8 +206,14 @@ def render_report(report: Report) -> str:
 def _classification(report: Report, scores: Scores) -> dict[str, Any]:
     """What the page shows of classes: the headline, confusion, groups and calibration."""
     evaluation = evaluate_scores(scores)
+    clips = confused_data(scores, report.clips, f"skelab view {report.clips_source} --clip")
+    number = {name: place for place, name in enumerate(evaluation.classes)}
     return {
         "evaluation": evaluation,
+        "clips": None if clips is None else json_text(clips),
+        "pairs": [
+            f"{number[pair.truth]}-{number[pair.prediction]}" for pair in evaluation.confused
+        ],
         "headline": _headline(report, evaluation),
         "confusion": confusion_figure(evaluation.confusion, evaluation.classes),
         "reliability": reliability_figure(evaluation.reliability),

@@ -1,11 +1,12 @@
 """A trained network and a clip store become scores and a report."""
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Int64
@@ -14,7 +15,7 @@ from numpy import ndarray
 from skelab.data.clips.index import UNKNOWN
 from skelab.data.datasets import check_split
 from skelab.data.opened import OpenedClips, check_trimmed
-from skelab.errors import NetworkError, SplitError
+from skelab.errors import DataError, NetworkError, SplitError
 from skelab.evaluation import Calibration, OutputScores, Scores, load_any_scores
 from skelab.files.kinds import PAGE, SCORES
 from skelab.files.output import check_output
@@ -23,11 +24,14 @@ from skelab.inference.network import Network, open_network
 from skelab.inference.places import chosen_checkpoint, files_of
 from skelab.inference.spec import NetworkSpec
 from skelab.recipes import Protocol, Recipe, parse_recipe
-from skelab.report import Report, Section, write_report
+from skelab.report import Report, Section, clips_to_show, write_report
 from skelab.runs.parts import choose_parts, describe_parts
 from skelab.runs.progress import unfinished
 from skelab.runs.transfer import origin_notes
 from skelab.training.records import read_history
+from skelab.viewer import Scene, scene_of
+
+_POSES_OF_A_REPORT: Final = 4000  # of the clips that its page holds; about 100 bytes each
 
 
 @dataclass(frozen=True)
@@ -118,9 +122,30 @@ def evaluate_run(
         validation=_saved_validation(run, scores, part) if recipe == trained else None,
         chosen_epoch=spec.epoch or None,
         sections=sections,
+        clips=_confused_clips(scores, store),
+        clips_source=store.path.name,
     )
     write_report(report_file, report)
     return EvaluationResult(scores, scores_file, report_file, report.calibration, early)
+
+
+def _confused_clips(scores: Scores | OutputScores, store: OpenedClips) -> Mapping[str, Scene]:
+    """Clips that were taken for another class, for the page to show, as many as it can hold."""
+    if not isinstance(scores, Scores):
+        return {}
+    info, rows = store.info, store.index.rows_by_name
+    scenes: dict[str, Scene] = {}
+    room = _POSES_OF_A_REPORT
+    for name in clips_to_show(scores):
+        clip = store.clip(rows[name])
+        room -= clip.num_bodies * clip.num_frames
+        if room < 0:
+            break
+        with contextlib.suppress(DataError):  # nobody is in it
+            scenes[name] = scene_of(
+                name, info.layout, clip=clip, pipeline=info.pipeline, units=info.units
+            )
+    return scenes
 
 
 def _with_split(recipe: Recipe, split: str) -> Recipe:

@@ -1,5 +1,7 @@
 from .film import write_film as write_film
 from .page import (
+    json_text as json_text,
+    player_data as player_data,
     player_element as player_element,
     player_script as player_script,
     player_style as player_style,

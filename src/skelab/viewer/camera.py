@@ -44,7 +44,9 @@ class Camera:
         high = np.quantile(np.nanmax(seen, axis=(0, 2)), 0.98, axis=0)
         bones = np.array(layout.bones)
         lengths = np.linalg.norm(poses[:, :, bones[:, 0]] - poses[:, :, bones[:, 1]], axis=-1)
-        limb = float(np.nanquantile(lengths, 0.9)) * _LIMB
+        known = lengths[np.isfinite(lengths)]
+        longest = float(np.quantile(known, 0.9)) if len(known) else 0.0
+        limb = (longest or float((high - low).max()) or 1.0) * _LIMB
         return cls(
             centre=(low + high) / 2,
             half=np.maximum((high - low) / 2, limb),

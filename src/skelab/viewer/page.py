@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from functools import cache
 from html import escape
 from importlib import resources
@@ -65,14 +66,18 @@ def render_frame(scene: Scene) -> str:
 
 def player_element(scene: Scene, *, autoplay: bool = False) -> Markup:
     """The element that :func:`player_script` turns into a player, for a page of another room."""
-    content = json.dumps(player_data(scene), separators=(",", ":"), ensure_ascii=False)
-    content = content.replace("<", "\\u003c").replace("\u2028", "\\u2028")
-    content = content.replace("\u2029", "\\u2029")
-    start = " data-autoplay" if autoplay else ""
-    return Markup(  # noqa: S704 - no tag can begin inside it
-        f'<div data-skelab-clip{start}><script type="application/json">{content}</script>'
+    return Markup(
+        '<div data-skelab-clip{}><script type="application/json">{}</script>'
         "<noscript>This clip needs JavaScript to be seen.</noscript></div>"
-    )
+    ).format(" data-autoplay" if autoplay else "", json_text(player_data(scene)))
+
+
+def json_text(content: Mapping[str, Any]) -> Markup:
+    """JSON for an element ``<script type="application/json">``: no tag can begin inside it."""
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+    for character in "<\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704 - see above
 
 
 def player_script() -> str:

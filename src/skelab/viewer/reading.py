@@ -11,17 +11,13 @@ from numpy import ndarray
 from skelab.data.clips.clip import Clip, RawClip, SampleInfo
 from skelab.data.datasets import holds_recordings, open_source
 from skelab.data.datasets.ntu import SYNTHETIC_MARKER, NtuSource
-from skelab.data.opened import MOST_NAMED, holds_clips, open_clips, row_named
+from skelab.data.opened import check_name, holds_clips, open_clips, row_named
 from skelab.data.preprocessing import choose_pipeline
 from skelab.data.recordings.ntu_actions import NTU120_CLASSES
-from skelab.data.recordings.one_file import (
-    SUFFIXES,
-    read_array,
-    read_recording,
-    recording_of_array,
-)
+from skelab.data.recordings.one_file import SUFFIXES, read_array, recording_of_array
 from skelab.data.recordings.sample_name import parse_sample_name
-from skelab.errors import DataError, LayoutError, SourceError, unknown_name
+from skelab.data.recordings.skeleton_file import read_skeleton_file
+from skelab.errors import DataError, LayoutError, SourceError
 from skelab.skeleton import Layout, get_layout, list_layouts
 from skelab.viewer.scene import METRES, Scene, scene_of
 
@@ -107,10 +103,10 @@ def layout_of(num_joints: int, num_axes: int, *, where: str) -> Layout:
 def _open_path(path: Path, name: str | None, layout: Layout | None, pipeline: str | None) -> Shown:
     if not path.exists():
         raise SourceError(f"{path}: there is no such file; expected {_KINDS}")
-    if path.suffix in SUFFIXES and path.is_file():
-        return _open_recording(path, name, layout, pipeline)
     if holds_clips(path):
         return _open_prepared(path, name, layout, pipeline)
+    if path.suffix in SUFFIXES and path.is_file():
+        return _open_recording(path, name, layout, pipeline)
     if path.is_dir() and holds_recordings(path):
         return _open_source(path, name, layout, pipeline)
     raise SourceError(f"{path}: expected {_KINDS}, found something else")
@@ -121,15 +117,18 @@ def _open_recording(
 ) -> Shown:
     if name is not None:
         raise SourceError(f"{path}: holds one clip; --clip is for files that hold several")
+    own = get_layout(_NTU)
     if path.suffix == ".skeleton":
-        own = get_layout(_NTU)
-        if layout not in (None, own):
-            raise LayoutError(f"{path}: has the joints of {own.name}, found --layout {layout.name}")
-        layout = own
-    elif layout is None:
-        layout = _layout_of_array(read_array(path), str(path))
-    raw = read_recording(path, layout)
-    shown = _prepared(raw, SampleInfo(path.stem), layout, pipeline, where=str(path))
+        if layout is not None and layout.joints != own.joints:
+            raise LayoutError(
+                f"{path}: expected the joints of {layout.name}, found those of {own.name}"
+            )
+        raw, fitting = read_skeleton_file(path), own
+    else:
+        joints = read_array(path)
+        fitting = layout or _layout_of_array(joints, str(path))
+        raw = recording_of_array(joints, fitting, str(path))
+    shown = _prepared(raw, SampleInfo(path.stem), fitting, pipeline, where=str(path))
     label, synthetic = _said_by_name(path)
     return replace(shown, scene=replace(shown.scene, label=label, synthetic=synthetic))
 
@@ -171,8 +170,8 @@ def _open_prepared(
     info = clips.info
     if pipeline not in (None, info.pipeline):
         raise DataError(
-            f"{path}: its clips were preprocessed by {info.pipeline}; --pipeline {pipeline} is for"
-            " recordings"
+            f"{path}: expected clips preprocessed by {pipeline}, found {info.pipeline}; only"
+            " recordings can be preprocessed anew"
         )
     if name is None and len(clips) > 1:
         _choose(path, name, clips.index.names)
@@ -212,14 +211,7 @@ def _choose(path: Path, name: str | None, names: Sequence[str]) -> str:
         raise SourceError(
             f"{path}: holds {len(names):,} clips; choose one by --clip NAME, say --clip {names[0]}"
         )
-    if name not in names:
-        listed = len(names) <= MOST_NAMED
-        raise SourceError(
-            f"{path}: {unknown_name('clip', name, names)}"
-            if listed
-            else f"{path}: there is no clip {name!r} among {len(names):,}, from {names[0]} to"
-            f" {names[-1]}"
-        )
+    check_name(path, name, names)
     return name
 
 

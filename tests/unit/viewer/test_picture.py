@@ -90,6 +90,15 @@ def test_a_strip_shows_frames_in_which_somebody_is_there() -> None:
         assert count(part, THEMES["light"].bodies[0][0]) > 50
 
 
+def test_a_joint_that_is_seen_alone_is_drawn() -> None:
+    poses = np.full((1, 2, 25, 3), np.nan, np.float32)
+    poses[0, :, NTU25.joint("head")] = (0.5, 1.0, 3.0)
+
+    picture = draw_frame(a_scene(2, panes=(Pane("Clip", poses),)), 0)
+
+    assert count(picture, THEMES["light"].bodies[0][0]) > 20
+
+
 def test_a_long_name_is_cut_and_flat_clips_have_no_floor() -> None:
     scene = a_scene(3, name="a very long name " * 20)
 

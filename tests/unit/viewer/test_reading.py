@@ -78,7 +78,9 @@ def test_the_only_clip_of_a_store_needs_no_name(tmp_path: Path) -> None:
 def test_clips_that_are_prepared_are_not_prepared_again(tmp_path: Path) -> None:
     store = tiny_store(tmp_path / "clips.arrow", clips=1)
 
-    with pytest.raises(DataError, match="were preprocessed by ctrgcn; --pipeline msg3d is for rec"):
+    with pytest.raises(
+        DataError, match="expected clips preprocessed by msg3d, found ctrgcn; only recor"
+    ):
         open_clip(store.path, pipeline="msg3d")
 
 
@@ -140,5 +142,5 @@ def test_files_that_hold_no_clip_are_refused(tmp_path: Path) -> None:
         open_clip(tmp_path / "short.skeleton")
     with pytest.raises(SourceError, match="holds one clip; --clip is for files that hold several"):
         open_clip(tmp_path / "S001C001P001R001A001.skeleton", name="x")
-    with pytest.raises(LayoutError, match="has the joints of ntu25, found --layout kinect20"):
+    with pytest.raises(LayoutError, match="expected the joints of kinect20, found those of ntu25"):
         open_clip(tmp_path / "S001C001P001R001A001.skeleton", layout="kinect20")

@@ -1,7 +1,7 @@
 "use strict";
 // The player: a clip's bodies in space, to play, step, turn and ask for names.
-// mountPlayer(element) turns an element that holds a clip as JSON into a player; every element
-// with data-skelab-clip is mounted when the page is read.
+// mountPlayer(element, clip) makes a player of an element; without a clip, of the one that it holds
+// as JSON. Every element with data-skelab-clip is mounted when the page is read.
 (() => {
   const SPEEDS = [0.25, 0.5, 1, 2];
   const VIEWS = { Front: [0, 0.06], Side: [Math.PI / 2, 0.06], Top: [0, 1.45] };
@@ -113,6 +113,7 @@
       this.method = clip.answer?.evidence.length ? 0 : -1;
       this.layer = -1;
       this.still = matchMedia("(prefers-reduced-motion: reduce)");
+      this.night = matchMedia("(prefers-color-scheme: dark)");
       this.host = root.closest("[data-skelab-theme]") ?? root;
       this.host.dataset.skelabTheme ??= "auto";
       this.panes = clip.panes.map((pane) => {
@@ -179,7 +180,7 @@
       this.speedSelect = speed;
       const views = make("div", { class: "skv-set", role: "group", "aria-label": "Seen from" });
       for (const [name, angles] of Object.entries(VIEWS)) {
-        views.append(make("button", { type: "button", onclick: () => this.turnTo(angles, name) }, name));
+        views.append(make("button", { type: "button", onclick: () => this.turnTo(angles, `Seen from the ${name.toLowerCase()}`) }, name));
       }
       const zoom = make("div", { class: "skv-set", role: "group", "aria-label": "Size" },
         button("minus", "Smaller", () => this.scale(1 / 1.25)), button("plus", "Larger", () => this.scale(1.25)));
@@ -246,11 +247,12 @@
         set.append(make("label", { class: "skv-check" }, radio, title));
       });
       this.ranking = make("ol", { class: "skv-ranks" });
+      this.moments = make("p", { class: "skv-note" });
       const [joints, frames] = answer.agreement;
       const says = (rho) => (rho === null ? "not defined" : (Math.round(rho * 100) / 100 + 0).toFixed(2).replace("-", "−"));
       set.append(
         make("p", { class: "skv-key" }, make("i", { class: "skv-for" }), "speaks for it", make("i", { class: "skv-against" }), "against it"),
-        this.ranking,
+        this.ranking, this.moments,
         make("p", { class: "skv-note" }, `Agreement of the two methods, rank correlation: joints ${says(joints)}, moments ${says(frames)}.${answer.note ? ` ${answer.note}` : ""}`));
       this.sayRanks();
       return set;
@@ -271,7 +273,7 @@
       this.root.addEventListener("keydown", (event) => this.onKey(event));
       for (const pane of this.panes) this.listenTo(pane);
       new ResizeObserver(() => this.draw()).observe(this.root);
-      matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.readColours());
+      this.night.addEventListener("change", () => this.readColours());
       new MutationObserver(() => { this.sayTheme(); this.readColours(); })
         .observe(this.host, { attributeFilter: ["data-skelab-theme"] });
     }
@@ -292,7 +294,10 @@
       });
       canvas.addEventListener("pointermove", (event) => {
         const before = fingers.get(event.pointerId);
-        if (!before) return this.point(pane, event);
+        if (!before) {
+          pane.at = event.pointerType === "mouse" ? { clientX: event.clientX, clientY: event.clientY } : null;
+          return this.point(pane, event);
+        }
         const [dx, dy] = [event.clientX - before.x, event.clientY - before.y];
         fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
         moved += Math.abs(dx) + Math.abs(dy);
@@ -307,7 +312,11 @@
         if (event.type === "pointerup" && moved < 6) this.point(pane, event);
       };
       for (const type of ["pointerup", "pointercancel"]) canvas.addEventListener(type, lift);
-      canvas.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") this.forget(pane); });
+      canvas.addEventListener("pointerleave", (event) => {
+        if (event.pointerType !== "mouse") return;
+        pane.at = null;
+        this.forget(pane);
+      });
       canvas.addEventListener("wheel", (event) => {
         if (document.activeElement !== canvas && !event.ctrlKey) return; // the page scrolls
         event.preventDefault();
@@ -327,7 +336,7 @@
         ",": () => this.step(-1), ".": () => this.step(1),
         "[": () => this.nextSpeed(-1), "]": () => this.nextSpeed(1),
         "+": () => this.scale(1.25), "=": () => this.scale(1.25), "-": () => this.scale(1 / 1.25),
-        0: () => { this.zoom = 1; this.turnTo(this.clip.flat ? [0, 0] : START, "the first view"); },
+        0: () => { this.zoom = 1; this.turnTo(this.clip.flat ? [0, 0] : START, "First view"); },
         j: () => this.nextJoint(1), J: () => this.nextJoint(-1),
         t: () => this.nextTheme(),
         Home: () => this.jump(0), End: () => this.jump(this.total - 1),
@@ -347,7 +356,7 @@
       this.playButton.setAttribute("aria-label", on ? "Pause" : "Play");
       this.playButton.title = on ? "Pause" : "Play";
       this.say(on ? "Playing" : `Paused at ${this.where()}`);
-      if (!on) return;
+      if (!on) return this.draw();
       let exact = this.frame, before = null;
       const tick = (now) => {
         if (!this.playing || !this.root.isConnected) return;
@@ -390,9 +399,9 @@
       this.draw();
     }
 
-    turnTo(angles, name) {
+    turnTo(angles, said) {
       this.angles = [...angles];
-      this.say(`Seen from ${name.toLowerCase()}`);
+      this.say(said);
       this.draw();
     }
 
@@ -471,7 +480,7 @@
       const room = pane.canvas.clientWidth - pane.tip.offsetWidth - 4;
       pane.tip.style.left = `${Math.max(Math.min(x - pane.tip.offsetWidth / 2, room), 4)}px`;
       pane.tip.style.top = `${pane.canvas.offsetTop + (y > 46 ? y - 40 : y + 18)}px`;
-      this.say(text);
+      if (!this.playing) this.say(text);
     }
 
     forget(pane) {
@@ -493,17 +502,24 @@
 
     sayRanks() {
       const each = this.evidence[this.method];
-      this.ranking.hidden = !each;
+      this.ranking.hidden = this.moments.hidden = !each;
       if (!each) return;
       const rows = each.ranks.map(([body, joint, share]) => {
         const who = this.panes.at(-1).bodies.length > 1 ? `body ${body + 1}, ` : "";
         return make("li", {}, make("span", {}, who + this.clip.joints[joint]), make("b", {}, percent(share)));
       });
       this.ranking.replaceChildren(...rows);
+      const at = (byte) => `${(each.frames.indexOf(byte) / this.clip.fps).toFixed(2)} s`;
+      const [low, high] = [Math.min(...each.frames), Math.max(...each.frames)];
+      const parts = [high > 128 ? `most for it at ${at(high)}` : "", low < 128 ? `most against it at ${at(low)}` : ""];
+      this.moments.textContent = `Moments: ${parts.filter(Boolean).join(", ") || "no difference"}.`;
     }
 
     // ---- drawing ----
     readColours() {
+      const theme = this.host.dataset.skelabTheme;
+      const dark = theme === "dark" || (theme === "auto" && this.night.matches);
+      this.host.toggleAttribute("data-skelab-dark", dark);
       const style = getComputedStyle(this.host);
       const read = (name) => style.getPropertyValue(`--skv-${name}`).trim();
       this.colours = Object.fromEntries(["ink", "muted", "rule", "paper", "bone", "for", "against", "link"].map((name) => [name, read(name)]));
@@ -516,7 +532,10 @@
       this.pending = true;
       requestAnimationFrame(() => {
         this.pending = false;
-        for (const pane of this.panes) if (pane.shown) this.paint(pane);
+        for (const pane of this.panes.filter((each) => each.shown)) {
+          this.paint(pane);
+          if (this.playing && pane.at) this.point(pane, pane.at); // people move under the pointer
+        }
         if (this.method >= 0) this.paintStrip();
       });
     }
@@ -605,7 +624,7 @@
       }
       this.paintChosen(pen, pane);
       const seen = bodies.length === 1 ? "one body" : `${bodies.length} bodies`;
-      pane.canvas.setAttribute("aria-label", `${pane.title}: ${seen}, ${this.where()}`);
+      if (!this.playing) pane.canvas.setAttribute("aria-label", `${pane.title}: ${seen}, ${this.where()}`);
     }
 
     place(pane, body, see, parts) {
@@ -772,9 +791,9 @@
     return Math.hypot(x - a - share * (u - a), y - b - share * (v - b));
   }
 
-  globalThis.mountPlayer = (root) => {
-    const data = root.querySelector("script[type='application/json']");
-    root.player = new Player(root, JSON.parse(data.textContent));
+  globalThis.mountPlayer = (root, clip) => {
+    clip ??= JSON.parse(root.querySelector("script[type='application/json']").textContent);
+    root.player = new Player(root, clip);
     return root.player;
   };
   for (const root of document.querySelectorAll("[data-skelab-clip]")) globalThis.mountPlayer(root);
