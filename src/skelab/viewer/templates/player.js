@@ -270,7 +270,8 @@
 
     // ---- what the reader does ----
     listen() {
-      this.root.addEventListener("keydown", (event) => this.onKey(event));
+      const listens = this.host === this.root ? this.root : document; // a page of its own
+      listens.addEventListener("keydown", (event) => this.onKey(event));
       for (const pane of this.panes) this.listenTo(pane);
       new ResizeObserver(() => this.draw()).observe(this.root);
       this.night.addEventListener("change", () => this.readColours());
