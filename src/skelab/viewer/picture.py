@@ -118,7 +118,7 @@ class Painter:
             self._floor(pen, camera, see(_grid(camera)))
             self._shadows(pen, pane, number, camera, see)
         self._bodies(pen, pane, number, camera, see(pane.poses[:, number]))
-        return picture.resize((width, height), Image.Resampling.LANCZOS)
+        return picture.reduce(_OVERSAMPLING)
 
     @property
     def _top(self) -> int:
