@@ -15,7 +15,7 @@ from skelab.data.feeding.feeder import Feeder, FeederConfig
 from skelab.data.preprocessing import get_pipeline
 from skelab.errors import CheckpointError, ExportError, LayoutError, ModelError, NetworkError
 from skelab.inference.checkpoint import Checkpoint, InputSpec
-from skelab.models import FamilyTraits, ModelSpec, get_card
+from skelab.models import FamilyTraits, ModelSpec, family_traits, get_card
 from skelab.skeleton import Layout
 from skelab.tasks import TaskSpec
 
@@ -85,8 +85,8 @@ class NetworkSpec:
     def of_checkpoint(cls, checkpoint: Checkpoint) -> "NetworkSpec":
         """The description of a checkpoint's network, which takes clips of any length."""
         try:
-            card = get_card(checkpoint.model.name)
-            title, traits = card.title, card.traits
+            title = get_card(checkpoint.model.name).title
+            traits = family_traits(checkpoint.model)
         except ModelError:
             title, traits = checkpoint.model.name, FamilyTraits()
         return cls(

@@ -14,6 +14,7 @@ from skelab.models.pooling import MeanPooling
 from skelab.models.registry import (
     ModelSpec,
     create_model,
+    family_traits,
     get_card,
     joint_axes,
     list_models,
@@ -43,6 +44,7 @@ __all__ = [
     "check_traits",
     "create_model",
     "export_weights",
+    "family_traits",
     "get_card",
     "import_weights",
     "joint_axes",

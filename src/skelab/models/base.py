@@ -15,6 +15,7 @@ from skelab.models.traits import FamilyTraits
 from skelab.nn import (
     AbsentBodies,
     BodyNorm,
+    BodySplit,
     ConstantFeatures,
     find_absent,
     row_counts,
@@ -43,7 +44,7 @@ class SkeletonModel(nn.Module):
     PyTorch's plain one.
 
     A family has losses of its own if its backbone gives a ``BackboneOutput``, or if it overrides
-    ``auxiliary_losses``.
+    ``auxiliary_losses`` or ``output_losses``.
 
     Args:
         backbone: Takes single bodies B C T V, body m of clip n in row n * M + m, and gives B F L W,
@@ -57,6 +58,7 @@ class SkeletonModel(nn.Module):
         dropout: Probability of dropping a feature before the classifier, in training.
         norm_per_body: Normalise each body of a clip by statistics of its own.
         pooling: Makes vectors N F of ``Tokens``; unless given, the mean.
+        input_norm: Makes single bodies of clips; unless given, a ``BodyNorm``.
 
     Attributes:
         skips_absent: Spare absent bodies as said above; ``set_skip_absent`` switches it.
@@ -80,6 +82,7 @@ class SkeletonModel(nn.Module):
         dropout: float = 0.0,
         norm_per_body: bool = True,
         pooling: nn.Module | None = None,
+        input_norm: BodySplit | None = None,
     ) -> None:
         super().__init__()
         if not 0.0 <= dropout < 1.0:
@@ -90,7 +93,9 @@ class SkeletonModel(nn.Module):
         self.max_bodies = max_bodies
         self.stride = stride
         self.traits = FamilyTraits()
-        self.input_norm = BodyNorm(in_channels, num_joints, max_bodies, per_body=norm_per_body)
+        self.input_norm = input_norm or BodyNorm(
+            in_channels, num_joints, max_bodies, per_body=norm_per_body
+        )
         self.backbone = with_counted_norms(backbone)
         self.pooling = MeanPooling() if pooling is None else pooling
         self.dropout = nn.Dropout(dropout)
@@ -143,10 +148,11 @@ class SkeletonModel(nn.Module):
                 family's is no single number.
         """
         tokens = self.forward_features(x)
-        logits = self.forward_head(self.pool(tokens))
+        features = self.pool(tokens)
+        logits = self.forward_head(features)
         if not self.training:
             return ModelOutput(logits)
-        own = self.auxiliary_losses(tokens)
+        own = {**self.auxiliary_losses(tokens), **self.output_losses(tokens, features, logits)}
         for name, term in own.items():
             if term.ndim or name in tokens.auxiliary:
                 found = "a second one of this name" if not term.ndim else f"{term.ndim} axes"
@@ -159,6 +165,12 @@ class SkeletonModel(nn.Module):
         Only ``outputs`` asks for them, in training. ``tokens.given.labels`` are the classes, if
         whoever trains gives them.
         """
+        return {}
+
+    def output_losses(
+        self, tokens: Tokens, features: Float[Tensor, "N F"], logits: Float[Tensor, "N ..."]
+    ) -> Mapping[str, Tensor]:
+        """Loss terms of the pooled features or the logits; like ``auxiliary_losses``."""
         return {}
 
     def replace_head(self, head: nn.Module) -> None:
@@ -211,7 +223,9 @@ class SkeletonModel(nn.Module):
             for name, term in made.auxiliary.items()
             if self.training
         }
-        return Tokens(made.features, given, self.stride, absent, auxiliary=auxiliary)
+        return Tokens(
+            made.features, given, self.stride, absent, auxiliary=auxiliary, extras=made.extras
+        )
 
     def _mean_term(
         self, name: str, term: Tensor, rows: int, counts: Float[Tensor, " B"] | None

@@ -26,6 +26,16 @@ Dropout = Annotated[float, Option("probability of dropping a feature before the 
 """The type of the option that every family here has."""
 
 
+OneStrength = Annotated[
+    bool,
+    Option(
+        "let the first of the strengths, by which a clip refines the topologies, count for all of"
+        " them, as in the authors' code; imported weights have it"
+    ),
+]
+"""An option of DG-STGCN and the families that grew out of it."""
+
+
 @dataclass(frozen=True)
 class ModelOption:
     """A keyword that a family takes beyond classes, layout, channels and bodies.

@@ -12,6 +12,7 @@ from skelab.models.axes import JointAxes
 from skelab.models.base import SkeletonModel, set_skip_absent
 from skelab.models.card import ModelCard
 from skelab.models.options import COMMON_ARGUMENTS, read_options
+from skelab.models.traits import FamilyTraits
 from skelab.skeleton import Layout, get_layout
 
 Parameters = ParamSpec("Parameters")
@@ -46,6 +47,7 @@ class _Family:
     authors: AuthorsFormat | None
     decay_factors: Mapping[str, float]
     joint_axes: JointAxes | None
+    traits_of: Callable[[Mapping[str, Any]], FamilyTraits] | None
 
 
 _FAMILIES: dict[str, _Family] = {}
@@ -57,6 +59,7 @@ def register_model(
     authors: AuthorsFormat | None = None,
     decay_factors: Mapping[str, float] | None = None,
     joint_axes: JointAxes | None = None,
+    traits_of: Callable[[Mapping[str, Any]], FamilyTraits] | None = None,
 ) -> Callable[[Callable[Parameters, Model]], Callable[Parameters, Model]]:
     """Enter a keyword-only builder under ``card.name``.
 
@@ -72,6 +75,8 @@ def register_model(
             once.
         joint_axes: Which axes of its weights are joints; without it, weights cannot be moved to
             another layout.
+        traits_of: From the options, all of them given, what the network mixes and takes, where
+            that hangs on them; the card then says what it is with the defaults.
 
     Raises:
         ModelError: The name is taken, the card lists options, or the builder lacks a common
@@ -90,7 +95,7 @@ def register_model(
             )
         complete = replace(card, options=read_options(card.name, build))
         factors = dict(decay_factors or {})
-        _FAMILIES[card.name] = _Family(complete, build, authors, factors, joint_axes)
+        _FAMILIES[card.name] = _Family(complete, build, authors, factors, joint_axes, traits_of)
         return build
 
     return enter
@@ -139,7 +144,7 @@ def create_model(
     own = {option: value for option, value in spec.options.items() if option != "skip_absent"}
     model = family.build(**arguments, **own)
     if isinstance(model, SkeletonModel):
-        model.traits = family.card.traits
+        model.traits = family_traits(spec)
     if not skip_absent:
         set_skip_absent(model, False)
     model.skelab_spec = spec  # type: ignore[assignment]  # a plain attribute, no submodule
@@ -200,6 +205,19 @@ def model_spec(model: nn.Module) -> ModelSpec:
     return spec
 
 
+def family_traits(spec: ModelSpec) -> FamilyTraits:
+    """What a network of this specification mixes, and which lengths of clips it takes.
+
+    Raises:
+        ModelError: There is no such family.
+    """
+    family = _family(spec.name)
+    if family.traits_of is None:
+        return family.card.traits
+    defaults = {option.name: option.default for option in family.card.options}
+    return family.traits_of({**defaults, **spec.options})
+
+
 def list_models() -> tuple[ModelCard, ...]:
     """The cards of all families, by name."""
     return tuple(_FAMILIES[name].card for name in sorted(_FAMILIES))
@@ -228,6 +246,15 @@ def authors_format(name: str) -> AuthorsFormat:
             f" they can for: {', '.join(known)}"
         )
     return authors
+
+
+def has_authors_format(name: str) -> bool:
+    """Whether weights of the authors of the family ``name`` can be converted.
+
+    Raises:
+        ModelError: There is no such family.
+    """
+    return _family(name).authors is not None
 
 
 def decay_factors(name: str) -> Mapping[str, float]:

@@ -21,6 +21,7 @@ from skelab.inference.checkpoint import Checkpoint, InputSpec, chosen_checkpoint
 from skelab.models import (
     ModelSpec,
     export_weights,
+    family_traits,
     get_card,
     import_weights,
     model_spec,
@@ -194,7 +195,7 @@ def _recipe(spec: ModelSpec, stream: str | None, window: int | None) -> Recipe:
 
 
 def _check_window(spec: ModelSpec, window: int) -> None:
-    traits = get_card(spec.name).traits
+    traits = family_traits(spec)
     if not traits.takes(window):
         raise WeightsError(
             f"{spec.name}: expected a window of {traits.lengths} frames, found {window}"
