@@ -13,7 +13,7 @@ from torch import Tensor
 from skelab.data.recordings.ntu_actions import NTU60_CLASSES, NTU120_CLASSES
 from skelab.errors import DataError, RecipeError, WeightsError
 from skelab.inference.checkpoint import load_checkpoint, read_checkpoint
-from skelab.models import create_model, export_weights, list_models
+from skelab.models import create_model, export_weights, get_card, list_models
 from skelab.recipes import Protocol, list_recipes, parse_recipe
 from skelab.runs.evaluate import evaluate_run
 from skelab.runs.weights import (
@@ -72,7 +72,7 @@ def test_a_family_has_a_recipe_whose_settings_its_weights_are_taken_to_have(
 
     found = read_checkpoint(made.path)
     assert found.inputs.feeder == recipe.data.feeder
-    assert found.inputs.pipeline == ("ctrgcn" if name == "ctrgcn" else "msg3d")
+    assert found.inputs.pipeline == get_card(name).pipeline
     assert found.inputs.classes == NTU60_CLASSES
     assert (found.epoch, found.protocol, found.trainer) == (UNKNOWN_EPOCH, "paper", None)
     written = parse_recipe(found.recipe)
