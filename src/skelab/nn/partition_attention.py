@@ -26,7 +26,7 @@ class DropPath(nn.Dropout):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  the base's name
         """The clips N ..., each kept (and scaled by 1 / (1 - p)) or zero."""
-        ones = input.new_ones(len(input), *[1] * (input.ndim - 1))
+        ones = input.new_ones(input.shape[0], *[1] * (input.ndim - 1))
         return input * F.dropout(ones, self.p, self.training)
 
 

@@ -75,7 +75,7 @@ class BlockGraphUnit(nn.Module):
 
     def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D T V"]:
         """The transformed mixtures, summed, normalised, plus the input, rectified."""
-        blocks = x.reshape(len(x), _NUM_HEADS, -1, *x.shape[2:])  # N H C/H T V
+        blocks = x.reshape(x.shape[0], _NUM_HEADS, -1, *x.shape[2:])  # N H C/H T V
         topology = _unit_columns(self.topology) + _unit_columns(
             self.by_distance[..., self.distance]
         )

@@ -115,9 +115,7 @@ class HyperGraphUnit(nn.Module):
     def hyperedges(self, x: Float[Tensor, "N C U"]) -> Float[Tensor, "N H U U"]:
         """By how much joints give to each other through the hyperedges that they share."""
         places = self.place(x).unflatten(1, (_NUM_HEADS, -1)).transpose(2, 3)  # N H U d
-        # the quicker way over a matrix product rounds the distance of a joint to itself to 1e-3
-        mode = "donot_use_mm_for_euclid_dist"
-        distance = torch.cdist(places, places, compute_mode=mode)
+        distance = _distances(places)
         members = min(_NUM_MEMBERS, x.shape[2])
         nearest, indices = distance.topk(members, dim=3, largest=False)
         incidence = torch.zeros_like(distance).scatter(3, indices, (-nearest).softmax(dim=3))
@@ -142,6 +140,17 @@ class HyperGraphUnit(nn.Module):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out")
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # every layer here has one
         nn.init.constant_(self.norm.weight, _NORM_SCALE_BEFORE_RESIDUAL)
+
+
+def _distances(points: Float[Tensor, "N H U d"]) -> Float[Tensor, "N H U U"]:
+    """Euclidean distances; the gradient of a distance of 0 is 0.
+
+    The quicker way over a matrix product, which the authors' code takes, rounds the distance of a
+    joint to itself to 1e-3.
+    """
+    squares = (points.unsqueeze(3) - points.unsqueeze(2)).square().sum(dim=4)
+    apart = squares > 0
+    return torch.where(apart, squares, torch.ones_like(squares)).sqrt() * apart
 
 
 class HyperGCNBackbone(PlannedBlocks):
