@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skelab.cli.data import Ignore, LayoutName, Names, open_data
-from skelab.cli.output import print_json, print_pairs, progress, result, say
+from skelab.cli.data import Ignore, LayoutName, Names, check_data, open_data
+from skelab.cli.output import QUIET, print_json, print_pairs, progress, result, say
 from skelab.cli.paths import named
 from skelab.cli.watch import TrainingBar
 from skelab.errors import RecipeError
@@ -65,13 +65,19 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train a network; checkpoints, metrics and the resolved recipe go to the run folder."""
+    from skelab.models import get_card
     from skelab.recipes import load_recipe
+    from skelab.runs.places import check_run_folder
 
     if freeze:
         overrides = [*(overrides or ()), f"transfer.freeze={json.dumps(freeze)}"]
     overrides = [*(overrides or ()), *(_half_precision(overrides or ()) if half else ())]
     loaded = load_recipe(recipe, overrides)
     out = out or Path("runs") / loaded.name
+    if not QUIET:  # of several processes the first may have begun the run by now
+        check_run_folder(out, resume=resume)
+    get_card(loaded.model.name)
+    check_data(data)
 
     from skelab.data.feeding import open_draw_log
     from skelab.data.opened import OpenedClips
@@ -80,8 +86,8 @@ def train(
     from skelab.runs.seeds import train_seeds
     from skelab.runs.synthetic import synthetic_store
     from skelab.runs.transfer import open_weights, with_source
-    from skelab.training.history import read_history
     from skelab.training.processes import Processes
+    from skelab.training.records import read_history
     from skelab.training.trackers import check_trackers
 
     trackers = track or ()

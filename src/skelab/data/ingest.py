@@ -38,16 +38,14 @@ from skelab.data.clips.sequence import (
     UntrimmedSequence,
     on_frames,
 )
-from skelab.data.clips.store import (
-    CLIPS_PER_PART,
-    Excluded,
+from skelab.data.clips.store import Excluded, StoreInfo, open_store
+from skelab.data.clips.write import (
+    CLIPS_PER_SHARD,
     LeaveOut,
-    StoreInfo,
-    inspect_part,
-    join_parts,
-    open_store,
-    part_notes,
-    write_part,
+    inspect_shard,
+    join_shards,
+    shard_notes,
+    write_shard,
 )
 from skelab.data.preprocessing import Pipeline, choose_pipeline, get_pipeline
 from skelab.data.recordings import HeldInMemory, Source, SourceItem
@@ -157,7 +155,7 @@ def ingest(
         excluded=tuple(left_out),
         versions={"skelab": __version__, "numpy": np.__version__, "pyarrow": pa.__version__},
     )
-    chunks = [items[i : i + CLIPS_PER_PART] for i in range(0, len(items), CLIPS_PER_PART)]
+    chunks = [items[i : i + CLIPS_PER_SHARD] for i in range(0, len(items), CLIPS_PER_SHARD)]
     with hold_lock(lock_beside(path), str(path), OutputError):
         plan = _plan(info, chunks)
         check_output(path, STORE, force=force or _goes_on(path, plan))
@@ -173,7 +171,7 @@ def ingest(
             on_progress=on_progress,
         )
         parts = _parts(folder, chunks)
-        finished = join_parts(path, parts, info, leave_out)
+        finished = join_shards(path, parts, info, leave_out)
         num_clips = len(open_store(path))
         _remove(folder, parts, workers)
     return IngestReport(path, finished, num_clips, num_resumed, anatomy)
@@ -292,8 +290,8 @@ def _check_ours(folder: Path) -> None:
 def _is_finished(part: Path, strict: bool) -> bool:
     """Whether a part is there and sound; a strict ingest takes none that left something out."""
     try:
-        _, excluded = inspect_part(part)
-        notes = part_notes(part) if strict else []
+        _, excluded = inspect_shard(part)
+        notes = shard_notes(part) if strict else []
     except StoreError:
         return False
     damaged = any(sample.cause == "damaged" for sample in excluded)
@@ -356,7 +354,7 @@ def _make_part(
             if strict:
                 raise type(error)(_located(item, error)) from error
             excluded.append(Excluded(item.info.name, "damaged", _located(item, error)))
-    write_part(path, clips, source.layout, excluded, notes)
+    write_shard(path, clips, source.layout, excluded, notes)
     return len(items)
 
 

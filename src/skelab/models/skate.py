@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -14,7 +14,6 @@ from skelab.models.authors import Replacement
 from skelab.models.axes import ORDER
 from skelab.models.base import SkeletonModel
 from skelab.models.inputs import ModelInput, as_input
-from skelab.models.options import Option
 from skelab.models.tokens import Tokens
 from skelab.nn import BodySplit, PartitionTransformerBlock
 from skelab.skeleton import Layout
@@ -23,32 +22,10 @@ PHASE = "phase"
 """The sidecar that says where in its recording each frame stands, N T, from -1 to 1."""
 
 NUM_STAGES = 4
-FRAMES_MULTIPLE = 64
-"""Three stages halve the frames, and partitions of the last have eight."""
-
 WIDTH_MULTIPLE = 32
 _WAVES = 10_000.0
 _STARTING_STD = 0.02
 _GROUP = 4  # joints of a part of the body
-
-BiasByJoint = Annotated[
-    bool,
-    Option(
-        "where joints stand side by side, take the distance between their places for that in time,"
-        " as the authors' code does; imported weights have it"
-    ),
-]
-ScaleByHeads = Annotated[
-    bool,
-    Option(
-        "divide attention scores by the root of the number of heads, and not of their channels, as"
-        " the authors' code does; imported weights have it"
-    ),
-]
-AttentionDropout = Annotated[float, Option("probability of dropping an attention weight")]
-DropPathRate = Annotated[
-    float, Option("probability of dropping what the last block adds; it grows up to there")
-]
 
 _HAND = ("{} wrist", "{} hand", "tip of {} hand", "{} thumb")
 _LEG = ("{} hip", "{} knee", "{} ankle", "{} foot")
@@ -155,7 +132,7 @@ class SkateModel(SkeletonModel):
         return Tokens(by_body.flatten(0, 1), given, self.stride)
 
 
-def check_options(
+def _check_options(
     name: str, width: int, depth: int, attention_dropout: float, drop_path: float
 ) -> None:
     """Refuse options that are out of range.
@@ -210,6 +187,53 @@ def skate_stages(
             )
         stages.append(nn.Sequential(*blocks))
     return nn.Sequential(*stages)
+
+
+def build_skate(
+    name: str,
+    embedding: PartEmbedding,
+    *,
+    layout: Layout,
+    num_classes: int,
+    in_channels: int,
+    max_bodies: int,
+    dropout: float,
+    width: int,
+    depth: int,
+    attention_dropout: float,
+    drop_path: float,
+    bias_by_joint: bool,
+    scale_by_heads: bool,
+    reduction: Reduction,
+) -> SkateModel:
+    """The network of the family ``name``, of whose options those that both families have.
+
+    Raises:
+        ModelError: An option is out of range.
+    """
+    _check_options(name, width, depth, attention_dropout, drop_path)
+    channels = [width, *[2 * width] * (NUM_STAGES - 1)]
+    backbone = skate_stages(
+        channels,
+        [depth] * NUM_STAGES,
+        num_slots=embedding.num_slots,
+        reduction=reduction,
+        dropout=attention_dropout,
+        drop_path=drop_path,
+        bias_by_joint=bias_by_joint,
+        scale_by_heads=scale_by_heads,
+    )
+    return SkateModel(
+        backbone,
+        num_features=channels[-1],
+        stride=2 ** (NUM_STAGES - 1),
+        num_classes=num_classes,
+        in_channels=in_channels,
+        num_joints=layout.num_joints,
+        max_bodies=max_bodies,
+        dropout=dropout,
+        input_norm=embedding,
+    )
 
 
 def skate_arguments(theirs: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
+from jaxtyping import Shaped
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -14,13 +15,13 @@ from torch import Tensor, nn
 from skelab.errors import ModelError, WeightsError
 from skelab.files.reading import special_kind
 from skelab.files.safetensors_head import check_header, is_safetensors
+from skelab.models.authors import AuthorsFormat
+from skelab.models.create import create_model, model_spec
 from skelab.models.registry import (
     authors_format,
-    create_model,
     get_card,
     has_authors_format,
     list_models,
-    model_spec,
 )
 from skelab.skeleton import Layout, get_layout, list_layouts
 
@@ -43,7 +44,7 @@ def import_weights(
     Args:
         name: One of ``list_models()``.
         state_dict: By the authors' keys, with or without ``module.`` before each.
-        layout: The joints' order; unless given, 25 joints are taken for ``ntu25``.
+        layout: Skeleton layout; ``ntu25`` by default for 25 joints.
         max_bodies: M; unless given, what the shapes say, or 2 where they do not depend on it.
 
     Raises:
@@ -61,11 +62,11 @@ def import_weights(
                 arguments["max_bodies"] = max_bodies
             model = create_model(name, layout=chosen, **arguments)
         except (KeyError, IndexError, ValueError, ZeroDivisionError, ModelError) as error:
-            usual = authors.state_dict(create_model(name, num_classes=60))
+            usual = _authors_state_dict(authors, create_model(name, num_classes=60))
             reason = _misfit(theirs, usual, compare_sizes=False) or str(error)
             reason += _whose(theirs, name)
             raise WeightsError(f"{_weights_of(name)}: {reason}") from error
-    misfit = _misfit(theirs, authors.state_dict(model))
+    misfit = _misfit(theirs, _authors_state_dict(authors, model))
     if misfit:
         raise WeightsError(f"{_weights_of(name)}: {misfit}{_whose(theirs, name)}")
     model.load_state_dict(
@@ -77,17 +78,28 @@ def import_weights(
     return model
 
 
-def export_weights(model: nn.Module) -> dict[str, Tensor]:
+def export_weights(model: nn.Module) -> dict[str, Shaped[Tensor, " ..."]]:
     """Copies of a model's weights, by the authors' keys, in their order and shapes.
 
     Raises:
         ModelError: The model was not made by ``create_model``, or its family has no such names.
     """
     authors = authors_format(model_spec(model).name)
-    return {key: tensor.detach().clone() for key, tensor in authors.state_dict(model).items()}
+    theirs = _authors_state_dict(authors, model)
+    return {key: tensor.detach().clone() for key, tensor in theirs.items()}
 
 
-def read_state_dict(path: Path) -> dict[str, Tensor]:
+def _authors_state_dict(authors: AuthorsFormat, model: nn.Module) -> dict[str, Tensor]:
+    """The model's weights under the authors' names, in their shapes and order; not copied."""
+    own = {key: tensor for key, tensor in model.state_dict().items() if authors.saves(key)}
+    theirs = {authors.key(key): authors.as_authors(key, tensor) for key, tensor in own.items()}
+    for pattern, replacement in authors.second_names:
+        again = {re.sub(pattern, replacement, key): tensor for key, tensor in theirs.items()}
+        theirs = {**again, **theirs}
+    return {key: theirs[key] for key in sorted(theirs, key=authors.rank)}
+
+
+def read_state_dict(path: Path) -> dict[str, Shaped[Tensor, " ..."]]:
     """The tensors of a ``.safetensors``, ``.pt`` or ``.pth`` file, by key; told by content.
 
     No code in the file is ever run. A checkpoint that holds its weights under ``state_dict`` is
@@ -224,7 +236,7 @@ def _whose(theirs: Mapping[str, Tensor], name: str) -> str:
                 model = create_model(card.name, layout=authors.usual_layout, **arguments)
         except (KeyError, IndexError, ValueError, ZeroDivisionError, RuntimeError, ModelError):
             continue
-        if set(authors.state_dict(model)) == set(theirs):
+        if set(_authors_state_dict(authors, model)) == set(theirs):
             owners.append(card)
     if not owners:
         return ""

@@ -1,4 +1,4 @@
-"""From clips with several bodies to a batch of single ones."""
+"""Input normalisation: from clips with several bodies to a batch of single bodies."""
 
 import torch
 from jaxtyping import Float
@@ -45,7 +45,7 @@ class BodySplit(nn.Module):
 class BodyNorm(BodySplit):
     """Batch norm of each coordinate of each joint of each body over time; bodies join the batch.
 
-    Without ``per_body`` all bodies share their scales and statistics.
+    Without ``per_body`` all bodies share scales and statistics.
 
     Source: arXiv:1801.07455 (``data_bn``); per body, as in arXiv:1805.07694 and its descendants.
     """
@@ -58,7 +58,7 @@ class BodyNorm(BodySplit):
         self.norm = nn.BatchNorm1d(bodies * num_joints * in_channels)
 
     def forward(self, x: Float[Tensor, "N C T V M"]) -> Float[Tensor, "B C T V"]:
-        """The clips' bodies, normalised; B = N * M, body m of clip n in row n * M + m.
+        """Normalise the clips' bodies; B = N * M, with body m of clip n in row n * M + m.
 
         Raises:
             ModelError: Channels, joints or bodies are not those that the model was made for.

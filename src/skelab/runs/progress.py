@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from skelab.errors import RecipeError
+from skelab.inference.places import RECIPE
 from skelab.recipes import parse_recipe
-from skelab.training.history import read_history
-from skelab.training.run_folder import RECIPE
+from skelab.training.records import read_history
 
 
 def find_seed_runs(run: Path) -> list[Path]:

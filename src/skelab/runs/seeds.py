@@ -11,11 +11,11 @@ from scipy.stats import t as student
 from skelab.data.feeding.draw_log import DrawLog
 from skelab.data.opened import OpenedClips
 from skelab.files.atomic import atomic_write
+from skelab.inference.places import RECIPE
 from skelab.recipes import Recipe
 from skelab.runs.train import open_run, train_recipe
 from skelab.runs.transfer import keep_weights, kept_weights
 from skelab.training.processes import Processes
-from skelab.training.run_folder import RECIPE
 from skelab.training.transfer import SourceWeights
 from skelab.training.watch import Watcher
 

@@ -8,14 +8,14 @@ from skelab.data.feeding.draw_log import DrawLog
 from skelab.data.opened import OpenedClips
 from skelab.errors import RecipeError, TrainingError
 from skelab.files.lock import hold_lock
-from skelab.inference.checkpoint import CHECKPOINTS, Checkpoint
+from skelab.inference.checkpoint import Checkpoint
+from skelab.inference.places import RECIPE
 from skelab.recipes import Recipe, parse_recipe
+from skelab.runs.places import check_run_folder
 from skelab.runs.plan import plan_training
-from skelab.runs.progress import find_seed_runs
 from skelab.runs.transfer import with_source
 from skelab.training.loop import train
 from skelab.training.processes import Processes
-from skelab.training.run_folder import RECIPE
 from skelab.training.transfer import SourceWeights
 from skelab.training.watch import Watcher
 
@@ -99,12 +99,9 @@ def open_run(
     """
     first = Processes().first
     with hold_lock(run / LOCK, str(run), TrainingError) if first else nullcontext():
-        if resume:
-            yield recipe_to_resume(recipe, run, start)
-        else:
-            if first:
-                _check_is_new(run)
-            yield with_source(recipe, start), None
+        if first:
+            check_run_folder(run, resume=resume)
+        yield recipe_to_resume(recipe, run, start) if resume else (with_source(recipe, start), None)
 
 
 def recipe_to_resume(
@@ -116,11 +113,9 @@ def recipe_to_resume(
     started from need not be given again.
 
     Raises:
-        TrainingError: There is no run, or one of another recipe or of other weights.
+        TrainingError: The run is one of another recipe, or started from other weights.
     """
     written = run / RECIPE
-    if not written.exists():
-        raise TrainingError(f"{run}: there is no run to resume; start it without --resume")
     try:
         text = written.read_text(encoding="utf-8")
         saved = parse_recipe(text, where=str(written))
@@ -136,10 +131,3 @@ def recipe_to_resume(
         f"{run}: the run was started with another recipe, see {written}; resume it with that,"
         " or start a new one with another --out"
     )
-
-
-def _check_is_new(run: Path) -> None:
-    if (run / RECIPE).exists() or (run / CHECKPOINTS).exists() or find_seed_runs(run):
-        raise TrainingError(
-            f"{run}: holds a run already; --resume goes on with it, another --out starts a new one"
-        )

@@ -8,14 +8,8 @@ from typing import Any, Final
 
 from skelab.errors import CheckpointError, RecipeError, TrainingError, WeightsError
 from skelab.files.atomic import atomic_write
-from skelab.inference.checkpoint import (
-    CHECKPOINTS,
-    CHOSEN,
-    Checkpoint,
-    InputSpec,
-    chosen_checkpoint,
-    read_checkpoint,
-)
+from skelab.inference.checkpoint import Checkpoint, InputSpec, read_checkpoint
+from skelab.inference.places import CHECKPOINTS, CHOSEN, chosen_checkpoint
 from skelab.models import read_state_dict
 from skelab.recipes import Protocol, Recipe, parse_recipe
 from skelab.runs.progress import unfinished

@@ -5,10 +5,8 @@ from typing import Final
 
 from skelab.files.atomic import atomic_write
 from skelab.host.environment import describe_environment
+from skelab.inference.places import RECIPE
 from skelab.training.learner import Learner
-
-RECIPE: Final = "recipe.yaml"
-"""The resolved recipe; a folder that has it holds a run."""
 
 ENVIRONMENT: Final = "environment.json"
 """The machine, the versions, and the clips."""

@@ -26,8 +26,8 @@ def load_start(job: TrainingJob, network: nn.Module) -> MappedWeights | None:
     if job.start is None:
         if job.transfer.source:
             raise TrainingError(
-                f"{job.run}: there is no checkpoint yet, so that the run begins anew from"
-                f" {job.transfer.source}; say where it is, --from RUN or --from CHECKPOINT"
+                f"{job.run}: there is no checkpoint yet, so the run would start again from"
+                f" {job.transfer.source}; give its place, --from RUN or --from CHECKPOINT"
             )
         return None
     mapped = map_weights(

@@ -10,7 +10,8 @@ from tiny_clips import tiny_clip, tiny_info, tiny_store
 from tiny_run import FEEDER, tiny_recipe
 
 from skelab.data.clips.clip import SampleInfo
-from skelab.data.clips.store import ClipStore, open_store, write_store
+from skelab.data.clips.store import ClipStore, open_store
+from skelab.data.clips.write import write_store
 from skelab.errors import SplitError
 from skelab.recipes import Recipe
 from skelab.runs.parts import (

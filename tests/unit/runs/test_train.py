@@ -17,7 +17,8 @@ from tiny_run import CONFIG, FEEDER, tiny_recipe, what_training_computed
 
 import skelab.runs.plan
 from skelab.data.clips.clip import Clip
-from skelab.data.clips.store import ClipStore, open_store, write_store
+from skelab.data.clips.store import ClipStore, open_store
+from skelab.data.clips.write import write_store
 from skelab.data.feeding import DrawLog, open_draw_log, read_draws
 from skelab.errors import DataError, ModelError, SkelabError, SplitError, TrainingError
 from skelab.host.environment import describe_environment
@@ -417,7 +418,7 @@ def test_a_run_of_before_does_not_go_on_with_another_recipe(
         (
             tiny_recipe(training={**CONFIG.model_dump(), "groups": [{"pattern": "^heads"}]}),
             TrainingError,
-            "training.groups, pattern '^heads': found in no parameter's name; names of the network",
+            "training.groups, pattern '^heads': matches no parameter name; names of the network",
         ),
         (short(precision="apex-o1"), TrainingError, "precision apex-o1 needs NVIDIA Apex with amp"),
     ],

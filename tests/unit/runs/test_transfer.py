@@ -18,7 +18,8 @@ from tiny_run import CONFIG, same_tensors, tiny_recipe, what_training_computed
 from transfer_kit import draw_weights
 from transfer_run import transfer_recipe
 
-from skelab.data.clips.store import ClipStore, open_store, write_store
+from skelab.data.clips.store import ClipStore, open_store
+from skelab.data.clips.write import write_store
 from skelab.errors import CheckpointError, SkelabError, TrainingError
 from skelab.inference.checkpoint import Checkpoint, read_checkpoint
 from skelab.models import create_model, export_weights, model_spec
@@ -401,7 +402,7 @@ def test_frozen_parameters_and_statistics_end_as_they_began(
 @pytest.mark.parametrize(
     ("transfer", "message"),
     [
-        ({"freeze": ["nrom"]}, "--freeze nrom: found in no parameter's name"),
+        ({"freeze": ["nrom"]}, "--freeze nrom: matches no parameter name"),
         (
             {"freeze": ["classifier"]},
             "--freeze classifier: 2 of the frozen parameters are new here",
@@ -473,8 +474,8 @@ def test_a_run_without_a_checkpoint_needs_its_source_once_more(
 
     train_recipe(recipe, store, tmp_path / "whole", start=open_weights(source))
     assert said == (
-        f"{run}: there is no checkpoint yet, so that the run begins anew from source/{BEST}; say"
-        " where it is, --from RUN or --from CHECKPOINT"
+        f"{run}: there is no checkpoint yet, so the run would start again from source/{BEST};"
+        " give its place, --from RUN or --from CHECKPOINT"
     )
     assert (run / BEST).read_bytes() == (tmp_path / "whole" / BEST).read_bytes()
 

@@ -15,10 +15,10 @@ _PIPELINES = {
 
 
 def get_pipeline(name: str) -> Pipeline:
-    """The preprocessing called ``name``.
+    """The pipeline called ``name``.
 
     Raises:
-        DataError: There is no such pipeline; the message lists those that there are.
+        DataError: There is no such pipeline; the message lists the known ones.
     """
     try:
         return _PIPELINES[name]
@@ -27,16 +27,16 @@ def get_pipeline(name: str) -> Pipeline:
 
 
 def choose_pipeline(name: str | None, layout: Layout) -> Pipeline:
-    """The preprocessing called ``name``; for None, ``ctrgcn`` where it fits, else ``as-given``.
+    """Choose a pipeline by name; by default ``ctrgcn`` if it fits the layout, else ``as-given``.
 
     Raises:
-        DataError: There is no such pipeline, or it moves x, y and z and the layout has others.
+        DataError: There is no such pipeline, or it needs x, y, z and the layout has other axes.
     """
     spatial = layout.axes == ("x", "y", "z")
     pipeline = get_pipeline(name or (CTRGCN.name if spatial else AS_GIVEN.name))
     if not spatial and pipeline is not AS_GIVEN:
         raise DataError(
-            f"pipeline {pipeline.name} moves coordinates x, y, z: layout {layout.name} has"
+            f"pipeline {pipeline.name} needs coordinates x, y, z: layout {layout.name} has"
             f" {', '.join(layout.axes)}; --pipeline {AS_GIVEN.name} takes them as they are"
         )
     return pipeline

@@ -1,4 +1,4 @@
-"""What a preprocessing pipeline is: from a recording to the bodies that a network sees."""
+"""The interface of preprocessing pipelines: from a recording to the bodies for a network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ ANONYMOUS: Final = SampleInfo("recording")
 """What is known of a recording of which nobody said anything."""
 
 RecordingText = str | bytes | None
-"""The path of a ``.skeleton`` file, or its whole content; None where neither can be had."""
+"""Path or content of a ``.skeleton`` file; None if neither is available."""
 
 
 @runtime_checkable
@@ -41,18 +41,18 @@ class PrepareTexts(Protocol):
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A preprocessing by name.
+    """A preprocessing pipeline.
 
     Attributes:
         name: Short name, as in stores and recipes.
-        title: What it does, in a line.
+        title: What it does, in one line.
         source: Paper and repository that it reproduces.
-        keeps_gaps: Frames of zeros inside a clip are time in which nobody was tracked; they count
-            as frames, where the authors' feeder counts frames with values only.
+        keeps_gaps: Zero frames inside a clip are time without tracking and count as frames; the
+            authors' feeder counts non-zero frames only.
         prepare: The preprocessing itself.
-        prepare_texts: The same for many ``.skeleton`` texts at once, by compiled code that holds
-            no lock of the interpreter; gives None for each that ``prepare`` has to decide, and for
-            all where nothing was compiled. None where there is no such code.
+        prepare_texts: The same for many ``.skeleton`` texts at once, in compiled code that releases
+            the GIL; returns None for each text that Python has to handle, and for all if nothing
+            was compiled. None if there is no such code.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Pipeline:
 
 
 def check_recording(raw: RawClip, layout: Layout) -> None:
-    """Make sure that ``raw`` has a body and that its joints are three-dimensional, of ``layout``.
+    """Check that ``raw`` has a body, and 3-D joints of ``layout``.
 
     Raises:
         NoBodyError: No frame has a body.
@@ -87,7 +87,7 @@ def check_recording(raw: RawClip, layout: Layout) -> None:
 def drop_absent_bodies(
     joints: Float32[ndarray, "M T V C"],
 ) -> Float32[ndarray, "K T V C"]:
-    """The bodies without the all-zero ones at the end; the first always stays."""
+    """Drop all-zero bodies at the end; the first body is always kept."""
     present = len(joints)
     while present > 1 and not joints[present - 1].any():
         present -= 1

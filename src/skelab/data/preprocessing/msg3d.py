@@ -1,4 +1,4 @@
-"""MS-G3D's preprocessing: two bodies by energy, looped, centred, turned upright and to the front.
+"""MS-G3D's preprocessing: two bodies by energy, looped, centred, rotated to face the camera.
 
 Source: Liu et al., CVPR 2020 (arXiv:2003.14111); kenziyuliu/MS-G3D@2f927f4, ``data_gen``.
 """
@@ -20,11 +20,11 @@ from skelab.skeleton import Layout
 
 MSG3D_FRAMES = 300
 MSG3D_BODIES = 2
-_SLOTS = 4  # positions in a frame's list that are looked at
+_SLOTS = 4  # list positions of a frame that are considered
 
 
-def prepare(raw: RawClip, layout: Layout, info: SampleInfo = ANONYMOUS) -> Clip:
-    """Choose two bodies by energy, loop them to 300 frames, centre and turn them.
+def prepare_msg3d(raw: RawClip, layout: Layout, info: SampleInfo = ANONYMOUS) -> Clip:
+    """Choose two bodies by energy, loop them to 300 frames, centre and rotate them.
 
     Reproduces the authors' joint array within rounding (their rotation goes by quaternions, ours
     by Rodrigues' formula). Odd as theirs: bodies go by position in the frame's list and not by
@@ -79,15 +79,17 @@ def pad_loop(
     frames: int = MSG3D_FRAMES,
     bodies: int = MSG3D_BODIES,
 ) -> Float[ndarray, "C frames V bodies"]:
-    """The authors' array for one sample: frames repeated from the first on, bodies added as zeros.
+    """One sample as the authors store it: frames looped from the start, absent bodies zero.
 
     Args:
-        joints: What ``prepare`` gave, at most ``frames`` frames and ``bodies`` bodies.
+        joints: What ``prepare_msg3d`` gave, at most ``frames`` frames and ``bodies`` bodies.
         frames: Length of the result.
         bodies: Bodies of the result.
 
     Raises:
         DataError: There are more frames or bodies than the result has room for.
+
+    Source: kenziyuliu/MS-G3D@2f927f4, ``data_gen/preprocess.py``.
     """
     present, length, num_joints, axes = joints.shape
     if length > frames or present > bodies:
@@ -146,7 +148,7 @@ def _loop(
 
 
 def _looped_frames(body: Float32[ndarray, "300 V 3"]) -> Int[ndarray, " 300"]:
-    """Which frame stands where after the loop: gaps are closed only if the first one is empty."""
+    """The source frame of each looped frame: gaps are closed only if the first frame is empty."""
     present = np.flatnonzero(body.sum(axis=-1).sum(axis=-1))
     if not len(present):
         return np.arange(MSG3D_FRAMES)
@@ -162,7 +164,7 @@ def _centre(joints: Float32[ndarray, "M 300 V 3"], origin: int) -> Float32[ndarr
 
 
 def _period(joints: Float32[ndarray, "M 300 V 3"], sources: Int32[ndarray, " 300"]) -> int:
-    """How many frames are enough to give all 300 back by looping, bit for bit."""
+    """The number of frames from which looping restores all 300, bit for bit."""
     again = np.flatnonzero(sources[1:] == sources[0])
     period = int(again[0]) + 1 if len(again) else MSG3D_FRAMES
     taken = np.arange(MSG3D_FRAMES) % period
@@ -173,5 +175,5 @@ MSG3D = Pipeline(
     name="msg3d",
     title="MS-G3D's: two bodies by energy, looped to 300 frames, centred and turned",
     source="arXiv:2003.14111; kenziyuliu/MS-G3D@2f927f4, data_gen",
-    prepare=prepare,
+    prepare=prepare_msg3d,
 )

@@ -3,24 +3,22 @@
 import re
 from collections.abc import Mapping
 from functools import reduce
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from skelab.errors import ModelError
-from skelab.models.authors import COMMON_NAMES, NUMBERED_BLOCKS, AuthorsFormat
+from skelab.models.authors import COMMON_NAMES, NUMBERED_BLOCKS, AuthorsFormat, embedded_arguments
 from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
-from skelab.models.card import ModelCard, ReportedAccuracy
+from skelab.models.cards.blockgcn import BLOCKGCN
 from skelab.models.inputs import ModelInput, as_input
-from skelab.models.options import Dropout, Option
 from skelab.models.plan import PlannedBlocks
 from skelab.models.pyskl import with_pyskl_hands
 from skelab.models.registry import register_model
 from skelab.models.tokens import Tokens
-from skelab.models.traits import FamilyTraits
 from skelab.nn import (
     BarcodeEncoding,
     EmbeddedBodyNorm,
@@ -195,21 +193,8 @@ def _distances(points: Float[Tensor, "N V C"]) -> Float[Tensor, "N V V"]:
     return (points.unsqueeze(2) - points.unsqueeze(1)).square().sum(dim=3).sqrt()
 
 
-def _traits(options: Mapping[str, Any]) -> FamilyTraits:
-    return FamilyTraits(bodies_mix=True, samples_mix=options["batch_topology"])
-
-
 def _build_arguments(theirs: Mapping[str, Tensor]) -> dict[str, Any]:
-    width, in_channels = theirs["to_joint_embedding.weight"].shape
-    num_joints = theirs["pos_embedding"].shape[1]
-    return {
-        "num_classes": theirs["fc.weight"].shape[0],
-        "num_joints": num_joints,
-        "in_channels": in_channels,
-        "max_bodies": theirs["data_bn.weight"].shape[0] // (num_joints * width),
-        "width": width,
-        "batch_topology": True,
-    }
+    return {**embedded_arguments(theirs), "batch_topology": True}
 
 
 def _guide_name(match: re.Match[str]) -> str:
@@ -258,40 +243,17 @@ _JOINT_AXES = JointAxes(
     sizes=_sizes,
 )
 
-_TABLES = "hyper.ai, from the paper"
-_CARD = ModelCard(
-    name="blockgcn",
-    title="BlockGCN",
-    paper="Zhou, Yan, Cheng, Yan, Dai, Hua: BlockGCN: Redefine Topology Awareness for"
-    " Skeleton-Based Action Recognition. CVPR 2024",
-    code="ZhouYuxuanYX/BlockGCN@7b45971a931c5b0ba60f3a7ba11a91e544de54fb",
-    code_licence="Apache-2.0",
-    num_parameters=1_372_780,
-    pipeline="ctrgcn",
-    traits=FamilyTraits(bodies_mix=True),
-    reported=(
-        ReportedAccuracy("NTU60", "xsub", "four streams", 93.1, _TABLES),
-        ReportedAccuracy("NTU60", "xview", "four streams", 97.0, _TABLES),
-    ),
-)
 
-
-@register_model(_CARD, authors=_AUTHORS, joint_axes=_JOINT_AXES, traits_of=_traits)
+@register_model(BLOCKGCN, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def blockgcn(
     *,
     num_classes: int,
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: Dropout = 0.0,
-    width: Annotated[int, Option("channels of the first four blocks; a multiple of 8")] = 128,
-    batch_topology: Annotated[
-        bool,
-        Option(
-            "scale the distances within a clip by those of the whole batch, and mix up whose they"
-            " are, as the authors' code does; imported weights have it"
-        ),
-    ] = False,
+    dropout: float,
+    width: int,
+    batch_topology: bool,
 ) -> SkeletonModel:
     """BlockGCN for clips N C T V M of any length, joints as they are.
 

@@ -1,7 +1,7 @@
 """DG-STGCN: no graph is given; all topologies are learned, and refined by each clip."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 from torch import Tensor
 
@@ -9,18 +9,13 @@ from skelab.errors import ModelError
 from skelab.models.authors import AuthorsFormat
 from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
-from skelab.models.card import ModelCard
+from skelab.models.cards.dgstgcn import DGSTGCN
 from skelab.models.dynamic_graph import DYNAMIC_AXES, DYNAMIC_NAMES, MIN_WIDTH, DynamicBlocks
-from skelab.models.options import Dropout, OneStrength, Option
 from skelab.models.pyskl import (
-    PYSKL_CODE,
-    PYSKL_LICENCE,
-    PYSKL_TABLE,
     init_pyskl_classifier,
     pyskl_arguments,
 )
 from skelab.models.registry import register_model
-from skelab.models.reported import reported_on_ntu
 from skelab.skeleton import Layout
 
 
@@ -33,35 +28,17 @@ _AUTHORS = AuthorsFormat(names=DYNAMIC_NAMES, build_arguments=_build_arguments)
 
 _JOINT_AXES = JointAxes({BODY_NORM: "(V C)", **DYNAMIC_AXES})
 
-_CARD = ModelCard(
-    name="dgstgcn",
-    title="DG-STGCN",
-    paper="Duan, Wang, Chen, Lin: DG-STGCN: Dynamic Spatial-Temporal Modeling for Skeleton-based"
-    " Action Recognition. 2022",
-    arxiv="2210.05895",
-    code=PYSKL_CODE,
-    code_licence=PYSKL_LICENCE,
-    num_parameters=1_701_172,
-    pipeline="pyskl-centred",
-    reported=(
-        *reported_on_ntu("joint", 91.2, 96.7, 85.7, 87.9, source=PYSKL_TABLE),
-        *reported_on_ntu("bone", 91.6, 96.1, 88.0, 89.8, source=PYSKL_TABLE),
-        *reported_on_ntu("joint and bone", 92.9, 97.4, 89.3, 91.2, source=PYSKL_TABLE),
-        *reported_on_ntu("four streams", 93.2, 97.5, 89.6, 91.3, source=PYSKL_TABLE),
-    ),
-)
 
-
-@register_model(_CARD, authors=_AUTHORS, joint_axes=_JOINT_AXES)
+@register_model(DGSTGCN, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def dgstgcn(
     *,
     num_classes: int,
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: Dropout = 0.0,
-    width: Annotated[int, Option("channels of the first four blocks; at least 8")] = 64,
-    one_strength: OneStrength = False,
+    dropout: float,
+    width: int,
+    one_strength: bool,
 ) -> SkeletonModel:
     """DG-STGCN for clips N C T V M of any length.
 

@@ -3,21 +3,19 @@
 import math
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from skelab.errors import ModelError
-from skelab.models.authors import COMMON_NAMES, NUMBERED_BLOCKS, AuthorsFormat
+from skelab.models.authors import COMMON_NAMES, NUMBERED_BLOCKS, AuthorsFormat, embedded_arguments
 from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
-from skelab.models.card import ModelCard
-from skelab.models.options import Dropout, Option
+from skelab.models.cards.freqmixformer import FREQMIXFORMER
 from skelab.models.plan import TenBlocks
 from skelab.models.registry import register_model
-from skelab.models.traits import FamilyTraits
 from skelab.nn import (
     Block,
     EmbeddedBodyNorm,
@@ -256,21 +254,9 @@ class CarryingBlock(ResidualBlock):
         )
 
 
-def _traits(options: Mapping[str, Any]) -> FamilyTraits:
-    return FamilyTraits(min_frames=options["frames"], max_frames=options["frames"])
-
-
 def _build_arguments(theirs: Mapping[str, Tensor]) -> dict[str, Any]:
-    width, in_channels = theirs["to_joint_embedding.weight"].shape
-    num_joints = theirs["pos_embedding"].shape[1]
-    return {
-        "num_classes": theirs["fc.weight"].shape[0],
-        "num_joints": num_joints,
-        "in_channels": in_channels,
-        "max_bodies": theirs["data_bn.weight"].shape[0] // (num_joints * width),
-        "width": width,
-        "frames": theirs["l1.tem_mixf.branches.3.0.linear.weight"].shape[0],
-    }
+    frames = theirs["l1.tem_mixf.branches.3.0.linear.weight"].shape[0]
+    return {**embedded_arguments(theirs), "frames": frames}
 
 
 def _rank(key: str) -> tuple[int, ...]:
@@ -320,39 +306,18 @@ _JOINT_AXES = JointAxes(
     sizes=lambda layout, options: {"P": 2 * layout.num_joints},
 )
 
-_CARD = ModelCard(
-    name="freqmixformer",
-    title="FreqMixFormer",
-    paper="Wu, Zheng, Yang, Chen, Lu: Frequency Guidance Matters: Skeletal Action Recognition by"
-    " Frequency-Aware Mixed Transformer. ACM MM 2024",
-    arxiv="2407.12322",
-    code="wenhanwu95/FreqMixFormer@1e9f1bc48269b2d8a99c312dcd15d9c91991f8b8",
-    code_licence="none stated",
-    num_parameters=2_065_048,
-    pipeline="ctrgcn",
-    traits=FamilyTraits(min_frames=_FRAMES, max_frames=_FRAMES),
-)
 
-
-@register_model(_CARD, authors=_AUTHORS, joint_axes=_JOINT_AXES, traits_of=_traits)
+@register_model(FREQMIXFORMER, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def freqmixformer(
     *,
     num_classes: int,
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: Dropout = 0.0,
-    width: Annotated[int, Option("channels of the first four blocks; a multiple of 20")] = 80,
-    frames: Annotated[
-        int, Option("length of the clips that it is made for; a multiple of 4")
-    ] = _FRAMES,
-    hops: Annotated[
-        int,
-        Option(
-            "show each joint relative to the one so many bones nearer to the middle of the spine;"
-            " more than the skeleton is deep show joints as they are; 1, 2 and 8 with the authors"
-        ),
-    ] = 8,
+    dropout: float,
+    width: int,
+    frames: int,
+    hops: int,
 ) -> SkeletonModel:
     """FreqMixFormer for clips N C T V M of one length.
 

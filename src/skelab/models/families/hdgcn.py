@@ -3,7 +3,7 @@
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +15,7 @@ from skelab.errors import ModelError
 from skelab.models.authors import COMMON_NAMES, NUMBERED_BLOCKS, AuthorsFormat
 from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
-from skelab.models.card import ModelCard
-from skelab.models.options import Dropout, Option
+from skelab.models.cards.hdgcn import HDGCN
 from skelab.models.plan import TenBlocks
 from skelab.models.pyskl import with_pyskl_hands
 from skelab.models.registry import register_model
@@ -267,35 +266,17 @@ _AUTHORS = AuthorsFormat(
 
 _JOINT_AXES = JointAxes({BODY_NORM: "(M V C)", r"\.spatial\.topology$": "L K V V"})
 
-_CARD = ModelCard(
-    name="hdgcn",
-    title="HD-GCN",
-    paper="Lee, Lee, Lee, Lee: Hierarchically Decomposed Graph Convolutional Networks for"
-    " Skeleton-Based Action Recognition. ICCV 2023",
-    arxiv="2208.10741",
-    code="Jho-Yonsei/HD-GCN@672da2c3d84c9ea41dab124b7be8b3f82a83b6b2",
-    code_licence="MIT",
-    num_parameters=1_659_980,
-    pipeline="ctrgcn",
-)
 
-
-@register_model(_CARD, authors=_AUTHORS, joint_axes=_JOINT_AXES)
+@register_model(HDGCN, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def hdgcn(
     *,
     num_classes: int,
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: Dropout = 0.0,
-    width: Annotated[int, Option("channels of the first four blocks; a multiple of 16")] = 64,
-    com: Annotated[
-        int | None,
-        Option(
-            "number, from 1, of the joint that the levels are counted from, 1, 2 and 21 with the"
-            " authors; unless given, the joint between the hips"
-        ),
-    ] = None,
+    dropout: float,
+    width: int,
+    com: int | None,
 ) -> SkeletonModel:
     """HD-GCN for clips N C T V M of any length.
 

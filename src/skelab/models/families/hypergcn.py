@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import reduce
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,11 +12,10 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from skelab.errors import ModelError
-from skelab.models.authors import COMMON_NAMES, NUMBERED_BLOCKS, AuthorsFormat
+from skelab.models.authors import COMMON_NAMES, NUMBERED_BLOCKS, AuthorsFormat, embedded_arguments
 from skelab.models.axes import BODY_NORM, GRAPH, JointAxes
 from skelab.models.base import SkeletonModel
-from skelab.models.card import ModelCard
-from skelab.models.options import Dropout, Option
+from skelab.models.cards.hypergcn import HYPERGCN
 from skelab.models.plan import PlannedBlocks
 from skelab.models.pyskl import with_pyskl_hands
 from skelab.models.registry import register_model
@@ -180,16 +179,8 @@ class HyperGCNModel(SkeletonModel):
 
 
 def _build_arguments(theirs: Mapping[str, Tensor]) -> dict[str, Any]:
-    width, in_channels = theirs["to_joint_embedding.weight"].shape
-    num_joints = theirs["pos_embedding"].shape[1]
-    return {
-        "num_classes": theirs["fc.weight"].shape[0],
-        "num_joints": num_joints,
-        "in_channels": in_channels,
-        "max_bodies": theirs["data_bn.weight"].shape[0] // (num_joints * width),
-        "width": width,
-        "num_virtual": theirs["l1.gcn1.hyper_joint"].shape[0],
-    }
+    num_virtual = theirs["l1.gcn1.hyper_joint"].shape[0]
+    return {**embedded_arguments(theirs), "num_virtual": num_virtual}
 
 
 def _rank(key: str) -> tuple[int, ...]:
@@ -232,29 +223,17 @@ _JOINT_AXES = JointAxes(
     sizes=lambda layout, options: {"U": layout.num_joints + options["num_virtual"]},
 )
 
-_CARD = ModelCard(
-    name="hypergcn",
-    title="Hyper-GCN (base)",
-    paper="Zhou, Xu, Wu, Tian, Kittler: Adaptive Hyper-Graph Convolution Network for Skeleton-based"
-    " Human Action Recognition with Virtual Connections. ICCV 2025",
-    arxiv="2411.14796",
-    code="6UOOON9/Hyper-GCN@cefe70b9c62ab825722cc8ece3fa26ecf5c334a1",
-    code_licence="none stated",
-    num_parameters=1_041_677,
-    pipeline="ctrgcn",
-)
 
-
-@register_model(_CARD, authors=_AUTHORS, joint_axes=_JOINT_AXES)
+@register_model(HYPERGCN, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def hypergcn(
     *,
     num_classes: int,
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: Dropout = 0.0,
-    width: Annotated[int, Option("channels of the first three blocks; a multiple of 32")] = 128,
-    num_virtual: Annotated[int, Option("virtual joints of each block")] = 3,
+    dropout: float,
+    width: int,
+    num_virtual: int,
 ) -> SkeletonModel:
     """Hyper-GCN for clips N C T V M of any length.
 

@@ -3,18 +3,17 @@
 import math
 from collections.abc import Mapping
 from functools import reduce
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from skelab.errors import ModelError
-from skelab.models.authors import COMMON_NAMES, NUMBERED_BLOCKS, AuthorsFormat
+from skelab.models.authors import COMMON_NAMES, NUMBERED_BLOCKS, AuthorsFormat, embedded_arguments
 from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
-from skelab.models.card import ModelCard, ReportedAccuracy
-from skelab.models.options import Dropout, Option
+from skelab.models.cards.infogcn import INFOGCN
 from skelab.models.plan import PlannedBlocks
 from skelab.models.pooling import MeanPooling
 from skelab.models.registry import register_model
@@ -172,15 +171,7 @@ def prior_distance(
 
 
 def _build_arguments(theirs: Mapping[str, Tensor]) -> dict[str, Any]:
-    width, in_channels = theirs["to_joint_embedding.weight"].shape
-    num_joints = theirs["pos_embedding"].shape[1]
-    return {
-        "num_classes": theirs["decoder.weight"].shape[0],
-        "num_joints": num_joints,
-        "in_channels": in_channels,
-        "max_bodies": theirs["data_bn.weight"].shape[0] // (num_joints * width),
-        "width": width,
-    }
+    return embedded_arguments(theirs, classifier="decoder")
 
 
 _AUTHORS = AuthorsFormat(
@@ -212,50 +203,20 @@ _JOINT_AXES = JointAxes(
     }
 )
 
-_ABSTRACT = "the abstract of the paper"
-_TABLES = "paperswithcode.com, from the paper"
-_CARD = ModelCard(
-    name="infogcn",
-    title="InfoGCN",
-    paper="Chi, Ha, Chi, Lee, Huang, Ramani: InfoGCN: Representation Learning for Human"
-    " Skeleton-Based Action Recognition. CVPR 2022",
-    code="stnoah1/infogcn@873feaa85160317335a83e04013e0ffa3f63525e",
-    code_licence="none stated",
-    num_parameters=1_556_807,
-    pipeline="ctrgcn",
-    reported=(
-        ReportedAccuracy("NTU60", "xsub", "six streams", 93.0, _ABSTRACT),
-        ReportedAccuracy("NTU60", "xview", "six streams", 97.1, _TABLES),
-        ReportedAccuracy("NTU120", "xsub", "six streams", 89.8, _ABSTRACT),
-        ReportedAccuracy("NTU120", "xset", "six streams", 91.2, _TABLES),
-        ReportedAccuracy("NW-UCLA", "view 3", "six streams", 97.0, _ABSTRACT),
-    ),
-)
 
-
-@register_model(_CARD, authors=_AUTHORS, joint_axes=_JOINT_AXES)
+@register_model(INFOGCN, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def infogcn(
     *,
     num_classes: int,
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: Dropout = 0.0,
-    width: Annotated[int, Option("channels of the first three blocks; a multiple of 8")] = 64,
-    hops: Annotated[
-        int,
-        Option(
-            "show each joint relative to the one so many bones nearer to the middle of the spine;"
-            " more than the skeleton is deep show joints as they are"
-        ),
-    ] = 1,
-    noise: Annotated[
-        float, Option("how much of the noise training adds to a clip's code, 1 for all")
-    ] = 1.0,
-    noise_ratio: Annotated[
-        float, Option("the noise is exp(noise_ratio * s), where s is made of the clip")
-    ] = 0.5,
-    prior_gain: Annotated[float, Option("length of the codes that classes are drawn to")] = 3.0,
+    dropout: float,
+    width: int,
+    hops: int,
+    noise: float,
+    noise_ratio: float,
+    prior_gain: float,
 ) -> SkeletonModel:
     """InfoGCN for clips N C T V M of any length.
 

@@ -1,7 +1,7 @@
 """LSTC-MDA: SkateFormer whose frames are halved by what is near and what is half a clip away."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,27 +12,17 @@ from skelab.errors import ModelError
 from skelab.models.authors import AuthorsFormat
 from skelab.models.axes import ORDER, JointAxes
 from skelab.models.base import SkeletonModel
-from skelab.models.card import ModelCard, ReportedAccuracy
-from skelab.models.options import Dropout, Option
+from skelab.models.cards._skate import FRAMES_MULTIPLE
+from skelab.models.cards.lstc_mda import LSTC_MDA
 from skelab.models.registry import register_model
-from skelab.models.reported import reported_on_ntu
 from skelab.models.skate import (
-    FRAMES_MULTIPLE,
-    NUM_STAGES,
     SKATE_AXES,
     SKATE_NAMES,
-    AttentionDropout,
-    BiasByJoint,
-    DropPathRate,
     PartEmbedding,
-    ScaleByHeads,
-    SkateModel,
-    check_options,
+    build_skate,
     skate_arguments,
     skate_rank,
-    skate_stages,
 )
-from skelab.models.traits import FamilyTraits
 from skelab.skeleton import Layout
 
 _NEAR = 3  # frames at either end of the long convolution that count
@@ -93,11 +83,6 @@ class LongShortReduction(nn.Module):
         return F.conv2d(early, weight[:, :, :_NEAR], bias) + F.conv2d(late, weight[:, :, _NEAR:])
 
 
-def _traits(options: Mapping[str, Any]) -> FamilyTraits:
-    frames = options["frames"]
-    return FamilyTraits(bodies_mix=True, min_frames=frames, max_frames=frames)
-
-
 def _build_arguments(theirs: Mapping[str, Tensor]) -> dict[str, Any]:
     frames = 2 * theirs["stages.1.blocks.0.downsample.mu"].shape[2]
     return {**skate_arguments(theirs), "frames": frames}
@@ -117,42 +102,22 @@ _AUTHORS = AuthorsFormat(
 
 _JOINT_AXES = JointAxes({**SKATE_AXES, r"\.reduction\.pattern$": ORDER})
 
-_ABSTRACT = "the abstract of the paper; chosen on the test set, by its scripts"
-_CARD = ModelCard(
-    name="lstc_mda",
-    title="LSTC-MDA",
-    paper="Ding, Fu, Oraki, Liang: LSTC-MDA: A Unified Framework for Long-Short Term Temporal"
-    " Convolution and Mixed Data Augmentation in Skeleton-Based Action Recognition. 2025",
-    arxiv="2509.14619",
-    code="xiaobaoxia/LSTC-MDA@67beac62de0f7e9dfd450058e7596ea8ad1e49b9",
-    code_licence="Apache-2.0",
-    num_parameters=4_908_051,
-    pipeline="ctrgcn",
-    traits=FamilyTraits(bodies_mix=True, min_frames=FRAMES_MULTIPLE, max_frames=FRAMES_MULTIPLE),
-    reported=(
-        *reported_on_ntu("four streams", 94.1, 97.5, 90.4, 92.0, source=_ABSTRACT),
-        ReportedAccuracy("NW-UCLA", "view 3", "four streams", 97.2, _ABSTRACT),
-    ),
-)
 
-
-@register_model(_CARD, authors=_AUTHORS, joint_axes=_JOINT_AXES, traits_of=_traits)
+@register_model(LSTC_MDA, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def lstc_mda(
     *,
     num_classes: int,
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: Dropout = 0.0,
-    width: Annotated[int, Option("channels of the first stage; a multiple of 32")] = 96,
-    depth: Annotated[int, Option("blocks of each of the four stages")] = 2,
-    frames: Annotated[
-        int, Option("length of the clips that it is made for; a multiple of 64")
-    ] = FRAMES_MULTIPLE,
-    attention_dropout: AttentionDropout = 0.5,
-    drop_path: DropPathRate = 0.2,
-    bias_by_joint: BiasByJoint = False,
-    scale_by_heads: ScaleByHeads = False,
+    dropout: float,
+    width: int,
+    depth: int,
+    frames: int,
+    attention_dropout: float,
+    drop_path: float,
+    bias_by_joint: bool,
+    scale_by_heads: bool,
 ) -> SkeletonModel:
     """LSTC-MDA for clips N C T V M of one length.
 
@@ -162,7 +127,6 @@ def lstc_mda(
     Source: arXiv:2509.14619; layer sizes and initialisation of xiaobaoxia/LSTC-MDA@67beac6, from a
     description of it.
     """
-    check_options("lstc_mda", width, depth, attention_dropout, drop_path)
     if frames < FRAMES_MULTIPLE or frames % FRAMES_MULTIPLE:
         raise ModelError(
             f"lstc_mda: frames: expected a multiple of {FRAMES_MULTIPLE}, found {frames!r}"
@@ -174,25 +138,19 @@ def lstc_mda(
             in_channels, out_channels, frames=frames >> stage, num_slots=embedding.num_slots
         )
 
-    channels = [width, *[2 * width] * (NUM_STAGES - 1)]
-    backbone = skate_stages(
-        channels,
-        [depth] * NUM_STAGES,
-        num_slots=embedding.num_slots,
-        reduction=reduction,
-        dropout=attention_dropout,
+    return build_skate(
+        "lstc_mda",
+        embedding,
+        layout=layout,
+        num_classes=num_classes,
+        in_channels=in_channels,
+        max_bodies=max_bodies,
+        dropout=dropout,
+        width=width,
+        depth=depth,
+        attention_dropout=attention_dropout,
         drop_path=drop_path,
         bias_by_joint=bias_by_joint,
         scale_by_heads=scale_by_heads,
-    )
-    return SkateModel(
-        backbone,
-        num_features=channels[-1],
-        stride=8,
-        num_classes=num_classes,
-        in_channels=in_channels,
-        num_joints=layout.num_joints,
-        max_bodies=max_bodies,
-        dropout=dropout,
-        input_norm=embedding,
+        reduction=reduction,
     )

@@ -3,7 +3,7 @@
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -13,14 +13,11 @@ from skelab.errors import ModelError
 from skelab.models.authors import AuthorsFormat, Replacement
 from skelab.models.axes import ORDER, JointAxes
 from skelab.models.base import SkeletonModel
-from skelab.models.card import ModelCard
+from skelab.models.cards.posec3d import POSEC3D
 from skelab.models.inputs import ModelInput, as_input
-from skelab.models.options import Dropout, Option
-from skelab.models.pyskl import PYSKL_CODE, PYSKL_LICENCE, init_pyskl_classifier
+from skelab.models.pyskl import init_pyskl_classifier
 from skelab.models.registry import register_model
-from skelab.models.reported import reported_on_ntu
 from skelab.models.tokens import Tokens
-from skelab.models.traits import FamilyTraits
 from skelab.nn import Block, BodySplit, fit_to_box, joint_maps, limb_maps
 from skelab.skeleton import Layout, get_layout
 
@@ -206,37 +203,20 @@ def _limbs(layout: Layout) -> tuple[tuple[int, int], ...]:
 
 _JOINT_AXES = JointAxes({r"^backbone\.0\.look\.conv\.weight$": ORDER})  # a map of each
 
-_TABLE = "the tables of PYSKL, 2D poses of HRNet"
-_CARD = ModelCard(
-    name="posec3d",
-    title="PoseC3D (SlowOnly)",
-    paper="Duan, Zhao, Chen, Lin, Dai: Revisiting Skeleton-based Action Recognition. CVPR 2022",
-    arxiv="2104.13586",
-    code=PYSKL_CODE,
-    code_licence=PYSKL_LICENCE,
-    num_parameters=2_037_404,
-    pipeline="as-given",
-    pipeline_is_nearest=True,
-    traits=FamilyTraits(bodies_mix=True),
-    reported=reported_on_ntu("joint", 93.7, 96.5, 85.9, 89.7, source=_TABLE),
-)
 
-
-@register_model(_CARD, authors=_AUTHORS, joint_axes=_JOINT_AXES)
+@register_model(POSEC3D, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def posec3d(
     *,
     num_classes: int,
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: Dropout = 0.5,
-    width: Annotated[int, Option("channels of the stem")] = 32,
-    blocks: Annotated[
-        str, Option("blocks of the three stages; 3-4-6 in some networks of the authors")
-    ] = "4-6-3",
-    size: Annotated[int, Option("height and width of the heat maps, in pixels")] = 56,
-    sigma: Annotated[float, Option("standard deviation of a joint in the maps, in pixels")] = 0.6,
-    limbs: Annotated[bool, Option("draw limbs, not joints")] = False,
+    dropout: float,
+    width: int,
+    blocks: str,
+    size: int,
+    sigma: float,
+    limbs: bool,
 ) -> SkeletonModel:
     """PoseC3D for clips N C T V M of any length, of 2D poses or of the x and y of 3D ones.
 

@@ -1,7 +1,7 @@
 """ProtoGCN: DG-STGCN's network, trained to build its topologies out of shared prototypes."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -12,12 +12,10 @@ from skelab.errors import ModelError
 from skelab.models.authors import AuthorsFormat
 from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
-from skelab.models.card import ModelCard
+from skelab.models.cards.protogcn import PROTOGCN
 from skelab.models.dynamic_graph import DYNAMIC_AXES, DYNAMIC_NAMES, MIN_WIDTH, DynamicBlocks
-from skelab.models.options import Dropout, OneStrength, Option
 from skelab.models.pyskl import init_pyskl_classifier, pyskl_arguments
 from skelab.models.registry import register_model
-from skelab.models.reported import reported_on_ntu
 from skelab.models.tokens import BackboneOutput, Tokens
 from skelab.nn import DynamicTopologyUnit
 from skelab.skeleton import Layout
@@ -172,38 +170,18 @@ _JOINT_AXES = JointAxes(
     {BODY_NORM: "(V C)", **DYNAMIC_AXES, r"^contrast\.project\.weight$": "H (V V)"}
 )
 
-_README = "the README of the authors' repository"
-_CARD = ModelCard(
-    name="protogcn",
-    title="ProtoGCN",
-    paper="Liu, Liu, Zhang: Revealing Key Details to See Differences: A Novel Prototypical"
-    " Perspective for Skeleton-based Action Recognition. CVPR 2025",
-    arxiv="2411.18941",
-    code="firework8/ProtoGCN@ddf7f274f9f5d9e45a2fcfeb299bfb3fd7c2303d",
-    code_licence="MIT",
-    num_parameters=4_344_860,
-    pipeline="pyskl-centred",
-    reported=(
-        *reported_on_ntu("joint", 91.54, 96.33, 85.52, 88.35, source=_README),
-        *reported_on_ntu("bone", 91.98, 96.15, 88.96, 90.01, source=_README),
-        *reported_on_ntu("joint and bone", 92.96, 97.23, 89.75, 91.23, source=_README),
-        *reported_on_ntu("four streams", 93.53, 97.49, 90.43, 91.86, source=_README),
-        *reported_on_ntu("six streams", 93.81, 97.76, 90.92, 92.16, source=_README),
-    ),
-)
 
-
-@register_model(_CARD, authors=_AUTHORS, joint_axes=_JOINT_AXES)
+@register_model(PROTOGCN, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def protogcn(
     *,
     num_classes: int,
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: Dropout = 0.0,
-    width: Annotated[int, Option("channels of the first four blocks; a multiple of 8")] = 96,
-    num_prototypes: Annotated[int, Option("prototypes of which graphs are built")] = 400,
-    one_strength: OneStrength = False,
+    dropout: float,
+    width: int,
+    num_prototypes: int,
+    one_strength: bool,
 ) -> SkeletonModel:
     """ProtoGCN for clips N C T V M of any length.
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,15 +10,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from skelab.errors import ModelError
-from skelab.models.authors import AuthorsFormat
+from skelab.models.authors import AuthorsFormat, embedded_arguments
 from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
-from skelab.models.card import ModelCard
+from skelab.models.cards.skeletonagent import SKELETONAGENT
 from skelab.models.dynamic_graph import DYNAMIC_AXES, DYNAMIC_NAMES, MIN_WIDTH, DynamicBlocks
-from skelab.models.options import Dropout, OneStrength, Option
 from skelab.models.pyskl import init_pyskl_classifier
 from skelab.models.registry import register_model
-from skelab.models.reported import reported_on_ntu
 from skelab.models.tokens import Tokens
 from skelab.nn import EmbeddedBodyNorm
 from skelab.skeleton import Layout
@@ -128,16 +126,8 @@ class SkeletonAgentModel(SkeletonModel):
 
 
 def _build_arguments(theirs: Mapping[str, Tensor]) -> dict[str, Any]:
-    width, in_channels = theirs["backbone.to_joint_embedding.weight"].shape
-    num_joints = theirs["backbone.pos_embedding"].shape[1]
-    return {
-        "num_classes": theirs["cls_head.fc_cls.weight"].shape[0],
-        "num_joints": num_joints,
-        "in_channels": in_channels,
-        "max_bodies": theirs["backbone.data_bn.weight"].shape[0] // (num_joints * width),
-        "width": width,
-        "one_strength": True,
-    }
+    arguments = embedded_arguments(theirs, classifier="cls_head.fc_cls", prefix="backbone.")
+    return {**arguments, "one_strength": True}
 
 
 def _as_authors(key: str, tensor: Tensor) -> Tensor:
@@ -180,36 +170,17 @@ _JOINT_AXES = JointAxes(
     }
 )
 
-_README = "the README of the authors' repository"
-_CARD = ModelCard(
-    name="skeletonagent",
-    title="SkeletonAgent",
-    paper="Liu, Liu, Wang, Wang, Sun: SkeletonAgent: An Agentic Interaction Framework for"
-    " Skeleton-based Action Recognition",
-    code="firework8/SkeletonAgent@2440fda2c502ef07253e679e81b59468d912eda8",
-    code_licence="MIT; its full training asks a remote language model for texts",
-    num_parameters=3_899_767,
-    pipeline="pyskl-centred",
-    reported=(
-        *reported_on_ntu("joint", 92.75, 97.39, 87.39, 89.59, source=_README),
-        *reported_on_ntu("bone", 93.01, 96.94, 90.01, 91.57, source=_README),
-        *reported_on_ntu("joint and bone", 94.01, 97.73, 90.51, 92.43, source=_README),
-        *reported_on_ntu("four streams", 94.3, 97.99, 91.35, 92.97, source=_README),
-        *reported_on_ntu("six streams", 94.51, 98.19, 91.7, 93.05, source=_README),
-    ),
-)
 
-
-@register_model(_CARD, authors=_AUTHORS, joint_axes=_JOINT_AXES)
+@register_model(SKELETONAGENT, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def skeletonagent(
     *,
     num_classes: int,
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: Dropout = 0.0,
-    width: Annotated[int, Option("channels of the first three blocks; at least 8")] = 96,
-    one_strength: OneStrength = False,
+    dropout: float,
+    width: int,
+    one_strength: bool,
 ) -> SkeletonModel:
     """SkeletonAgent's network for clips N C T V M of any length, without what makes texts.
 
