@@ -23,6 +23,7 @@ from skelab.models import ModelInput, SkeletonModel, import_weights
 from skelab.models.families.infogcn import CodePooling
 from skelab.models.families.posec3d import HEAT_MAPS
 from skelab.models.families.skeletonagent import SkeletonAgentModel
+from skelab.models.families.usdrl import SelfAttention
 from skelab.models.skate import PHASE, body_parts
 from skelab.nn import MultiScaleGraphConv
 from skelab.skeleton import get_layout
@@ -51,6 +52,11 @@ PARTS_ONLY = ("skateformer", "lstc_mda_tiny")  # their clips lack a joint and ar
 def family_of(network: str) -> str:
     """The family of a kit: its name, unless the kit is of a small network."""
     return network.removesuffix("_tiny")
+
+
+def kit_of(family: str) -> str:
+    """The kit of a family: of its full size, or of a small network."""
+    return family if (GOLDEN / family).exists() else f"{family}_tiny"
 
 
 @cache
@@ -98,6 +104,10 @@ def golden_model(network: str, dtype: torch.dtype = torch.float32) -> SkeletonMo
     """
     model = import_weights(family_of(network), golden_weights(network))
     assert isinstance(model, SkeletonModel)
+    if network == "usdrl_tiny":  # weights do not tell the heads
+        for module in model.modules():
+            if isinstance(module, SelfAttention):
+                module.heads = 2
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0

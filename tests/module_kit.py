@@ -29,6 +29,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "stgcn": {"width": 4},
     "stgcn_official": {"width": 4, "temporal_dropout": 0.0},
     "stgcnpp": {"width": 6},
+    "usdrl": {"width": 4, "heads": 2, "drop_path": 0.0},
 }
 
 

@@ -22,6 +22,7 @@ FAMILIES = (
     "stgcn",
     "stgcn_official",
     "stgcnpp",
+    "usdrl",
 )
 
 

@@ -63,7 +63,10 @@ KITS = (
 )
 
 # Small networks of families whose full size is too large to run here.
-SMALL_KITS = (Kit("lstc_mda_tiny", 626_510, quick="n1_t64b", quick_gradients=False),)
+SMALL_KITS = (
+    Kit("lstc_mda_tiny", 626_510, quick="n1_t64b", quick_gradients=False),
+    Kit("usdrl_tiny", 42_047, quick="n1_t64b"),
+)
 # Full sizes of which only keys, weights and the start are known.
 NAMES_ONLY = (Kit("lstc_mda", 4_908_051),)
 

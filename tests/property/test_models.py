@@ -16,10 +16,10 @@ from skelab.skeleton import Layout, list_layouts
 
 FAMILIES = [card.name for card in list_models()]
 # Their filters run over the joints in the order of the data.
-ORDERED = ("aagcn", "shiftgcn", "freqmixformer", "posec3d")
+ORDERED = ("aagcn", "shiftgcn", "freqmixformer", "posec3d", "usdrl")
 
 # The joints of all bodies stand side by side in them, each with weights of its own.
-SIDE_BY_SIDE = ("skateformer", "lstc_mda")
+SIDE_BY_SIDE = ("skateformer", "lstc_mda", "usdrl")
 
 
 def make_model(name: str, layout: Layout = STICK, **arguments: int) -> SkeletonModel:

@@ -25,7 +25,7 @@ from skelab.skeleton import get_layout
 
 FAMILIES = [card.name for card in list_models()]
 # Made for clips of one length, or traced with the shortest that they take.
-ONE_LENGTH = ("freqmixformer", "lstc_mda", "skateformer")
+ONE_LENGTH = ("freqmixformer", "lstc_mda", "skateformer", "usdrl")
 QUICKEST_FIRST = [
     "stgcn",
     *(

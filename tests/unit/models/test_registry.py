@@ -64,6 +64,7 @@ FAMILIES = [
     "stgcn",
     "stgcn_official",
     "stgcnpp",
+    "usdrl",
 ]
 # In no archive.
 NOWHERE = ("shiftgcn", "infogcn", "blockgcn", "skeletonagent")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from golden_kit import golden_weights
+from golden_kit import golden_weights, kit_of
 from module_kit import SMALL
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ from skelab.models import (
 # Nothing in them depends on the bodies.
 SHARED_NORM = ("stgcn", "stgcn_official", "stgcnpp", "dgstgcn", "protogcn")
 # Their joints and bodies are told for one layout only.
-SIDE_BY_SIDE = ("skateformer", "lstc_mda", "posec3d")
+SIDE_BY_SIDE = ("skateformer", "lstc_mda", "posec3d", "usdrl")
 
 
 def small_weights(name: str = "ctrgcn", layout: str = "ntu25", **options: int) -> dict[str, Tensor]:
@@ -232,7 +232,7 @@ def test_a_model_made_in_another_way_cannot_be_exported() -> None:
 
 @pytest.mark.parametrize("name", [card.name for card in list_models()])
 def test_a_file_of_the_authors_weights_goes_in_and_out(name: str, tmp_path: Path) -> None:
-    weights = golden_weights(name)
+    weights = golden_weights(kit_of(name))
     torch.save({f"module.{key}": tensor for key, tensor in weights.items()}, tmp_path / "a.pt")
 
     again = export_weights(import_weights(name, read_state_dict(tmp_path / "a.pt")))

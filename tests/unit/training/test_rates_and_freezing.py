@@ -40,6 +40,7 @@ BLOCKS = {
     "skateformer": 4,
     "lstc_mda": 4,
     "posec3d": 4,
+    "usdrl": 3,
 }
 FAMILIES = [card.name for card in list_models()]
 
@@ -58,11 +59,13 @@ def test_each_block_nearer_the_input_has_the_factor_once_more(name: str) -> None
 
     found = parameter_treatments(names, transfer=TransferConfig(depth_decay=0.5))
 
-    blocks = len({key.split(".")[1] for key in names if key.startswith("backbone.")})
+    children = [key.split(".")[1] for key in names if key.startswith("backbone.")]
+    order = list(dict.fromkeys(children))
+    blocks = len(order)
     for parameter in names:
         place = parameter.split(".")
         steps = blocks + 1 if place[0] == "input_norm" else 0  # what is no block is the head
-        steps = blocks - int(place[1]) if place[0] == "backbone" else steps
+        steps = blocks - order.index(place[1]) if place[0] == "backbone" else steps
         assert found[parameter].rate == 0.5**steps, parameter
         assert not found[parameter].frozen
     assert blocks == BLOCKS.get(name, 10)

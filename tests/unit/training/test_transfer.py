@@ -338,7 +338,7 @@ def test_every_family_goes_from_ntu_to_kinect_to_sbu(name: str) -> None:
 
         assert found.taken
         # in these, joints are told apart by their order alone
-        assert found.mapped or name in ("skateformer", "lstc_mda", "posec3d")
+        assert found.mapped or name in ("skateformer", "lstc_mda", "posec3d", "usdrl")
 
 
 # Channels

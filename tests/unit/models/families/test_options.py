@@ -33,6 +33,10 @@ from skelab.models import create_model
         ("protogcn", {"num_prototypes": 0}, "num_prototypes: expected a whole number from 1"),
         ("skateformer", {"depth": 0}, "depth: expected a whole number from 1, found 0"),
         ("skateformer", {"drop_path": 1.0}, r"drop_path: expected a number in \[0, 1\), found 1.0"),
+        ("usdrl", {"width": 6, "heads": 4}, "width: expected an even multiple of heads, found 6"),
+        ("usdrl", {"heads": 0}, "heads: expected a whole number from 1, found 0"),
+        ("usdrl", {"frames": 300}, "frames: expected a whole number from 1 to 200, found 300"),
+        ("usdrl", {"drop_path": -0.1}, r"drop_path: expected a number in \[0, 1\), found -0.1"),
         ("skeletonagent", {"width": 4}, "width: expected a whole number from 8, found 4"),
     ],
 )
