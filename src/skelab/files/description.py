@@ -1,13 +1,13 @@
 """JSON that a file says of itself, read by a schema: bounded, strict, and refused in one line."""
 
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Protocol, TypeVar, runtime_checkable
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from skelab.errors import SkelabError
 
-Content = TypeVar("Content")
+Content = TypeVar("Content", covariant=True)
 
 LARGEST: Final = 1 << 26
 """Characters of a description, at most, unless a caller says otherwise."""
@@ -15,26 +15,39 @@ LARGEST: Final = 1 << 26
 _SHOWN: Final = 60
 
 
-def _can_be_written(text: str) -> str:
-    """Refuse halves of surrogate pairs, which no file and no terminal can be sent."""
-    if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+def can_be_written(text: str) -> bool:
+    """Whether a file and a terminal can be sent a text: it has no half of a surrogate pair."""
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _written(text: str) -> str:
+    if not can_be_written(text):
         raise ValueError("expected text, found half of a surrogate pair in it")
     return text
 
 
-Text = Annotated[str, AfterValidator(_can_be_written)]
+Text = Annotated[str, AfterValidator(_written)]
 """Text of any length that can be written to a file."""
 
-Name = Annotated[str, Field(max_length=1_000), AfterValidator(_can_be_written)]
+Name = Annotated[str, Field(max_length=1_000), AfterValidator(_written)]
 """A name, as a data set, a class or a clip has one."""
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
 """A number of things; a float holds it too."""
 
 
+@runtime_checkable
+class Schema(Protocol[Content]):
+    """What reads JSON: a ``TypeAdapter``, which beartype has no name for."""
+
+    def validate_json(self, data: str | bytes, /) -> Content:
+        """The content of a JSON text; raises a ``ValidationError``."""
+        ...
+
+
 def read_description(
     text: str | bytes,
-    schema: TypeAdapter[Content],
+    schema: Schema[Content],
     where: str,
     error: type[SkelabError],
     *,
@@ -44,7 +57,7 @@ def read_description(
 
     Args:
         text: The JSON, which may come from anybody: deep, long, of any types.
-        schema: What it must be; values are not converted to its types.
+        schema: What it must be; a strict one, so that text is not taken for a number.
         where: What the message begins with, a path as a rule.
         error: What is raised.
         largest: Characters or bytes, at most.
@@ -55,7 +68,7 @@ def read_description(
     if len(text) > largest:
         raise error(f"{where}: expected at most {largest:,} characters, found {len(text):,}")
     try:
-        return schema.validate_json(text, strict=True)
+        return schema.validate_json(text)
     except ValidationError as fault:
         raise error(f"{where}: {first_fault(fault)}") from None
 
@@ -70,8 +83,10 @@ def first_fault(fault: ValidationError) -> str:
 
 def _reason(first: ErrorDetails) -> str:
     said = " ".join(first["msg"].removeprefix("Value error, ").split())
-    said = said[:1].lower() + said[1:]
-    if first["type"] in ("value_error", "missing", "json_invalid"):
+    said = f"{said[:1].lower()}{said[1:]}".replace("input should be", "expected", 1)
+    if first["type"] == "missing":
+        return "expected, found nothing"
+    if first["type"] in ("value_error", "json_invalid"):
         return said
     return f"{said}, found {_shown(first['input'])}"
 

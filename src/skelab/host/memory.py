@@ -10,6 +10,11 @@ _STATUS: Final = Path("/proc/self/status")
 _FORGET_PEAK: Final = Path("/proc/self/clear_refs")
 
 
+def physical_memory() -> int:
+    """Memory of this machine, bytes."""
+    return int(psutil.virtual_memory().total)
+
+
 def reset_peak_memory() -> int | None:
     """Reset the peak memory of this process; returns its current memory, bytes.
 
