@@ -21,6 +21,7 @@ from attack.kit import (
     forge_store,
     to_json,
 )
+from cli_outcome import SMALL
 
 Kind = Callable[[Kit], Iterator[Attack]]
 _KINDS: dict[str, Kind] = {}
@@ -405,3 +406,99 @@ def _own(path: Path, *, described_as: str, table: str) -> None:
     rng = np.random.default_rng(0)
     for name in ("c0", "c1"):
         np.save(path / f"{name}.npy", rng.normal(size=(20, 25, 3)))
+
+
+@_kind("disk: full while writing")
+def _full_disk(kit: Kit) -> Iterator[Attack]:
+    import torch._dynamo  # half an import, cut off by the full disk, would be met again
+
+    assert torch._dynamo
+    data = ["--data", str(kit.store)]
+    for words in (
+        ["export-weights", str(kit.run), "{}.pt"],
+        ["export-weights", str(kit.run), "{}.safetensors"],
+        ["export", str(kit.run), "{}.onnx", "--to", "onnx"],
+        ["convert", str(kit.store), "{}.npz", "--to", "ctrgcn", "--split", "xsub"],
+        ["ingest", str(kit.skeletons), "{}.arrow", "--workers", "1"],
+        ["synth", "{}", "--clips", "12"],
+        ["evaluate", str(kit.run), *data, "--out", "{}"],
+        ["report", str(kit.run), "--out", "{}.html"],
+        ["train", "ctrgcn", *data, "--out", "{}", *SMALL],
+    ):
+        for size in (0, 4096):
+            yield Attack(f"{words[0]} {words[2][-5:]}, {size} bytes", words, largest_file=size)
+
+
+@_kind("terminal: control characters in names")
+def _control(kit: Kit) -> Iterator[Attack]:
+    evil = "a\x1b]0;title\x07\x1b[31m\u202e\x9b"
+    classes = [evil, "b", "c"]
+    sample = str(min(kit.skeletons.glob("*.skeleton")))
+    forged: list[tuple[Callable[[Path], object], str, list[list[str]]]] = [
+        (
+            partial(_store_at, kit, place=place, value=value),
+            ".arrow",
+            [["inspect", "{}"], ["evaluate", str(kit.run), "--data", "{}", "--out", "{}-out"]],
+        )
+        for place, value in {"classes": classes, "dataset": evil, "pipeline": evil}.items()
+    ]
+    forged += [
+        (
+            partial(_checkpoint_at, kit, place=place, value=value),
+            ".safetensors",
+            [
+                ["inspect", "{}"],
+                ["predict", "{}", sample],
+                ["evaluate", "{}", "--data", str(kit.store), "--out", "{}-out"],
+            ],
+        )
+        for place, value in {
+            "inputs.classes": classes,
+            "inputs.dataset": evil,
+            "model.name": evil,
+            "model.layout.name": evil,
+            "protocol": evil,
+        }.items()
+    ]
+    forged.append(
+        (
+            partial(_scores_at, kit, arrays={"classes": np.array(classes)}),
+            ".npz",
+            [["inspect", "{}"], ["report", "{}", "--out", "{}.html"], ["ensemble", "{}"]],
+        )
+    )
+    for forge, suffix, commands in forged:
+        for words in commands:
+            yield Attack(f"{words[0]}, {suffix}", words, forge, suffix, may_pass=True)
+    for words in (["inspect", evil], ["train", evil], ["bench", evil], ["report", evil]):
+        yield Attack(f"{words[0]}, a path", words)
+
+
+@_kind("bombs: pickles, pipes, devices")
+def _bombs(kit: Kit) -> Iterator[Attack]:
+    doubling = (
+        b"\x80\x02]"
+        + b"q\x00"
+        + b"".join(
+            b"]" + bytes([ord("h"), n]) * 9 + b"e" * 0 + b"q" + bytes([n + 1]) for n in range(30)
+        )
+    )
+    forged: dict[str, Callable[[Path], object]] = {
+        "doubling": lambda path: path.write_bytes(doubling + b"."),
+        "code": lambda path: path.write_bytes(b"cos\nsystem\n(S'false'\ntR."),
+        "nothing": lambda path: path.touch(),
+        "a pipe": os.mkfifo,
+        "a device": lambda path: path.symlink_to("/dev/zero"),
+        "a socket's name": lambda path: path.symlink_to(path),
+    }
+    for title, forge in forged.items():
+        for suffix in (".pkl", ".npz", ".npy", ".arrow", ".yaml", ".html"):
+            for words in (
+                ["inspect", "{}"],
+                ["ingest", "{}", "{}.arrow", "--workers", "1"],
+                ["ensemble", "{}"],
+                ["report", "{}"],
+                ["train", "{}", "--data", str(kit.store)],
+                ["evaluate", str(kit.run), "--data", "{}", "--out", "{}-out"],
+            ):
+                yield Attack(f"{words[0]}, {title} {suffix}", words, forge, suffix)

@@ -105,6 +105,7 @@ class Attack:
         forge: Makes the forged file at a path, which stands as ``{}`` in the words.
         suffix: Of that file.
         may_pass: The command may also do what it was asked: the value happens to be allowed.
+        largest_file: Bytes that a file may have while the command runs, as on a full disk.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Attack:
     forge: Callable[[Path], object] | None = None
     suffix: str = ""
     may_pass: bool = False
+    largest_file: int | None = None
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,8 @@ def fault(attack: Attack, folder: Path) -> str:
         file = Path(place) / f"forged{attack.suffix}"
         if attack.forge is not None:
             attack.forge(file)
-        said = call([word.replace("{}", str(file)) for word in attack.words])
+        with _files_of_at_most(attack.largest_file):
+            said = call([word.replace("{}", str(file)) for word in attack.words])
     if said.status not in ((0, 2) if attack.may_pass else (2,)):
         return f"exit {said.status}: {said.err.strip()[-300:]}"
     if any(ord(letter) < 32 and letter not in "\n\t" for letter in said.out + said.err):
@@ -168,6 +171,18 @@ def fault(attack: Attack, folder: Path) -> str:
     if said.status == 2 and not said.err.splitlines()[-1].startswith("skelab: "):
         return f"no line of its own: {said.err[-300:]!r}"
     return ""
+
+
+@contextlib.contextmanager
+def _files_of_at_most(size: int | None) -> Iterator[None]:
+    """Refuse to let a file grow beyond a size, as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if size is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def limit_memory() -> None:

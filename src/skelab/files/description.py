@@ -26,10 +26,13 @@ def _written(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(_written)]
+WRITABLE: Final = AfterValidator(_written)
+"""Of a text: it can be written to a file."""
+
+Text = Annotated[str, WRITABLE]
 """Text of any length that can be written to a file."""
 
-Name = Annotated[str, Field(max_length=1_000), AfterValidator(_written)]
+Name = Annotated[str, Field(max_length=1_000), WRITABLE]
 """A name, as a data set, a class or a clip has one."""
 
 Count = Annotated[int, Field(ge=0, le=2**53)]

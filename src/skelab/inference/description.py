@@ -17,7 +17,7 @@ from pydantic import (
 
 from skelab.data.clips.description import Described, LayoutTable
 from skelab.data.feeding.config import FeederConfig
-from skelab.files.description import Count, Name, Text
+from skelab.files.description import WRITABLE, Count, Name
 from skelab.models import ModelSpec
 from skelab.tasks.spec import DEFAULT_TASK, TaskSpec
 
@@ -118,7 +118,7 @@ class NetworkDescription(Described):
     format: int
     model: ModelDescription
     inputs: InputsDescription
-    recipe: Annotated[Text, Field(max_length=1 << 20)] = ""
+    recipe: Annotated[str, Field(max_length=1 << 20), WRITABLE] = ""
     epoch: Count
     protocol: Literal["honest", "paper"]
     task: TaskDescription = TaskDescription()

@@ -25,7 +25,7 @@ from skelab.data.datasets import parse_split
 from skelab.data.feeding.config import FeederConfig
 from skelab.data.feeding.transforms.settings import TRANSFORM_SETTINGS
 from skelab.errors import RecipeError, SplitError, TaskError, unknown_name
-from skelab.files.description import Name
+from skelab.files.description import WRITABLE, Name
 from skelab.files.strict_yaml import (
     YamlFaultError,
     dump_yaml,
@@ -119,7 +119,9 @@ class DataConfig(FeederConfig):
 
     split: str = "xsub"
     validation_subjects: int = Field(default=0, ge=0, lt=2**31, strict=True)
-    held_out: tuple[Annotated[int, Field(lt=2**31)], ...] | None = Field(default=None, min_length=1)
+    held_out: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] | None = Field(
+        default=None, min_length=1
+    )
     max_bodies: int | None = Field(default=None, ge=1, le=8, strict=True)
     workers: int | None = Field(default=None, ge=0, le=64, strict=True)
 
@@ -160,7 +162,7 @@ class Recipe(BaseModel):
     # An infinite option of a model is written as it is; without this it would become null.
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
-    name: Name = Field(min_length=1, max_length=200)
+    name: Annotated[str, Field(min_length=1, max_length=200), WRITABLE]
     summary: Name = ""
     model: ModelConfig
     task: TaskConfig = TaskConfig()

@@ -10,6 +10,7 @@ from made_scores import made_info, made_scores, scores_of
 
 from skelab.errors import OutputError, ScoresError
 from skelab.evaluation import Scores
+from skelab.evaluation.scores import MOST_CLASSES
 
 
 def test_what_is_saved_is_loaded_again_to_the_last_bit(tmp_path: Path) -> None:
@@ -322,3 +323,19 @@ def _changed(folder: Path, **changes: np.ndarray) -> Path:
     assert zipfile.is_zipfile(plain)
     np.savez(path, **(arrays | changes))
     return path
+
+
+def test_scores_of_more_classes_than_can_be_counted_in_pairs_are_refused() -> None:
+    scores = made_scores()
+    classes = tuple(f"class {number}" for number in range(MOST_CLASSES + 1))
+    logits = np.zeros((len(scores), len(classes)), np.float32)
+
+    with pytest.raises(ScoresError, match=r"expected at most 5,000 classes, .*found 5,001"):
+        replace(scores, classes=classes, logits=logits)
+
+
+def test_half_of_a_surrogate_pair_is_no_class_name() -> None:
+    scores = made_scores()
+
+    with pytest.raises(ScoresError, match=r"non-empty text as class name, found '\\ud800'"):
+        replace(scores, classes=("\ud800", *scores.classes[1:]))
