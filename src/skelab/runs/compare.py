@@ -1,6 +1,7 @@
 """Run folders and score files, read for a comparison."""
 
 import math
+import shlex
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -197,9 +198,11 @@ def _remedy(
     made = path / "synthetic" / "synthetic.arrow"
     store = str(made) if made.is_file() else "STORE"
     if not histories:
-        return f"not trained yet: skelab train RECIPE --data {store} --out {path} --resume"
+        command = ["train", "RECIPE", "--data", store, "--out", str(path), "--resume"]
+        return f"not trained yet: skelab {shlex.join(command)}"
     missing = f"{len(folders) - len(scored)} of {len(folders)} seeds " if len(folders) > 1 else ""
-    return f"{missing}never evaluated: skelab evaluate {path} --data {store}"
+    command = ["evaluate", str(path), "--data", store]
+    return f"{missing}never evaluated: skelab {shlex.join(command)}"
 
 
 def _names(places: Sequence[Path]) -> list[str]:

@@ -8,7 +8,10 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 _MANY: Final = 1_000_000
-"""Bound of counts and factors: far beyond any use, and within what numbers of 32 bits hold."""
+"""Bound of counts, far beyond any use."""
+
+_LARGE: Final = 1e30
+"""Bound of factors: no use is near it, and a float32 holds it."""
 
 
 class Precision(StrEnum):
@@ -67,8 +70,8 @@ class GroupConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     pattern: str = Field(min_length=1)
-    rate: float = Field(default=1.0, gt=0, le=_MANY)
-    decay: float = Field(default=1.0, ge=0, le=_MANY)
+    rate: float = Field(default=1.0, gt=0, le=_LARGE)
+    decay: float = Field(default=1.0, ge=0, le=_LARGE)
     frozen: bool = False
 
     @field_validator("pattern")
@@ -123,16 +126,16 @@ class TrainingConfig(BaseModel):
     epochs: int = Field(default=65, ge=1, le=_MANY, strict=True)
     batch_size: int = Field(default=64, ge=1, le=_MANY, strict=True)
     optimizer: OptimizerName = OptimizerName.SGD
-    learning_rate: float = Field(default=0.1, gt=0, le=_MANY)
+    learning_rate: float = Field(default=0.1, gt=0, le=_LARGE)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     nesterov: bool = True
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (
         0.9,
         0.999,
     )
-    eps: float = Field(default=1e-8, gt=0, le=_MANY)
-    weight_decay: float = Field(default=0.0004, ge=0, le=_MANY)
-    clip_norm: float | None = Field(default=None, gt=0, le=1e30)
+    eps: float = Field(default=1e-8, gt=0, le=_LARGE)
+    weight_decay: float = Field(default=0.0004, ge=0, le=_LARGE)
+    clip_norm: float | None = Field(default=None, gt=0, le=_LARGE)
     groups: tuple[GroupConfig, ...] = ()
     warmup_epochs: int = Field(default=5, ge=0, le=_MANY, strict=True)
     schedule: Schedule = Schedule.STEP
@@ -141,10 +144,10 @@ class TrainingConfig(BaseModel):
     decay: float = Field(default=0.1, gt=0, le=1)
     min_rate: float = Field(default=0.0, ge=0)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    auxiliary: Mapping[str, Annotated[float, Field(ge=0, le=_MANY)]] = {}
+    auxiliary: Mapping[str, Annotated[float, Field(ge=0, le=_LARGE)]] = {}
     ema: float = Field(default=0.0, ge=0, lt=1)
     drop_last: bool = True
-    checkpoint_minutes: float = Field(default=10.0, ge=0, le=_MANY)
+    checkpoint_minutes: float = Field(default=10.0, ge=0, le=_LARGE)
     seed: int = Field(default=1, ge=0, lt=2**63, strict=True)
 
     @model_validator(mode="before")
