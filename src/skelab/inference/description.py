@@ -23,6 +23,7 @@ from skelab.tasks.spec import DEFAULT_TASK, TaskSpec
 
 Number = Annotated[float, Field(allow_inf_nan=True)]
 Option = bool | Annotated[int, Field(ge=-(2**31), lt=2**31)] | float | Name | None
+Scalar = bool | Annotated[int, Field(ge=0, le=2**63)] | Number | None
 Frames = Annotated[int, Field(ge=1, le=1 << 20)]
 
 
@@ -99,7 +100,7 @@ class TrainerDescription(Described):
     best_value: Number | None = None
     micro_batch: Annotated[int, Field(ge=1, le=2**31)] | None = None
     average_steps: Count = 0
-    scaler: dict[Name, Number | Count | None] = Field(default_factory=dict)
+    scaler: dict[Name, Scalar | dict[Name, Scalar]] = Field(default_factory=dict)
 
 
 def _one_of(*known: int) -> AfterValidator:

@@ -1,7 +1,7 @@
 """What a model family says of itself."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from skelab.models.options import ModelOption
@@ -70,6 +70,10 @@ class ModelCard:
     traits: FamilyTraits = field(default_factory=FamilyTraits)
     traits_of: Callable[[Mapping[str, Any]], FamilyTraits] | None = None
     options: tuple[ModelOption, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The facts of the card, as plain containers."""
+        return {name: value for name, value in asdict(self).items() if name != "traits_of"}
 
     def traits_with(self, options: Mapping[str, Any]) -> FamilyTraits:
         """The traits of a network with these options; defaults stand for those not given."""
