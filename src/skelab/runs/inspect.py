@@ -322,7 +322,7 @@ def _describe_scores(scores: Scores | OutputScores) -> dict[str, Any]:
     }
     if isinstance(scores, OutputScores):
         return {**described, "task": scores.task, **figures, "checkpoint": info.checkpoint}
-    accuracies = {f"top-{k}": figures[f"top{k}"] for k in (1, 5)}
+    accuracies = {f"top-{k}": figures[f"top{k}"] for k in (1, 5) if f"top{k}" in figures}
     return {
         **described,
         **accuracies,
