@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-
 _Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
