@@ -13,7 +13,7 @@ from docs.pages import RUNNABLE, Block, Page, read_pages
 
 from skelab.models import registry
 
-SECONDS_PER_BLOCK = 300
+SECONDS_PER_BLOCK = 600
 
 
 def pages_to_run() -> Iterator[Any]:

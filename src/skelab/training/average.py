@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+_Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
-class WeightAverage:
+class WeightAverage(AveragedModel):
     """Exponential moving average of a model's parameters and buffers.
 
     In the first steps the decay is lower, (1 + t) / (10 + t) after t steps, so that the average
-    soon forgets the weights that a run began with. Whole numbers, such as the batches that a batch
-    norm has seen, are taken over and not averaged.
+    soon forgets the weights that a run began with. Integers, such as the batches that a batch norm
+    has seen, are copied.
 
     Args:
         model: What is averaged; the average begins with its weights.
@@ -22,32 +24,29 @@ class WeightAverage:
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
+        super().__init__(model, multi_avg_fn=self._average, use_buffers=True)
         self.decay = decay
         self.steps = 0
-        self._tensors = {name: value.detach().clone() for name, value in _state(model).items()}
+        self.n_averaged.fill_(1)  # the weights at the beginning count
+
+    def _average(self, own: _Tensors, current: _Tensors, count: Tensor | int) -> None:
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        for average, value in zip(own, current, strict=True):
+            if value.is_floating_point():
+                average.lerp_(value, 1 - decay)
+            else:
+                average.copy_(value)
 
     def update(self, model: nn.Module) -> None:
         """Take in the weights after a step."""
-        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        self.update_parameters(model)
         self.steps += 1
-        with torch.no_grad():
-            for name, value in _state(model).items():
-                if value.is_floating_point():
-                    self._tensors[name].lerp_(value, 1 - decay)
-                else:
-                    self._tensors[name].copy_(value)
 
     def tensors(self) -> dict[str, Tensor]:
         """The average, as a state dict."""
-        return dict(self._tensors)
+        return dict(self.module.state_dict())
 
     def restore(self, tensors: Mapping[str, Tensor], steps: int) -> None:
         """Go on with an average that was saved."""
         self.steps = steps
-        for name, value in tensors.items():
-            self._tensors[name].copy_(value)
-
-
-def _state(model: nn.Module) -> Mapping[str, Tensor]:
-    state: Mapping[str, Tensor] = model.state_dict()
-    return state
+        self.module.load_state_dict(dict(tensors))

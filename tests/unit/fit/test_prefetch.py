@@ -54,7 +54,7 @@ def test_a_helper_makes_the_same_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     here = trained.make()
 
     with TracePrefetcher([used, trained], workers=1) as ahead:
-        ahead._made[trained.key].result(timeout=120)  # begun first, since it is asked for last
+        ahead._made[trained.key].result(timeout=600)  # begun first, since it is asked for last
         monkeypatch.delattr(TraceRequest, "make")  # nothing more is traced here
         assert_same(ahead.get(trained), here)
 

@@ -27,7 +27,7 @@ def task(kind: str = "training", clips: int = 2, **changes: Any) -> dict[str, An
         "seconds": 0.0,
         "least": 1,
         "rounds": 2,
-        "timeout": 60.0,
+        "timeout": 600.0,
         **changes,
     }
 

@@ -550,7 +550,7 @@ def test_two_processes_start_from_the_same_weights_as_one(
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=600,
     )
     memory = MemoryConfig(micro_batch=2).model_dump()
     train_recipe(transfer_recipe(0.0, memory=memory), store, alone, start=open_weights(source))

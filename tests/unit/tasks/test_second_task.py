@@ -118,7 +118,7 @@ def test_two_processes_train_the_network_that_one_trains_in_two_parts(
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=600,
     )
     job = height_job(store, tmp_path / "one", memory=MemoryConfig(micro_batch=2))
     train(replace(job, model=replace(job.model, options={"dropout": 0.0})))
