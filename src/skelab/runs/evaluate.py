@@ -1,6 +1,5 @@
 """A trained network and a clip store become scores and a report."""
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from skelab.report import Report, Section, write_report
 from skelab.runs.parts import choose_parts, describe_parts
 from skelab.runs.progress import unfinished
 from skelab.runs.transfer import origin_notes
-from skelab.training.records import read_history
+from skelab.training.records import read_environment, read_history
 
 
 @dataclass(frozen=True)
@@ -211,10 +210,7 @@ def _rows_of(
 
 def _environment(run: Path | None) -> Mapping[str, Any]:
     """What the run was trained with, as it was written down then; else what is here now."""
-    if run and (run / "environment.json").is_file():
-        written: Mapping[str, Any] = json.loads((run / "environment.json").read_text())
-        return written
-    return describe_environment()
+    return (read_environment(run) if run else {}) or describe_environment()
 
 
 def _counted_from_one(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -232,6 +232,23 @@ def test_what_a_family_does_not_take_is_refused(
         create_model(name, **{"num_classes": 2, **arguments})
 
 
+@pytest.mark.parametrize("width", [10**9, 10**400])
+def test_an_option_beyond_all_bounds_is_refused_at_once(width: int) -> None:
+    with pytest.raises(ModelError, match=r"ctrgcn: width: expected a whole number up to 1,048,576"):
+        create_model("ctrgcn", num_classes=2, width=width)
+
+
+def test_a_network_larger_than_the_memory_is_refused_before_it_takes_any() -> None:
+    before = torch.get_rng_state()
+
+    with pytest.raises(
+        ModelError, match=r"expected a network that fits into .*lower width 200,000"
+    ):
+        create_model("ctrgcn", num_classes=2, width=200_000)
+
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_an_unknown_layout_is_refused() -> None:
     with pytest.raises(LayoutError, match="unknown layout 'ntu'"):
         create_model("ctrgcn", num_classes=2, layout="ntu")
