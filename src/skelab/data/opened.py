@@ -79,6 +79,7 @@ def open_clips(
     names: Path | None = None,
     ignore: Sequence[str] = (),
     layout: Layout | str | None = None,
+    labels_from: int | None = None,
     on_note: Callable[[str], None] | None = None,
 ) -> OpenedClips:
     """Open prepared clips in place: a clip store, CTR-GCN's npz, or MS-G3D's npy and pkl.
@@ -90,6 +91,7 @@ def open_clips(
             otherwise they stay without names.
         ignore: Names of samples to leave out, say the authors' list of missing samples.
         layout: A layout, or its name, where the usual one is not meant.
+        labels_from: The number of the first class, for arrays whose labels are counted from 1.
         on_note: Told, in one line each, what was found out on the way.
 
     Raises:
@@ -102,16 +104,21 @@ def open_clips(
     chosen = get_layout(layout) if isinstance(layout, str) else layout
     clips: OpenedClips
     if is_npz(path):
-        opened = open_npz(path, layout=chosen)
+        opened = open_npz(path, layout=chosen, labels_from=labels_from)
         clips = _with_names(opened, names, ignore, on_note) if names else opened
         names = None
     elif is_npy_pkl(path):
-        clips = open_npy_pkl(path, layout=chosen)
+        clips = open_npy_pkl(path, layout=chosen, labels_from=labels_from)
     else:
         if holds_recordings(path):
             raise SourceError(
                 f"{path}: expected clips that are prepared, found recordings;"
                 f" `skelab ingest {path} STORE` makes a clip store of them"
+            )
+        if labels_from is not None:
+            raise SourceError(
+                f"{path}: expected arrays of numbered labels for --labels-from, found a store, whose"
+                " labels are indices of its classes"
             )
         clips = open_store(path)
     if names:
