@@ -98,17 +98,3 @@ def test_the_shell_can_be_told_how_to_complete() -> None:
     assert "--install-completion" in skelab("--help").stdout
     assert "complete" in script.stdout
     assert found.stdout.split() == ["evaluate"]
-
-
-@pytest.mark.parametrize("words", [["--help"], ["layouts"], ["datasets"], ["synth", "--help"]])
-def test_a_light_command_does_not_load_pytorch(words: Sequence[str]) -> None:
-    code = (
-        "import sys; from skelab.cli.main import run; status = run(sys.argv[1:]);"
-        "sys.exit(status or ('torch' in sys.modules) * 9)"
-    )
-
-    done = subprocess.run(
-        [sys.executable, "-c", code, *words], capture_output=True, check=False, timeout=TIMEOUT
-    )
-
-    assert done.returncode == 0

@@ -1,4 +1,4 @@
-"""How much memory this process takes, as the system says it."""
+"""Memory of this process, as reported by the system."""
 
 import re
 from pathlib import Path
@@ -10,10 +10,10 @@ _STATUS: Final = Path("/proc/self/status")
 _FORGET_PEAK: Final = Path("/proc/self/clear_refs")
 
 
-def start_to_watch_memory() -> int | None:
-    """Bytes of RAM that this process takes now; its peak so far is forgotten.
+def reset_peak_memory() -> int | None:
+    """Reset the peak memory of this process; returns its current memory, bytes.
 
-    None where the system does not keep a peak (all but Linux).
+    None where the system has no resettable peak (all but Linux).
     """
     try:
         _FORGET_PEAK.write_text("5")
@@ -23,10 +23,10 @@ def start_to_watch_memory() -> int | None:
 
 
 def memory_growth(before: int | None) -> int | None:
-    """Bytes by which the peak of this process exceeds what it took when the watch began.
+    """Growth of the peak memory since it was reset, bytes.
 
     Args:
-        before: What :func:`start_to_watch_memory` gave.
+        before: The result of :func:`reset_peak_memory`.
     """
     peak = _peak_memory()
     return None if before is None or peak is None else max(peak - before, 0)

@@ -18,22 +18,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from skelab.data.feeding.feeder import FeederConfig
+from skelab.data.feeding.config import FeederConfig
 from skelab.errors import CheckpointError, LayoutError
 from skelab.files.atomic import atomic_write
-from skelab.files.reading import special_kind
 from skelab.files.safetensors_head import check_header
+from skelab.inference.places import chosen_checkpoint
 from skelab.models import ModelSpec, create_model
 from skelab.skeleton import Layout
 from skelab.tasks import TaskSpec, get_task
 
 FORMAT: Final = 1
-CHECKPOINTS: Final = "checkpoints"
-"""Folder of the checkpoints in a run folder."""
-
-CHOSEN: Final = "best.safetensors"
-"""The checkpoint that the protocol has chosen; the one to evaluate."""
-
 _METADATA_KEY: Final = "skelab"
 
 
@@ -213,23 +207,6 @@ def build_model(spec: ModelSpec, task: TaskSpec | None = None) -> nn.Module:
     task = task or TaskSpec()
     get_task(task.name, task.options).attach_head(model)
     return model
-
-
-def chosen_checkpoint(path: Path) -> Path:
-    """The checkpoint that a path means: itself, or the one that a run folder has chosen.
-
-    Raises:
-        CheckpointError: There is neither.
-    """
-    file = path / CHECKPOINTS / CHOSEN if path.is_dir() else path
-    if file.is_file():
-        return file
-    without = f"a folder without {CHECKPOINTS}/{CHOSEN}" if path.is_dir() else "nothing"
-    found = special_kind(file) or without
-    raise CheckpointError(
-        f"{path}: there is no checkpoint: expected a run folder or a checkpoint, found {found};"
-        " `skelab train` makes one"
-    )
 
 
 def read_checkpoint(path: Path | str) -> Checkpoint:

@@ -11,10 +11,12 @@ from numpy import ndarray
 from pydantic import ValidationError
 
 from skelab.data.clips.store import StoreInfo
-from skelab.data.feeding.feeder import Feeder, FeederConfig
+from skelab.data.feeding.config import FeederConfig
+from skelab.data.feeding.feeder import Feeder
 from skelab.data.preprocessing import get_pipeline
 from skelab.errors import CheckpointError, ExportError, LayoutError, ModelError, NetworkError
 from skelab.inference.checkpoint import Checkpoint, InputSpec
+from skelab.inference.places import CHECKPOINT
 from skelab.models import FamilyTraits, ModelSpec, get_card
 from skelab.skeleton import Layout
 from skelab.tasks import TaskSpec
@@ -28,9 +30,6 @@ info, or the extra file ``skelab.json`` of torch.export."""
 
 INPUT_NAME: Final = "clips"
 OUTPUT_NAME: Final = "logits"
-
-CHECKPOINT: Final = "checkpoint"
-"""The kind of file that ``skelab train`` writes."""
 
 FEWEST_FRAMES: Final = 8
 """Shortest clips that an exported graph of any length is made for."""

@@ -1,34 +1,34 @@
-"""How the authors of a network name its weights."""
+"""Conversion of weights to the keys and shapes of the authors' code."""
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor, nn
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Replacement = str | Callable[[re.Match[str]], str]
 
 
 @dataclass(frozen=True)
 class AuthorsFormat:
-    """How a family's own state dict maps to that of the authors' code.
+    """The mapping from a family's state dict to that of the authors' code.
 
     Attributes:
-        names: ``(pattern, replacement)`` pairs, applied in order by ``re.sub`` to each key of ours;
-            the result is the authors' key. Several of ours may have the same, if the authors
-            keep one tensor for what are copies here.
-        build_arguments: From the authors' state dict, what the model was built with, as keyword
-            arguments of ``create_model`` with ``num_joints`` in place of ``layout``. Where the
-            authors' code departs from their paper, it asks for the code's way. Raises KeyError
-            where a key that it needs is missing.
+        names: ``(pattern, replacement)`` pairs that ``re.sub`` applies in order to each of our
+            keys; the result is the authors' key. Several keys may map to one, if the authors share
+            a tensor that is copied here.
+        build_arguments: Derives the arguments of ``create_model`` from the authors' state dict,
+            with ``num_joints`` in place of ``layout``. Where the authors' code departs from their
+            paper, it follows the code. Raises KeyError for a missing key.
         as_authors: Reshapes one of our tensors, by our key, to the authors' shape.
-        rank: What the authors' keys are sorted by; keys of one rank keep our order.
+        rank: Sort key of the authors' keys; keys of one rank keep our order.
     """
 
     names: tuple[tuple[str, Replacement], ...]
-    build_arguments: Callable[[Mapping[str, Tensor]], dict[str, Any]]
-    as_authors: Callable[[str, Tensor], Tensor] = lambda key, tensor: tensor
+    build_arguments: Callable[[Mapping[str, "Tensor"]], dict[str, Any]]
+    as_authors: Callable[[str, "Tensor"], "Tensor"] = lambda key, tensor: tensor
     rank: Callable[[str], tuple[int, ...]] = lambda key: ()
 
     def key(self, ours: str) -> str:
@@ -37,14 +37,8 @@ class AuthorsFormat:
             ours = re.sub(pattern, replacement, ours)
         return ours
 
-    def state_dict(self, model: nn.Module) -> dict[str, Tensor]:
-        """The model's weights under the authors' names, in their shapes and order; not copied."""
-        own = model.state_dict()
-        theirs = {self.key(name): self.as_authors(name, tensor) for name, tensor in own.items()}
-        return {key: theirs[key] for key in sorted(theirs, key=self.rank)}
 
-
-# Names that the code of several families shares; patterns see keys in which only these are left.
+# Names that several families share; patterns are applied to keys after the family's own.
 COMMON_NAMES: tuple[tuple[str, Replacement], ...] = (
     (r"^input_norm\.norm\.", "data_bn."),
     (r"^classifier\.", "fc."),

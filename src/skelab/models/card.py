@@ -48,8 +48,8 @@ class ModelCard:
         pipeline: The preprocessing that the authors trained on, or the nearest that is here.
         pipeline_is_nearest: That preprocessing is not here; ``pipeline`` comes closest.
         traits: What the network mixes, and which lengths of clips it takes.
-        options: The keywords that the builder takes beyond the common ones. ``register_model``
-            reads them off the builder.
+        options: The keywords that the builder takes beyond the common ones; where none are
+            listed, ``register_model`` reads them off the builder.
     """
 
     name: str

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
+from jaxtyping import Shaped
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -14,7 +15,9 @@ from torch import Tensor, nn
 from skelab.errors import ModelError, WeightsError
 from skelab.files.reading import special_kind
 from skelab.files.safetensors_head import check_header, is_safetensors
-from skelab.models.registry import authors_format, create_model, get_card, model_spec
+from skelab.models.authors import AuthorsFormat
+from skelab.models.create import create_model, model_spec
+from skelab.models.registry import authors_format, get_card
 from skelab.skeleton import Layout, get_layout, list_layouts
 
 _NTU_JOINTS = 25
@@ -37,7 +40,7 @@ def import_weights(
     Args:
         name: One of ``list_models()``.
         state_dict: By the authors' keys, with or without ``module.`` before each.
-        layout: The joints' order; unless given, 25 joints are taken for ``ntu25``.
+        layout: Skeleton layout; ``ntu25`` by default for 25 joints.
         max_bodies: M; unless given, what the shapes say, or 2 where they do not depend on it.
 
     Raises:
@@ -55,10 +58,10 @@ def import_weights(
                 arguments["max_bodies"] = max_bodies
             model = create_model(name, layout=chosen, **arguments)
         except (KeyError, IndexError, ValueError, ZeroDivisionError, ModelError) as error:
-            usual = authors.state_dict(create_model(name, num_classes=60))
+            usual = _authors_state_dict(authors, create_model(name, num_classes=60))
             reason = _misfit(theirs, usual, compare_sizes=False) or str(error)
             raise WeightsError(f"{_weights_of(name)}: {reason}") from error
-    misfit = _misfit(theirs, authors.state_dict(model))
+    misfit = _misfit(theirs, _authors_state_dict(authors, model))
     if misfit:
         raise WeightsError(f"{_weights_of(name)}: {misfit}")
     model.load_state_dict(
@@ -70,17 +73,25 @@ def import_weights(
     return model
 
 
-def export_weights(model: nn.Module) -> dict[str, Tensor]:
+def export_weights(model: nn.Module) -> dict[str, Shaped[Tensor, " ..."]]:
     """Copies of a model's weights, by the authors' keys, in their order and shapes.
 
     Raises:
         ModelError: The model was not made by ``create_model``, or its family has no such names.
     """
     authors = authors_format(model_spec(model).name)
-    return {key: tensor.detach().clone() for key, tensor in authors.state_dict(model).items()}
+    theirs = _authors_state_dict(authors, model)
+    return {key: tensor.detach().clone() for key, tensor in theirs.items()}
 
 
-def read_state_dict(path: Path) -> dict[str, Tensor]:
+def _authors_state_dict(authors: AuthorsFormat, model: nn.Module) -> dict[str, Tensor]:
+    """The model's weights under the authors' names, in their shapes and order; not copied."""
+    own = model.state_dict()
+    theirs = {authors.key(key): authors.as_authors(key, tensor) for key, tensor in own.items()}
+    return {key: theirs[key] for key in sorted(theirs, key=authors.rank)}
+
+
+def read_state_dict(path: Path) -> dict[str, Shaped[Tensor, " ..."]]:
     """The tensors of a ``.safetensors``, ``.pt`` or ``.pth`` file, by key; told by content.
 
     No code in the file is ever run. A checkpoint that holds its weights under ``state_dict`` is

@@ -1,4 +1,4 @@
-"""From clips with several bodies to a batch of single ones."""
+"""Input normalisation: from clips with several bodies to a batch of single bodies."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -7,9 +7,9 @@ from skelab.errors import ModelError
 
 
 class BodyNorm(nn.Module):
-    """Batch norm of each coordinate of each joint of each body over time; bodies join the batch.
+    """Batch norm per coordinate, joint and body over time; bodies then join the batch axis.
 
-    Without ``per_body`` all bodies share their scales and statistics.
+    Without ``per_body`` all bodies share scales and statistics.
 
     Source: arXiv:1801.07455 (``data_bn``); per body, as in arXiv:1805.07694 and its descendants.
     """
@@ -24,7 +24,7 @@ class BodyNorm(nn.Module):
         self.norm = nn.BatchNorm1d(bodies * num_joints * in_channels)
 
     def forward(self, x: Float[Tensor, "N C T V M"]) -> Float[Tensor, "B C T V"]:
-        """The clips' bodies, normalised; B = N * M, body m of clip n in row n * M + m.
+        """Normalise the clips' bodies; B = N * M, with body m of clip n in row n * M + m.
 
         Raises:
             ModelError: Channels, joints or bodies are not those that the model was made for.

@@ -1,4 +1,4 @@
-"""Temporal convolutions: how a joint's frames are mixed with one another."""
+"""Temporal convolutions, which mix the frames of a joint."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -9,18 +9,18 @@ from torch import Tensor, nn
 
 
 class MultiBranchTemporalConv(nn.Module):
-    """Temporal convolutions side by side, each on its own share of the D output channels.
+    """Parallel temporal convolutions, each with its share of the D output channels.
 
-    One branch for each dilation (1x1, norm, ReLU, dilated convolution, norm), one that takes the
-    maximum of three frames (1x1, norm, ReLU, pool, norm), and one pointwise (1x1, norm). Their
-    outputs are concatenated in this order; there is neither residual nor activation after them.
+    One branch per dilation (1x1, norm, ReLU, dilated convolution, norm), a max pooling over three
+    frames (1x1, norm, ReLU, pool, norm), and a pointwise branch (1x1, norm). Their outputs are
+    concatenated in this order, without residual or activation.
 
     Args:
         in_channels: C.
         out_channels: D, a multiple of the number of branches, ``len(dilations) + 2``.
-        kernel_size: Frames under the dilated convolutions; odd, so that frames stay centred.
-        dilations: Distance in frames between two taps, one a branch.
-        stride: Every ``stride``-th frame is kept: L = ceil(T / stride).
+        kernel_size: Kernel of the dilated convolutions in frames; odd, so that frames stay centred.
+        dilations: Dilation of each branch, frames.
+        stride: Temporal stride: L = ceil(T / stride).
 
     Source: arXiv:2003.14111, figure 3 (dilations 1 to 4, kernel 3), and arXiv:2107.12213, figure 4
     (dilations 1 and 2, kernel 5).
@@ -56,19 +56,19 @@ class MultiBranchTemporalConv(nn.Module):
         )
 
     def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D L V"]:
-        """The branches' outputs, one after the other along the channels."""
+        """Concatenate the branches' outputs along the channels."""
         return torch.cat([branch(x) for branch in self.branches], dim=1)
 
 
 class PlainTemporalConv(nn.Sequential):
-    """One convolution over time, normalised; then, in training, dropout.
+    """One temporal convolution with batch norm and dropout.
 
     Args:
         in_channels: C.
         out_channels: D.
-        kernel_size: Frames under the convolution; odd, so that frames stay centred.
-        stride: Every ``stride``-th frame is kept: L = ceil(T / stride).
-        dropout: Probability of dropping a number, in training.
+        kernel_size: Kernel in frames; odd, so that frames stay centred.
+        stride: Temporal stride: L = ceil(T / stride).
+        dropout: Dropout probability.
 
     Source: arXiv:1801.07455.
     """
@@ -94,19 +94,19 @@ class PlainTemporalConv(nn.Sequential):
 
 
 class MergingTemporalConv(nn.Module):
-    """Temporal convolutions side by side, normalised together and merged by a 1x1 convolution.
+    """Parallel temporal convolutions, normalised together and merged by a 1x1 convolution.
 
-    One branch for each dilation (1x1, norm, ReLU, dilated convolution), one that takes the maximum
-    of three frames (1x1, norm, ReLU, pool), and one pointwise. Each has D // branches channels, the
-    first also what is left over. Their outputs are concatenated in this order, normalised,
-    rectified, merged, and normalised again.
+    One branch per dilation (1x1, norm, ReLU, dilated convolution), a max pooling over three frames
+    (1x1, norm, ReLU, pool), and a pointwise branch. Each has D // branches channels, and the first
+    also the remainder. Their outputs are concatenated in this order; then follow norm, ReLU, the
+    merging 1x1, and a norm.
 
     Args:
         in_channels: C.
         out_channels: D, at least the number of branches, ``len(dilations) + 2``.
-        kernel_size: Frames under the dilated convolutions; odd, so that frames stay centred.
-        dilations: Distance in frames between two taps, one a branch.
-        stride: Every ``stride``-th frame is kept: L = ceil(T / stride).
+        kernel_size: Kernel of the dilated convolutions in frames; odd, so that frames stay centred.
+        dilations: Dilation of each branch, frames.
+        stride: Temporal stride: L = ceil(T / stride).
 
     Source: arXiv:2205.09443 (dilations 1 to 4, kernel 3).
     """
@@ -146,7 +146,7 @@ class MergingTemporalConv(nn.Module):
         self.norm = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D L V"]:
-        """Every channel from all branches."""
+        """Merge the outputs of all branches."""
         branches = torch.cat([branch(x) for branch in self.branches], dim=1)
         merged: Tensor = self.norm(self.merge(torch.relu(self.branch_norm(branches))))
         return merged
@@ -166,9 +166,9 @@ def _dilated(channels: int, kernel_size: int, dilation: int, stride: int) -> nn.
 def _branch(
     in_channels: int, share: int, *, normed: bool = True, **over_time: nn.Module
 ) -> nn.Sequential:
-    """A 1x1 to the branch's share of the channels, then what works over time; each normalised.
+    """A 1x1 to the branch's share of the channels, then a temporal layer, each with batch norm.
 
-    Without ``normed`` what comes last is not.
+    Without ``normed`` the last layer has none.
     """
     ((role, layer),) = over_time.items()
     layers: list[tuple[str, nn.Module]] = [

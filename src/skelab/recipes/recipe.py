@@ -20,9 +20,10 @@ from pydantic import (
     model_validator,
 )
 
+from skelab import tasks
 from skelab.data.datasets import parse_split
-from skelab.data.feeding.feeder import FeederConfig
-from skelab.data.feeding.transforms import TRANSFORM_SETTINGS
+from skelab.data.feeding.config import FeederConfig
+from skelab.data.feeding.transforms.settings import TRANSFORM_SETTINGS
 from skelab.errors import RecipeError, SplitError, TaskError, unknown_name
 from skelab.files.strict_yaml import (
     YamlFaultError,
@@ -31,7 +32,6 @@ from skelab.files.strict_yaml import (
     parse_yaml,
     read_yaml_text,
 )
-from skelab.tasks import DEFAULT_TASK, get_task
 from skelab.training.config import (
     GroupConfig,
     MemoryConfig,
@@ -74,7 +74,7 @@ class TaskConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    name: str = DEFAULT_TASK
+    name: str = tasks.DEFAULT_TASK
 
     @property
     def options(self) -> dict[str, Any]:
@@ -83,8 +83,10 @@ class TaskConfig(BaseModel):
 
     @model_validator(mode="after")
     def _task_takes_the_options(self) -> Self:
+        if self == TaskConfig.model_construct():
+            return self  # the usual task as it is; PyTorch, which a task needs, stays out
         try:
-            get_task(self.name, self.options)
+            tasks.get_task(self.name, self.options)
         except TaskError as error:
             raise ValueError(str(error)) from None
         return self

@@ -11,12 +11,14 @@ from skelab.errors import RecipeError, ScoresError, TrainingError
 from skelab.evaluation import OutputScores, Scores, headline_figures, load_any_scores
 from skelab.evaluation.score_files import TEST_SCORES
 from skelab.files.strict_yaml import YamlFaultError, parse_yaml, read_yaml_text
+from skelab.inference.places import RECIPE
 from skelab.report import ComparedRun, Figure, RunComparison, compare_runs
-from skelab.runs.progress import RECIPE
-from skelab.runs.seeds import find_seed_runs, mean_over_seeds
+from skelab.runs.places import check_comparable
+from skelab.runs.progress import find_seed_runs
+from skelab.runs.seeds import mean_over_seeds
 from skelab.tasks import DEFAULT_TASK, Task, get_task
-from skelab.training.history import read_history
-from skelab.training.trackers import flat
+from skelab.training.records import read_history
+from skelab.training.trackers import flatten_settings
 
 
 def compare_paths(paths: Sequence[Path]) -> RunComparison:
@@ -46,17 +48,12 @@ def read_run(path: Path, name: str) -> ComparedRun:
         RecipeError: The recipe is damaged.
         TrainingError: The records are damaged.
     """
+    check_comparable(path)
     if path.is_file():
         return _of_scores(name, load_any_scores(path))
     if (path / RECIPE).is_file():
         return _of_run(path, name)
-    if (path / TEST_SCORES).is_file():
-        return _of_scores(name, load_any_scores(path / TEST_SCORES))
-    found = f"a folder without {RECIPE}" if path.is_dir() else "nothing"
-    raise ScoresError(
-        f"{path}: expected a run folder or a score file (npz), found {found};"
-        " `skelab train` makes a run"
-    )
+    return _of_scores(name, load_any_scores(path / TEST_SCORES))
 
 
 def _of_scores(name: str, scores: Scores | OutputScores) -> ComparedRun:
@@ -75,7 +72,7 @@ def _of_scores(name: str, scores: Scores | OutputScores) -> ComparedRun:
 
 
 def _of_run(path: Path, name: str) -> ComparedRun:
-    recipe = flat(_read_recipe(path / RECIPE))
+    recipe = flatten_settings(_read_recipe(path / RECIPE))
     data = _read_data(path / "environment.json")
     folders = find_seed_runs(path) or [path]
     if len(folders) > 1 and not data:

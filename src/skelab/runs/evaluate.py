@@ -19,16 +19,15 @@ from skelab.evaluation import Calibration, OutputScores, Scores, load_any_scores
 from skelab.files.kinds import PAGE, SCORES
 from skelab.files.output import check_output
 from skelab.host.environment import describe_environment
-from skelab.inference.checkpoint import chosen_checkpoint
-from skelab.inference.files import files_of
 from skelab.inference.network import Network, open_network
+from skelab.inference.places import chosen_checkpoint, files_of
 from skelab.inference.spec import NetworkSpec
 from skelab.recipes import Protocol, Recipe, parse_recipe
 from skelab.report import Report, Section, write_report
 from skelab.runs.parts import choose_parts, describe_parts
 from skelab.runs.progress import unfinished
 from skelab.runs.transfer import origin_notes
-from skelab.training.history import read_history
+from skelab.training.records import read_history
 
 
 @dataclass(frozen=True)
@@ -89,10 +88,8 @@ def evaluate_run(
     spec.check_store(store.info, store.path, str(path))
     if split is not None:
         check_split(split, store.info.dataset, store.index, store.path, option="--split ")
-    recipe = trained = recipe_of(network, split)
-    if split is not None:
-        data = recipe.data.model_copy(update={"split": split})
-        recipe = recipe.model_copy(update={"data": data})
+    trained = recipe_of(network, split)
+    recipe = trained if split is None else _with_split(trained, split)
     rows = _rows_of(part, recipe, store, needs_labels=network.task.needs_labels)
     if recipe != trained and spec.epoch:  # of imported weights nobody knows what trained them
         _refuse_known_clips(trained, recipe, store, rows, path)
@@ -124,6 +121,11 @@ def evaluate_run(
     )
     write_report(report_file, report)
     return EvaluationResult(scores, scores_file, report_file, report.calibration, early)
+
+
+def _with_split(recipe: Recipe, split: str) -> Recipe:
+    data = recipe.data.model_copy(update={"split": split})
+    return recipe.model_copy(update={"data": data})
 
 
 def recipe_of(network: Network, split: str | None = None) -> Recipe:

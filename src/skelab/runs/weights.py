@@ -17,7 +17,8 @@ from skelab.files.atomic import atomic_write
 from skelab.files.kinds import CHECKPOINT, WEIGHTS
 from skelab.files.output import check_output
 from skelab.files.reading import read_whole
-from skelab.inference.checkpoint import Checkpoint, InputSpec, chosen_checkpoint, read_checkpoint
+from skelab.inference.checkpoint import Checkpoint, InputSpec, read_checkpoint
+from skelab.inference.places import chosen_checkpoint
 from skelab.models import (
     ModelSpec,
     export_weights,

@@ -12,7 +12,8 @@ from export_kit import CLASSES, family_checkpoint, needs_export, some_clips
 from tiny_clips import SBU15, tiny_clip, tiny_info, tiny_store
 from torch import Tensor, nn
 
-from skelab.data.clips.store import open_store, write_store
+from skelab.data.clips.store import open_store
+from skelab.data.clips.write import write_store
 from skelab.errors import CheckpointError, ExportError, NetworkError, OutputError
 from skelab.export import TARGETS, ExportReport, export_checkpoint
 from skelab.export import write as write_module
@@ -103,7 +104,7 @@ def test_a_network_of_one_length_is_exported_as_such_and_that_is_said(
     assert not made.spec.dynamic_frames
     assert "the graph takes clips of 8 frames only" in made.notes[0]
     with pytest.raises(
-        ExportError, match=r"tiny: torch.export cannot make a graph for clips of any"
+        ExportError, match=r"tiny: torch.export cannot trace a graph for clips of any"
     ):
         export_checkpoint(checkpoint, tmp_path / "dynamic.pt2", to="torch", frames="dynamic")
     assert not (tmp_path / "dynamic.pt2").exists()
@@ -231,7 +232,7 @@ def test_every_family_in_full_size_becomes_openvino_by_way_of_onnx(
         ({"precision": "int4"}, "unknown precision 'int4', did you mean 'int8'"),
         ({"frames": "some"}, "unknown frames 'some'. Known: auto, dynamic, fixed"),
         ({"to": "torch"}, "net.onnx: expected a name that ends with .pt2 for torch, found '.onnx'"),
-        ({"precision": "int8"}, "int8 needs clips .* --calibrate STORE"),
+        ({"precision": "int8"}, "int8 needs calibration clips: --calibrate STORE"),
         ({"calibrate": Path("clips.arrow")}, "--calibrate is for --precision int8, found"),
     ],
 )
@@ -243,7 +244,7 @@ def test_arguments_that_contradict_each_other_are_refused(
 
 
 def test_int8_is_not_offered_for_torch(checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="int8 is made for onnx and openvino"):
+    with pytest.raises(ExportError, match="int8 is available for onnx and openvino"):
         export_checkpoint(checkpoint, tmp_path / "net.pt2", to="torch", precision="int8")
 
 

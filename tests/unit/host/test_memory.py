@@ -10,8 +10,8 @@ from skelab.host import memory
 
 TAKE_64_MIB = """
 import numpy as np
-from skelab.host.memory import memory_growth, start_to_watch_memory
-before = start_to_watch_memory()
+from skelab.host.memory import memory_growth, reset_peak_memory
+before = reset_peak_memory()
 taken = np.ones(8 << 20)
 del taken
 print(before, memory_growth(before))

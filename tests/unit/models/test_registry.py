@@ -1,5 +1,6 @@
 """Families are found by name, and everything that does not fit is refused in words."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import pytest
@@ -113,11 +114,35 @@ def test_options_are_read_off_the_builder() -> None:
 
 
 @pytest.mark.usefixtures("spare_registry")
-def test_a_card_that_lists_options_itself_is_refused() -> None:
-    card = ModelCard(name="bare", title="Bare", options=(ModelOption("depth", 1, "layers"),))
+def test_a_card_may_list_the_options_with_their_defaults() -> None:
+    card = ModelCard(name="bare", title="Bare", options=(ModelOption("depth", 3, "layers"),))
 
-    with pytest.raises(ModelError, match=r"'bare': expected no options, .* found depth; annotate"):
+    register_model(card)(build_linear)
+
+    assert get_card("bare") is card
+
+
+@pytest.mark.usefixtures("spare_registry")
+def test_a_card_that_lists_other_options_than_its_builder_takes_is_refused() -> None:
+    card = ModelCard(name="bare", title="Bare", options=(ModelOption("width", 1, "channels"),))
+
+    with pytest.raises(
+        ModelError, match=r"'bare': expected the options .* takes \(depth\), found width"
+    ):
         register_model(card)(build_linear)
+
+
+@pytest.mark.usefixtures("spare_registry")
+def test_a_card_of_the_lab_is_taken_by_its_own_module_only() -> None:
+    with pytest.raises(ModelError, match="model name 'ctrgcn' is taken by CTR-GCN"):
+        register_model(replace(get_card("ctrgcn"), options=()))(build_linear)
+
+
+def test_a_module_that_does_not_register_its_card_is_named() -> None:
+    family = registry._Family(LINEAR, "skelab.models.families.ctrgcn")
+
+    with pytest.raises(ModelError, match=r"families\.ctrgcn: expected @register_model .* 'linear'"):
+        family.build  # noqa: B018
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -37,9 +37,9 @@ from skelab.inference.checkpoint import Checkpoint, build_model, optimizer_tenso
 from skelab.models import ModelSpec
 from skelab.training import loop as loop_module
 from skelab.training.config import MemoryConfig, Precision, TrainingConfig
-from skelab.training.history import read_history
 from skelab.training.learner import Learner, StepResult
 from skelab.training.loop import train
+from skelab.training.records import read_history
 from skelab.training.watch import Watcher
 
 TESTS = Path(__file__).parents[2]

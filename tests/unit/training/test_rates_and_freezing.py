@@ -70,7 +70,7 @@ def test_a_pattern_that_is_in_no_name_is_refused_with_some_names() -> None:
         parameter_treatments(parameters(small()), transfer=TransferConfig(freeze=("backbnoe",)))
 
     said = str(caught.value)
-    assert said.startswith("--freeze backbnoe: found in no parameter's name")
+    assert said.startswith("--freeze backbnoe: matches no parameter name")
     assert "input_norm.norm.weight, backbone." in said
     assert said.endswith("classifier.bias")
 

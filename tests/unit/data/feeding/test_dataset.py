@@ -10,7 +10,8 @@ from torch.utils.data import DataLoader
 
 from skelab.data.clips.clip import Clip, SampleInfo
 from skelab.data.clips.index import ClipIndex
-from skelab.data.clips.store import open_store, write_store
+from skelab.data.clips.store import open_store
+from skelab.data.clips.write import write_store
 from skelab.data.feeding.dataset import ClipDataset, ClipSource, RowsOfSource, pad_clips
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skelab.data.clips.clip import BodyTrack, RawClip
-from skelab.data.preprocessing import Prepared, get_pipeline, list_pipelines
+from skelab.data.preprocessing import get_pipeline, list_pipelines
 from skelab.data.preprocessing.base import drop_absent_bodies
 from skelab.errors import DataError, NoBodyError
 from skelab.skeleton import get_layout
@@ -60,12 +60,6 @@ def test_joints_of_another_layout_are_refused(name: str, joints: int, axes: int)
     assert str(caught.value) == (
         f"body 7: expected 25 joints of ntu25 with 3 coordinates, found {joints} joints with {axes}"
     )
-
-
-@pytest.mark.parametrize("shape", [(0, 3, 25, 3), (1, 0, 25, 3)])
-def test_nothing_prepared_is_an_error(shape: tuple[int, ...]) -> None:
-    with pytest.raises(DataError, match="expected at least one body in one frame, found none"):
-        Prepared(np.zeros(shape, np.float32), np.zeros(shape[1], np.int32))
 
 
 @pytest.mark.parametrize(("present", "kept"), [((1, 0), 1), ((0, 1), 2), ((0, 0), 1), ((1, 1), 2)])
