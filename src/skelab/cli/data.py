@@ -48,12 +48,19 @@ def check_data(path: Path | None) -> None:
         open_clips(path)  # says what is missing, and which command makes it
 
 
+NoAnatomyCheck = Annotated[
+    bool, typer.Option("--no-anatomy-check", help="Take joints that make no body, too.")
+]
+
+
 def open_data(
     path: Path,
     names: Path | None,
     ignore: Path | None,
     layout: str | None,
     labels_from: int | None = None,
+    *,
+    anatomy_check: bool = True,
 ) -> "OpenedClips":
     """Prepared clips by the options of a command; what is found out on the way goes to stderr."""
     from skelab.data.opened import open_clips
@@ -61,5 +68,11 @@ def open_data(
 
     ignored = read_ignore_list(ignore) if ignore else ()
     return open_clips(
-        path, names=names, ignore=ignored, layout=layout, labels_from=labels_from, on_note=say
+        path,
+        names=names,
+        ignore=ignored,
+        layout=layout,
+        labels_from=labels_from,
+        anatomy_check=anatomy_check,
+        on_note=say,
     )

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from skelab.data.datasets._catalogue import list_datasets
 from skelab.data.recordings.base import FolderSource, Source, refuse_special
-from skelab.data.recordings.custom import DATASET_FILE, CustomSource
+from skelab.data.recordings.custom import CustomSource
+from skelab.data.recordings.custom_layout import DATASET_FILE
 from skelab.data.recordings.pyskl import PysklSource
 from skelab.errors import SourceError
 from skelab.files.archives import is_archive, list_members, open_archive

@@ -397,7 +397,7 @@ def _fault(error: ValidationError) -> str:
     where = ".".join(keys)
     if fault["type"] != "extra_forbidden":
         return f"{where}: {fault['msg']}"
-    tables = {"layout": LayoutTable, "sequences": SequenceTable}
+    tables: Mapping[str, type[BaseModel]] = {"layout": LayoutTable, "sequences": SequenceTable}
     table = tables.get(keys[0], DatasetTable) if keys[1:] else DatasetTable
     return f"{where}: {unknown_name('key', keys[-1], table.model_fields)}"
 

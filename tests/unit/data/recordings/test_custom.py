@@ -16,7 +16,7 @@ from skelab.data.recordings import CustomSource, Source
 from skelab.errors import DataError, LayoutError, SourceError
 from skelab.skeleton import get_layout
 
-STICK = {
+STICK: dict[str, Any] = {
     "joints": ["head", "hip", "left foot", "right foot"],
     "bones": [["head", "hip"], ["hip", "left foot"], [3, 1]],
     "centre": "hip",
