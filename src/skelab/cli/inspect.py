@@ -1,16 +1,28 @@
 """`skelab inspect`: what is this file?"""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
-from skelab.cli.data import Ignore, LayoutName, Names, SplitName
-from skelab.cli.output import print_json, print_pairs, progress, say
+from skelab.cli.data import Ignore, LabelsFrom, LayoutName, Names, SplitName
+from skelab.cli.output import print_json, print_pairs, progress, result, say
 from skelab.errors import SourceError
 
 SHOWN_ENTRIES = 12
+_NEXT: Final = {
+    "source": "skelab ingest {} STORE.arrow",
+    "prepared clips": "skelab ingest {} STORE.arrow",
+    "segment labels": "skelab ingest RECORDINGS STORE.arrow",
+    "clip store": "skelab train RECIPE --data {}",
+    "run": "skelab evaluate {} --data STORE.arrow",
+    "checkpoint": "skelab evaluate {} --data STORE.arrow",
+    "exported network": "skelab predict {} CLIP",
+    "scores": "skelab ensemble {} MORE",
+}
+"""What to do next with each kind of path."""
 
 
 def inspect(
@@ -20,6 +32,7 @@ def inspect(
     names: Names = None,
     ignore: Ignore = None,
     layout: LayoutName = None,
+    labels_from: LabelsFrom = None,
     split: SplitName = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Compare every clip of a store with its digest.")
@@ -41,14 +54,18 @@ def inspect(
             names=names,
             ignore=ignored,
             layout=layout,
+            labels_from=labels_from,
             split=parse_split(split) if split else None,
             verify=verify,
             on_note=say,
             on_progress=bar,
         )
+    fault = found.fault and SourceError(f"{path}: {found.fault}")
     if as_json:
         verified = {"verified": True} if verify else {}
         print_json({"path": str(path), "kind": found.kind, **verified, **found.facts})
+        if fault:
+            raise fault
         return
     pairs = {"path": str(path), "kind": found.kind}
     if verify:
@@ -59,6 +76,10 @@ def inspect(
     else:
         pairs.pop("synthetic")
     print_pairs(pairs)
+    if fault:
+        raise fault
+    if found.kind in _NEXT:
+        result(f"next: {_NEXT[found.kind].format(shlex.quote(str(path)))}")
 
 
 def _in_words(value: Any) -> str:

@@ -9,13 +9,13 @@ import numpy as np
 from jaxtyping import Shaped
 from numpy import ndarray
 
+from skelab.data.audit.anatomy import check_anatomy, refuse_if_scrambled
 from skelab.data.clips.clip import BodyTrack, Clip, RawClip, SampleInfo
 from skelab.data.opened import OpenedClips, holds_clips, open_clips
 from skelab.data.preprocessing import get_pipeline
-from skelab.data.recordings.base import read_bytes
+from skelab.data.recordings.custom_files import as_bodies, parse_array, parse_csv
 from skelab.data.recordings.skeleton_file import read_skeleton_file
 from skelab.errors import DataError, LayoutError, NoBodyError, SourceError, unknown_name
-from skelab.files.npy import parse_npy
 from skelab.inference.spec import NetworkSpec
 from skelab.skeleton import get_layout
 
@@ -24,37 +24,56 @@ MOST_CLIPS: Final = 100
 
 _METRES: Final = "metres"
 _NTU: Final = get_layout("ntu25")
-_KINDS: Final = ".skeleton, .npy (T V C or M T V C), .npz (CTR-GCN's rows) or a clip store"
+_RECORDINGS: Final = (".skeleton", ".npy", ".csv")
+_KINDS: Final = (
+    ".skeleton, .npy (T V C or M T V C), .csv (a line of numbers a frame), a folder of these, .npz"
+    " (CTR-GCN's rows) or a clip store"
+)
 
 
-def read_clips(path: Path, spec: NetworkSpec, names: Sequence[str] = ()) -> list[Clip]:
+def read_clips(
+    path: Path, spec: NetworkSpec, names: Sequence[str] = (), *, anatomy_check: bool = True
+) -> list[Clip]:
     """The clips of a file, as the network of ``spec`` was trained on them.
 
-    Recordings (``.skeleton``, and ``.npy`` with coordinates as recorded) go through the pipeline
-    that the network names. Prepared clips (npz, store) must have been made by it; their labels
-    become those of the network's classes, by name.
+    Recordings (``.skeleton``, and ``.npy`` or ``.csv`` with coordinates as recorded) go through
+    the pipeline that the network names; of a folder, all of them that lie in it, by name. Prepared
+    clips (npz, store) must have been made by it; their labels become those of the network's
+    classes, by name.
 
     Args:
         path: The file.
         spec: The network.
         names: Clips to take, for files that hold several; otherwise all, up to ``MOST_CLIPS``.
+        anatomy_check: Refuse arrays whose joints are scrambled.
 
     Raises:
         DataError: The file cannot be read, has other joints, units or preprocessing than the
-            network was trained on, nobody is in it, or a name is not.
+            network was trained on, its joints are scrambled, nobody is in it, or a name is not.
     """
     if not path.exists():
         raise SourceError(f"{path}: there is no such file; expected {_KINDS}")
-    if path.suffix in (".skeleton", ".npy"):
+    if path.is_dir() and not holds_clips(path):
+        files = [file for file in sorted(path.iterdir()) if file.suffix in _RECORDINGS]
+        if names:
+            files = [file for file in files if file.stem in set(names)]
+        if not files:
+            raise SourceError(f"{path}: expected recordings in the folder, found none; {_KINDS}")
+        if len(files) > MOST_CLIPS:
+            raise SourceError(
+                f"{path}: holds {len(files):,} recordings, more than {MOST_CLIPS}; choose some by"
+                f" --clip NAME, say --clip {files[0].stem}, or `skelab ingest` them and `evaluate`"
+            )
+        return [_read_recording(file, spec, anatomy_check) for file in files]
+    if path.suffix in _RECORDINGS:
         if names:
             raise SourceError(f"{path}: holds one clip; --clip is for files that hold several")
-        raw = _read_skeleton(path, spec) if path.suffix == ".skeleton" else _read_npy(path, spec)
-        return [prepare_clip(raw, spec, str(path), name=path.stem)]
+        return [_read_recording(path, spec, anatomy_check)]
     if not holds_clips(path):
         raise SourceError(f"{path}: expected {_KINDS}, found another kind of file")
-    return list(
-        _chosen_clips(open_clips(path, layout=spec.layout if _is_npz(path) else None), spec, names)
-    )
+    layout = spec.layout if _is_npz(path) else None
+    clips = open_clips(path, layout=layout, anatomy_check=anatomy_check)
+    return list(_chosen_clips(clips, spec, names))
 
 
 def prepare_clip(raw: RawClip, spec: NetworkSpec, where: str, *, name: str) -> Clip:
@@ -116,8 +135,17 @@ def _read_skeleton(path: Path, spec: NetworkSpec) -> RawClip:
     return read_skeleton_file(path)
 
 
-def _read_npy(path: Path, spec: NetworkSpec) -> RawClip:
-    return recording(parse_npy(read_bytes(path), str(path)), spec, str(path))
+def _read_recording(path: Path, spec: NetworkSpec, anatomy_check: bool) -> Clip:
+    """The clip of a file that holds one recording."""
+    if path.suffix == ".skeleton":
+        raw = _read_skeleton(path, spec)
+    else:
+        stored = parse_csv(path) if path.suffix == ".csv" else parse_array(path)
+        raw = recording(as_bodies(stored, spec.layout, str(path)), spec, str(path))
+        if anatomy_check:
+            found = check_anatomy([raw], spec.layout, units=spec.inputs.units)
+            refuse_if_scrambled(found, path)
+    return prepare_clip(raw, spec, str(path), name=path.stem)
 
 
 def _chosen_clips(clips: OpenedClips, spec: NetworkSpec, names: Sequence[str]) -> Iterator[Clip]:

@@ -9,7 +9,7 @@ from prepared_files import npz_arrays, padded_rows, write_npz
 from skelab.data.clips.store import open_store
 from skelab.data.copying import copy_clips
 from skelab.data.opened import open_clips
-from skelab.errors import DataError, NoBodyError, SourceError, StoreError
+from skelab.errors import DataError, NoBodyError, SourceError
 
 
 def damaged_npz(path: Path) -> Path:
@@ -104,5 +104,5 @@ def test_nothing_left_is_an_error(tmp_path: Path) -> None:
     arrays = npz_arrays()
     path = write_npz(tmp_path / "a.npz", x_train=arrays["x_train"] * 0, x_test=None)
 
-    with pytest.raises(StoreError, match="no clip is left to store; all 6 samples were left out"):
+    with pytest.raises(SourceError, match=r"none of 6 samples can be read \(no body 6\)"):
         copy_clips(open_clips(path), tmp_path / "store.arrow", anatomy_check=False)
