@@ -1,6 +1,5 @@
 """`skelab inspect`: what is this file?"""
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -8,21 +7,20 @@ from typing import Annotated, Any, Final
 import typer
 
 from skelab.cli.data import Ignore, LabelsFrom, LayoutName, Names, SplitName
-from skelab.cli.output import print_json, print_pairs, progress, result, say
+from skelab.cli.output import next_command, print_json, print_pairs, progress, result, say
 from skelab.errors import SourceError
 
 SHOWN_ENTRIES = 12
 _NEXT: Final = {
-    "source": "skelab ingest {} STORE.arrow",
-    "prepared clips": "skelab ingest {} STORE.arrow",
-    "segment labels": "skelab ingest RECORDINGS STORE.arrow",
-    "clip store": "skelab train RECIPE --data {}",
-    "run": "skelab evaluate {} --data STORE.arrow",
-    "checkpoint": "skelab evaluate {} --data STORE.arrow",
-    "exported network": "skelab predict {} CLIP",
-    "scores": "skelab ensemble {} MORE",
+    "source": ("ingest", "", "STORE.arrow"),
+    "prepared clips": ("ingest", "", "STORE.arrow"),
+    "clip store": ("train", "RECIPE", "--data", ""),
+    "run": ("evaluate", "", "--data", "STORE.arrow"),
+    "checkpoint": ("evaluate", "", "--data", "STORE.arrow"),
+    "exported network": ("predict", "", "CLIP"),
+    "scores": ("ensemble", "", "MORE.npz"),
 }
-"""What to do next with each kind of path."""
+"""The next command for each kind of path, which stands where a word is empty."""
 
 
 def inspect(
@@ -79,7 +77,7 @@ def inspect(
     if fault:
         raise fault
     if found.kind in _NEXT:
-        result(f"next: {_NEXT[found.kind].format(shlex.quote(str(path)))}")
+        result(next_command(*(word or path for word in _NEXT[found.kind])))
 
 
 def _in_words(value: Any) -> str:
