@@ -11,7 +11,8 @@ from jaxtyping import Int64
 from numpy import ndarray
 
 from skelab.data.clips.index import UNKNOWN
-from skelab.data.datasets import check_split
+from skelab.data.clips.store import StoreInfo
+from skelab.data.datasets import check_split, find_datasets
 from skelab.data.opened import OpenedClips, check_trimmed
 from skelab.errors import NetworkError, SplitError
 from skelab.evaluation import Calibration, OutputScores, Scores, load_any_scores
@@ -108,7 +109,7 @@ def evaluate_run(
     run = path if path.is_dir() else None
     early = unfinished(run) if run else ""
     report = Report(
-        title=f"{recipe.model.name} on {store.info.dataset}, {recipe.data.split} {part}",
+        title=f"{recipe.model.name} on {dataset_title(store.info)}, {recipe.data.split} {part}",
         scores=scores,
         history=_counted_from_one(read_history(run)) if run else (),
         recipe=trained.to_yaml() if spec.recipe else "",
@@ -206,6 +207,16 @@ def _rows_of(
             f" {store.index.names[rows[unlabelled[0]]]!r}"
         )
     return rows
+
+
+def dataset_title(info: StoreInfo) -> str:
+    """What people call the data set of some clips: of those that share a kind, by their classes."""
+    titles = [
+        card.title
+        for card in find_datasets(info.dataset)
+        if info.classes == card.classes[: len(info.classes)]
+    ]
+    return titles[0] if titles else info.dataset
 
 
 def _environment(run: Path | None) -> Mapping[str, Any]:

@@ -28,7 +28,14 @@ def saved_bytes(model: nn.Module, x: Tensor) -> int:
     return sum(tensor.untyped_storage().nbytes() for key, tensor in kept.items() if key not in own)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+# They take no clip of fewer than 64 frames.
+LONG = ("freqmixformer", "lstc_mda", "skateformer", "usdrl")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in FAMILIES],
+)
 def test_two_steps_give_the_same_losses_gradients_and_buffers(name: str) -> None:
     torch.manual_seed(0)
     keeping = create_model(name, num_classes=5, **{**SMALL.get(name, {}), "dropout": 0.3}).double()
