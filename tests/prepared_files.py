@@ -7,22 +7,43 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from golden_files import ctrgcn_clips
 from golden_kit import GOLDEN, read_json
 from jaxtyping import Float32, Float64
 from numpy import ndarray
+
+from skelab.skeleton import list_layouts
 
 CTRGCN = GOLDEN / "preprocess" / "ctrgcn"
 NAMES = GOLDEN / "preprocess" / "available_names.txt"
 FRAMES = 20
 
 
+def standing(joints: int) -> Float64[ndarray, "V 3"]:
+    """A body: of 25 joints one who stands; else the bones of a layout, each going its own way."""
+    if joints == 25:
+        return np.asarray(ctrgcn_clips()[0][0, 0], dtype=np.float64)
+    layout = next(each for each in list_layouts() if each.num_joints == joints)
+    ways = np.random.default_rng(7).normal(size=(joints, 3))
+    ways *= 0.2 / np.linalg.norm(ways, axis=1, keepdims=True)
+    pose = np.zeros((joints, 3))
+    for joint in range(joints):
+        step = joint
+        while step != layout.centre:
+            pose[joint] += ways[step]
+            step = layout.parents[step]
+    return pose
+
+
 def padded_rows(clips: int, *, columns: int = 150, seed: int = 0) -> Float32[ndarray, "N T F"]:
     """Rows as CTR-GCN pads them: every third has a second body, the lengths differ."""
     rng = np.random.default_rng(seed)
+    pose = standing(columns // 6 if columns > 75 else columns // 3)
     rows = np.zeros((clips, FRAMES, columns), np.float32)
     for number, row in enumerate(rows):
         frames, filled = 5 + number % 12, columns if number % 3 == 2 else min(75, columns)
-        row[:frames, :filled] = rng.normal(0.0, 0.3, size=(frames, filled))
+        still = np.resize(pose, filled)
+        row[:frames, :filled] = still + rng.normal(0.0, 0.02, size=(frames, filled))
         row[0, 3:6] = 0.0  # the middle of the spine, where CTR-GCN begins
     return rows
 

@@ -5,7 +5,7 @@ import json
 from docs.pages import REPOSITORY, read_page
 from pydantic import BaseModel
 
-from skelab.data.recordings import custom, custom_sequences
+from skelab.data.recordings import custom, custom_layout, custom_sequences
 
 PAGE = read_page(REPOSITORY / "docs/reference/sources.md")
 
@@ -26,7 +26,7 @@ def test_every_key_of_a_data_set_is_there_with_its_default() -> None:
 def test_every_key_of_a_layout_is_there_with_its_default() -> None:
     listed = {row[0]: row[1] for row in PAGE.table("key of `layout`")}
 
-    assert listed == keys(custom.LayoutTable)
+    assert listed == keys(custom_layout.LayoutTable)
 
 
 def test_every_key_of_sequences_is_there_with_its_default() -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from skelab.cli.data import NoAnatomyCheck
 from skelab.cli.output import print_json, progress, result
 from skelab.cli.paths import Force, named
 
@@ -20,6 +21,7 @@ def convert_command(
         list[str] | None,
         typer.Option(help="Split, say xsub; pyskl takes several, one --split each."),
     ] = None,
+    no_anatomy_check: NoAnatomyCheck = False,
     force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -32,7 +34,7 @@ def convert_command(
     from skelab.data.convert import convert as convert_clips
     from skelab.data.opened import open_clips
 
-    clips = open_clips(store)
+    clips = open_clips(store, anatomy_check=not no_anatomy_check)
     with progress("writing") as bar:
         done = convert_clips(clips, out, to=to, splits=split or (), on_progress=bar, force=force)
     synthetic = clips.info.synthetic

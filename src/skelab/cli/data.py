@@ -29,6 +29,15 @@ SplitName = Annotated[
     str | None,
     typer.Option("--split", help="Report training clips that equal a test clip of this split."),
 ]
+LabelsFrom = Annotated[
+    int | None,
+    typer.Option(
+        "--labels-from",
+        min=0,
+        max=9,
+        help="Number of the first class, for arrays whose labels are counted from 1.",
+    ),
+]
 
 
 def check_data(path: Path | None) -> None:
@@ -39,12 +48,31 @@ def check_data(path: Path | None) -> None:
         open_clips(path)  # says what is missing, and which command makes it
 
 
+NoAnatomyCheck = Annotated[
+    bool, typer.Option("--no-anatomy-check", help="Take joints that make no body, too.")
+]
+
+
 def open_data(
-    path: Path, names: Path | None, ignore: Path | None, layout: str | None
+    path: Path,
+    names: Path | None,
+    ignore: Path | None,
+    layout: str | None,
+    labels_from: int | None = None,
+    *,
+    anatomy_check: bool = True,
 ) -> "OpenedClips":
     """Prepared clips by the options of a command; what is found out on the way goes to stderr."""
     from skelab.data.opened import open_clips
     from skelab.data.recordings.ignore_list import read_ignore_list
 
     ignored = read_ignore_list(ignore) if ignore else ()
-    return open_clips(path, names=names, ignore=ignored, layout=layout, on_note=say)
+    return open_clips(
+        path,
+        names=names,
+        ignore=ignored,
+        layout=layout,
+        labels_from=labels_from,
+        anatomy_check=anatomy_check,
+        on_note=say,
+    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skelab.cli.data import Ignore, LayoutName, Names, check_data, open_data
+from skelab.cli.data import Ignore, LayoutName, Names, NoAnatomyCheck, check_data, open_data
 from skelab.cli.networks import EngineName, Trust
 from skelab.cli.output import print_json, print_table, progress, result, say
 from skelab.cli.paths import named
@@ -46,6 +46,7 @@ def evaluate(
     names: Names = None,
     ignore: Ignore = None,
     layout: LayoutName = None,
+    no_anatomy_check: NoAnatomyCheck = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Score a network on one part of a split; write scores and report, print the figures."""
@@ -58,7 +59,7 @@ def evaluate(
     from skelab.runs.evaluate import evaluate_run
     from skelab.runs.progress import find_seed_runs
 
-    store = open_data(data, names, ignore, layout)
+    store = open_data(data, names, ignore, layout, anatomy_check=not no_anatomy_check)
     seeds = find_seed_runs(network)
     if seeds:
         results = {}

@@ -2,15 +2,25 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
-from skelab.cli.data import Ignore, LayoutName, Names, SplitName
-from skelab.cli.output import print_json, print_pairs, progress, say
+from skelab.cli.data import Ignore, LabelsFrom, LayoutName, Names, SplitName
+from skelab.cli.output import next_command, print_json, print_pairs, progress, result, say
 from skelab.errors import SourceError
 
 SHOWN_ENTRIES = 12
+_NEXT: Final = {
+    "source": ("ingest", "", "STORE.arrow"),
+    "prepared clips": ("ingest", "", "STORE.arrow"),
+    "clip store": ("train", "RECIPE", "--data", ""),
+    "run": ("evaluate", "", "--data", "STORE.arrow"),
+    "checkpoint": ("evaluate", "", "--data", "STORE.arrow"),
+    "exported network": ("predict", "", "CLIP"),
+    "scores": ("ensemble", "", "MORE.npz"),
+}
+"""The next command for each kind of path, which stands where a word is empty."""
 
 
 def inspect(
@@ -20,6 +30,7 @@ def inspect(
     names: Names = None,
     ignore: Ignore = None,
     layout: LayoutName = None,
+    labels_from: LabelsFrom = None,
     split: SplitName = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Compare every clip of a store with its digest.")
@@ -41,14 +52,18 @@ def inspect(
             names=names,
             ignore=ignored,
             layout=layout,
+            labels_from=labels_from,
             split=parse_split(split) if split else None,
             verify=verify,
             on_note=say,
             on_progress=bar,
         )
+    fault = found.fault and SourceError(f"{path}: {found.fault}")
     if as_json:
         verified = {"verified": True} if verify else {}
         print_json({"path": str(path), "kind": found.kind, **verified, **found.facts})
+        if fault:
+            raise fault
         return
     pairs = {"path": str(path), "kind": found.kind}
     if verify:
@@ -59,6 +74,10 @@ def inspect(
     else:
         pairs.pop("synthetic")
     print_pairs(pairs)
+    if fault:
+        raise fault
+    if found.kind in _NEXT:
+        result(next_command(*(word or path for word in _NEXT[found.kind])))
 
 
 def _in_words(value: Any) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from skelab.cli.data import NoAnatomyCheck
 from skelab.cli.networks import EngineName, Trust
 from skelab.cli.output import print_json, print_table, result
 
@@ -14,7 +15,8 @@ def predict(
         Path, typer.Argument(help="Run folder, checkpoint, or .onnx, .xml, .pt2 of skelab export.")
     ],
     files: Annotated[
-        list[Path], typer.Argument(help=".skeleton, .npy, .npz rows, or clip stores.")
+        list[Path],
+        typer.Argument(help=".skeleton, .npy, .csv, folders of them, .npz rows, or clip stores."),
     ],
     top: Annotated[int, typer.Option(min=1, help="How many classes to name.")] = 5,
     clip: Annotated[
@@ -23,6 +25,7 @@ def predict(
     ] = None,
     engine: EngineName = None,
     trust: Trust = False,
+    no_anatomy_check: NoAnatomyCheck = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Name the likeliest classes of clips, with their probabilities.
@@ -42,7 +45,9 @@ def predict(
     made = [
         (file, prediction)
         for file in files
-        for prediction in predict_clips(network, file, top=top, names=clip or ())
+        for prediction in predict_clips(
+            network, file, top=top, names=clip or (), anatomy_check=not no_anatomy_check
+        )
     ]
     spec = network.spec
     labelled = [prediction for _, prediction in made if prediction.truth is not None]

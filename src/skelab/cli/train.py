@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skelab.cli.data import Ignore, LayoutName, Names, check_data, open_data
+from skelab.cli.data import Ignore, LayoutName, Names, NoAnatomyCheck, check_data, open_data
 from skelab.cli.output import QUIET, next_command, print_json, print_pairs, progress, result, say
 from skelab.cli.paths import named
 from skelab.cli.watch import TrainingBar
@@ -40,6 +40,7 @@ def train(
     names: Names = None,
     ignore: Ignore = None,
     layout: LayoutName = None,
+    no_anatomy_check: NoAnatomyCheck = False,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change the recipe: KEY=VALUE, say training.epochs=3."),
@@ -105,7 +106,7 @@ def train(
         with progress("making synthetic clips") as bar, Processes().first_before_others():
             store = synthetic_store(out / "synthetic", on_progress=bar)
     else:
-        store = open_data(data, names, ignore, layout)
+        store = open_data(data, names, ignore, layout, anatomy_check=not no_anatomy_check)
     if not any(override.startswith("data.split=") for override in overrides):
         loaded, why = use_given_split(loaded, store)
         if why:

@@ -13,6 +13,7 @@ from skelab.data.clips.clip import Clip
 from skelab.data.clips.store import Excluded, open_store
 from skelab.data.clips.write import CLIPS_PER_SHARD, LeaveOut, join_shards, write_shard
 from skelab.data.ingest import IngestReport
+from skelab.data.losses import MOST_LOST, refuse_losses
 from skelab.data.opened import OpenedClips
 from skelab.errors import DataError, NoBodyError, OutputError, SourceError
 from skelab.files.atomic import folder_beside
@@ -28,6 +29,7 @@ def copy_clips(
     strict: bool = False,
     anatomy_check: bool = True,
     leave_out: LeaveOut | None = None,
+    max_lost: float = MOST_LOST,
     on_progress: Callable[[int, int], None] | None = None,
     force: bool = False,
 ) -> IngestReport:
@@ -43,11 +45,13 @@ def copy_clips(
         strict: Stop at the first damaged clip instead of leaving it out.
         anatomy_check: Check some clips first, and refuse a file with scrambled joints.
         leave_out: Chooses clips to leave out, once all are read.
+        max_lost: Share of the clips that may be damaged or empty; where more are, nothing is
+            written.
         on_progress: Called with the clips done, and their total.
         force: Replace an existing store, at the very end.
 
     Raises:
-        SourceError: The file is damaged, or its joints are scrambled.
+        SourceError: The file is damaged, its joints are scrambled, or too much of it is lost.
         DataError: ``strict``, and a clip is damaged.
         StoreError: No clip is left.
         OutputError: The disk is full, the folder cannot be written, a file exists that may
@@ -55,7 +59,7 @@ def copy_clips(
     """
     path = check_output(path, STORE, inputs=[clips.path], force=force)
     with hold_lock(lock_beside(path), str(path), OutputError):
-        return _copied(clips, path, strict, anatomy_check, leave_out, on_progress)
+        return _copied(clips, path, strict, anatomy_check, leave_out, max_lost, on_progress)
 
 
 def _copied(
@@ -64,6 +68,7 @@ def _copied(
     strict: bool,
     anatomy_check: bool,
     leave_out: LeaveOut | None,
+    max_lost: float,
     on_progress: Callable[[int, int], None] | None,
 ) -> IngestReport:
     """Copy the clips, shard by shard; damaged ones are named."""
@@ -74,14 +79,17 @@ def _copied(
         versions={"skelab": __version__, "numpy": np.__version__, "pyarrow": pa.__version__},
     )
     shards: list[Path] = []
+    lost: list[Excluded] = []
     with folder_beside(path) as folder:
         for first in range(0, len(clips), CLIPS_PER_SHARD):
             stop = min(first + CLIPS_PER_SHARD, len(clips))
             read, excluded = _read(clips, range(first, stop), strict)
+            lost += excluded
             shards.append(folder / f"{len(shards):06d}.arrow")
             write_shard(shards[-1], read, info.layout, excluded)
             if on_progress:
                 on_progress(stop, len(clips))
+        refuse_losses(lost, len(clips) - len(lost), max_lost, clips.path)
         finished = join_shards(path, shards, info, leave_out)
     return IngestReport(path, finished, len(open_store(path)), num_resumed=0, anatomy=anatomy)
 

@@ -47,6 +47,7 @@ from skelab.data.clips.write import (
     shard_notes,
     write_shard,
 )
+from skelab.data.losses import MOST_LOST, refuse_losses, rejected_samples
 from skelab.data.preprocessing import Pipeline, choose_pipeline, get_pipeline
 from skelab.data.recordings import HeldInMemory, Source, SourceItem
 from skelab.errors import DataError, NoBodyError, OutputError, SourceError, StoreError
@@ -100,6 +101,7 @@ def ingest(
     strict: bool = False,
     anatomy_check: bool = True,
     leave_out: LeaveOut | None = None,
+    max_lost: float = MOST_LOST,
     on_progress: Progress | None = None,
     force: bool = False,
 ) -> IngestReport:
@@ -120,12 +122,15 @@ def ingest(
         anatomy_check: Look at some samples first and refuse a source whose joints are scrambled;
             an ingest that goes on where it was has done so already.
         leave_out: Says which clips to leave out of the store, now that all are read.
+        max_lost: Share of the samples that may be damaged, missing or without a body; where more
+            are, nothing is written.
         on_progress: Called after each part.
         force: Replace a store that is there, at the very end. An ingest that was stopped goes on
             without it.
 
     Raises:
-        SourceError: The source has no sample, its joints are scrambled, or a worker died.
+        SourceError: The source has no sample, its joints are scrambled, too much of it is lost,
+            or a worker died.
         DataError: ``strict``, and a sample is damaged or a segment wrong; or the pipeline does not
             fit the layout.
         OutputError: The disk is full, the folder cannot be written, there is a file that is not to
@@ -135,14 +140,17 @@ def ingest(
     pipeline = choose_pipeline(pipeline, source.layout).name
     ignored = set(ignore)
     items = [item for item in source.items() if item.info.name not in ignored]
-    left_out = [Excluded(name, "not a sample", why) for name, why in source.rejected]
+    left_out = [*rejected_samples(source)]
     left_out += [
         Excluded(item.info.name, "ignored", f"{item.info.name}: stands in the list to ignore")
         for item in source.items()
         if item.info.name in ignored
     ]
     if not items:
-        raise SourceError(f"{source.path}: no sample to ingest; {len(left_out)} were left out")
+        first = f", the first: {left_out[0].reason}" if left_out else ""
+        raise SourceError(
+            f"{source.path}: no sample to ingest; {len(left_out)} were left out{first}"
+        )
 
     info = StoreInfo(
         layout=source.layout,
@@ -171,6 +179,7 @@ def ingest(
             on_progress=on_progress,
         )
         parts = _parts(folder, chunks)
+        _check_losses(source, info, parts, folder, max_lost)
         finished = join_shards(path, parts, info, leave_out)
         num_clips = len(open_store(path))
         _remove(folder, parts, workers)
@@ -217,6 +226,19 @@ def _read_all(
             " goes on where it was, with --workers 1 in one process"
         ) from None
     return num_resumed, anatomy
+
+
+def _check_losses(
+    source: Source, info: StoreInfo, parts: Sequence[Path], folder: Path, most: float
+) -> None:
+    """Refuse to join parts of which too much is lost; then a mended source is read anew."""
+    read = [inspect_shard(part) for part in parts]
+    excluded = [*info.excluded, *(entry for _, entries in read for entry in entries)]
+    try:
+        refuse_losses(excluded, sum(count for count, _ in read), most, source.path)
+    except SourceError:
+        shutil.rmtree(folder)
+        raise
 
 
 def _remove(folder: Path, parts: Sequence[Path], workers: int | None) -> None:

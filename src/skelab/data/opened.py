@@ -9,9 +9,10 @@ import numpy as np
 from jaxtyping import Int64
 from numpy import ndarray
 
+from skelab.data.audit.anatomy import SAMPLED, check_clips, refuse_if_scrambled
 from skelab.data.clips.clip import Clip
 from skelab.data.clips.index import ClipIndex
-from skelab.data.clips.store import Excluded, StoreInfo, open_store
+from skelab.data.clips.store import ClipStore, Excluded, StoreInfo, open_store
 from skelab.data.datasets import holds_recordings
 from skelab.data.foreign import (
     NpzClips,
@@ -82,6 +83,8 @@ def open_clips(
     names: Path | None = None,
     ignore: Sequence[str] = (),
     layout: Layout | str | None = None,
+    labels_from: int | None = None,
+    anatomy_check: bool = True,
     on_note: Callable[[str], None] | None = None,
 ) -> OpenedClips:
     """Open prepared clips in place: a clip store, CTR-GCN's npz, or MS-G3D's npy and pkl.
@@ -93,11 +96,15 @@ def open_clips(
             otherwise they stay without names.
         ignore: Names of samples to leave out, say the authors' list of missing samples.
         layout: A layout, or its name, where the usual one is not meant.
+        labels_from: The number of the first class, for arrays whose labels are counted from 1.
+        anatomy_check: Refuse arrays whose joints are scrambled, by their first clips; a store was
+            checked when it was made.
         on_note: Told, in one line each, what was found out on the way.
 
     Raises:
         StoreError: A clip store is damaged.
-        SourceError: There is something else, or it is damaged; recordings are to be ingested.
+        SourceError: There is something else, it is damaged, or its joints are scrambled;
+            recordings are to be ingested.
         LayoutError: There is no layout of that name.
     """
     path = Path(path)
@@ -105,20 +112,27 @@ def open_clips(
     chosen = get_layout(layout) if isinstance(layout, str) else layout
     clips: OpenedClips
     if is_npz(path):
-        opened = open_npz(path, layout=chosen)
+        opened = open_npz(path, layout=chosen, labels_from=labels_from)
         clips = _with_names(opened, names, ignore, on_note) if names else opened
         names = None
     elif is_npy_pkl(path):
-        clips = open_npy_pkl(path, layout=chosen)
+        clips = open_npy_pkl(path, layout=chosen, labels_from=labels_from)
     else:
         if holds_recordings(path):
             raise SourceError(
                 f"{path}: expected clips that are prepared, found recordings;"
                 f" `skelab ingest {path} STORE` makes a clip store of them"
             )
+        if labels_from is not None:
+            raise SourceError(
+                f"{path}: expected arrays of numbered labels for --labels-from, found a store,"
+                " whose labels are indices of its classes"
+            )
         clips = open_store(path)
     if names:
         raise SourceError(f"{path}: expected rows without names for --names, found rows with names")
+    if anatomy_check and not isinstance(clips, ClipStore):
+        refuse_if_scrambled(check_clips(clips, range(min(len(clips), SAMPLED))), path)
     known = clips.index.rows_by_name
     left_out = [name for name in dict.fromkeys(ignore) if name in known]
     return SomeClips(clips, left_out) if left_out else clips

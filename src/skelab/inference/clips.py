@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from skelab.data.audit.anatomy import check_anatomy, refuse_if_scrambled
 from skelab.data.clips.clip import Clip, RawClip, SampleInfo
 from skelab.data.opened import MOST_NAMED, OpenedClips, holds_clips, open_clips, row_named
 from skelab.data.preprocessing import get_pipeline
@@ -18,36 +19,55 @@ MOST_CLIPS: Final = MOST_NAMED
 
 _METRES: Final = "metres"
 _NTU: Final = get_layout("ntu25")
-_KINDS: Final = ".skeleton, .npy (T V C or M T V C), .npz (CTR-GCN's rows) or a clip store"
+_KINDS: Final = (
+    ".skeleton, .npy (T V C or M T V C), .csv (a line of numbers a frame), a folder of these, .npz"
+    " (CTR-GCN's rows) or a clip store"
+)
 
 
-def read_clips(path: Path, spec: NetworkSpec, names: Sequence[str] = ()) -> list[Clip]:
+def read_clips(
+    path: Path, spec: NetworkSpec, names: Sequence[str] = (), *, anatomy_check: bool = True
+) -> list[Clip]:
     """The clips of a file, as the network of ``spec`` was trained on them.
 
-    Recordings (``.skeleton``, and ``.npy`` with coordinates as recorded) go through the pipeline
-    that the network names. Prepared clips (npz, store) must have been made by it; their labels
-    become those of the network's classes, by name.
+    Recordings (``.skeleton``, and ``.npy`` or ``.csv`` with coordinates as recorded) go through
+    the pipeline that the network names; of a folder, all of them that lie in it, by name. Prepared
+    clips (npz, store) must have been made by it; their labels become those of the network's
+    classes, by name.
 
     Args:
         path: The file.
         spec: The network.
         names: Clips to take, for files that hold several; otherwise all, up to ``MOST_CLIPS``.
+        anatomy_check: Refuse arrays whose joints are scrambled.
 
     Raises:
         DataError: The file cannot be read, has other joints, units or preprocessing than the
-            network was trained on, nobody is in it, or a name is not.
+            network was trained on, its joints are scrambled, nobody is in it, or a name is not.
     """
     if not path.exists():
         raise SourceError(f"{path}: there is no such file; expected {_KINDS}")
+    if path.is_dir() and not holds_clips(path):
+        files = [file for file in sorted(path.iterdir()) if file.suffix in SUFFIXES]
+        if names:
+            files = [file for file in files if file.stem in set(names)]
+        if not files:
+            raise SourceError(f"{path}: expected recordings in the folder, found none; {_KINDS}")
+        if len(files) > MOST_CLIPS:
+            raise SourceError(
+                f"{path}: holds {len(files):,} recordings, more than {MOST_CLIPS}; choose some by"
+                f" --clip NAME, say --clip {files[0].stem}, or `skelab ingest` them and `evaluate`"
+            )
+        return [_read_recording(file, spec, anatomy_check) for file in files]
     if path.suffix in SUFFIXES:
         if names:
             raise SourceError(f"{path}: holds one clip; --clip is for files that hold several")
-        return [prepare_clip(_read(path, spec), spec, str(path), name=path.stem)]
+        return [_read_recording(path, spec, anatomy_check)]
     if not holds_clips(path):
         raise SourceError(f"{path}: expected {_KINDS}, found another kind of file")
-    return list(
-        _chosen_clips(open_clips(path, layout=spec.layout if _is_npz(path) else None), spec, names)
-    )
+    layout = spec.layout if _is_npz(path) else None
+    clips = open_clips(path, layout=layout, anatomy_check=anatomy_check)
+    return list(_chosen_clips(clips, spec, names))
 
 
 def prepare_clip(raw: RawClip, spec: NetworkSpec, where: str, *, name: str) -> Clip:
@@ -66,8 +86,8 @@ def prepare_clip(raw: RawClip, spec: NetworkSpec, where: str, *, name: str) -> C
         raise DataError(f"{where}: pipeline {pipeline.name} cannot be applied: {error}") from None
 
 
-def _read(path: Path, spec: NetworkSpec) -> RawClip:
-    """The recording of a file; a ``.skeleton`` file says its joints, axes and units by its kind."""
+def _read_recording(path: Path, spec: NetworkSpec, anatomy_check: bool) -> Clip:
+    """The clip of a file that holds one recording; a ``.skeleton`` file says its joints, axes and units by its kind."""
     if path.suffix == ".skeleton":
         _check(
             path,
@@ -78,7 +98,11 @@ def _read(path: Path, spec: NetworkSpec) -> RawClip:
                 "units": spec.inputs.units,
             },
         )
-    return read_recording(path, spec.layout)
+    raw = read_recording(path, spec.layout)
+    if anatomy_check and path.suffix != ".skeleton":
+        found = check_anatomy([raw], spec.layout, units=spec.inputs.units)
+        refuse_if_scrambled(found, path)
+    return prepare_clip(raw, spec, str(path), name=path.stem)
 
 
 def _chosen_clips(clips: OpenedClips, spec: NetworkSpec, names: Sequence[str]) -> Iterator[Clip]:

@@ -24,18 +24,21 @@ def predict(
     names: Sequence[str] = (),
     engine: str | None = None,
     trust: bool = False,
+    anatomy_check: bool = True,
 ) -> tuple[Prediction, ...]:
     """Say what a clip shows, by the network of a run, a checkpoint or an exported file.
 
     Args:
         network: What :func:`open_network` takes, or what it gave, which serves many clips.
-        clip: A ``.skeleton``, ``.npy`` or ``.npz`` file or a clip store; a recording, or an array
+        clip: A ``.skeleton``, ``.npy``, ``.csv`` or ``.npz`` file, a folder of recordings or a
+            clip store; a recording, or an array
             of coordinates as recorded (T V C or M T V C), which is preprocessed; or a ``Clip``,
             which is taken as it is.
         top: How many classes to name.
         names: Clips to take from a file that holds several; otherwise all.
         engine: As for :func:`open_network`.
         trust: Open a ``.pt2`` file, which can run code of its maker.
+        anatomy_check: Refuse arrays whose joints are scrambled.
 
     Returns:
         One prediction for each clip, in order.
@@ -46,16 +49,17 @@ def predict(
     """
     if not isinstance(network, Network):
         network = open_network(network, engine=engine, trust=trust)
-    return network.predict(_clips(clip, network.spec, names), top=top)
+    return network.predict(_clips(clip, network.spec, names, anatomy_check), top=top)
 
 
 def _clips(
     clip: Path | str | Clip | RawClip | Shaped[ndarray, " ..."],
     spec: NetworkSpec,
     names: Sequence[str],
+    anatomy_check: bool,
 ) -> list[Clip]:
     if isinstance(clip, str | Path):
-        return read_clips(Path(clip), spec, names)
+        return read_clips(Path(clip), spec, names, anatomy_check=anatomy_check)
     if isinstance(clip, Clip):
         expected = (spec.layout.num_joints, spec.model.in_channels)
         if clip.joints.shape[2:] != expected:

@@ -20,9 +20,10 @@ from skelab.data.clips.clip import RawClip, joints_digest
 from skelab.data.clips.index import UNKNOWN, ClipIndex
 from skelab.data.clips.sequence import Note, RawSequence
 from skelab.data.clips.splits import Split, list_parts
-from skelab.data.clips.store import ClipStore, open_store
+from skelab.data.clips.store import ClipStore, Excluded, open_store
 from skelab.data.datasets import check_split, holds_recordings, open_source
 from skelab.data.foreign import is_npy_pkl, is_npz
+from skelab.data.losses import count_losses, rejected_samples
 from skelab.data.opened import OpenedClips, describe_format, is_store, open_clips
 from skelab.data.recordings import Source
 from skelab.data.recordings.base import refuse_special
@@ -51,11 +52,13 @@ class Inspection:
         kind: ``clip store``, ``prepared clips``, ``source``, ``segment labels``, ``checkpoint``,
             ``run``, ``exported network`` or ``scores``.
         facts: Names and values, in the order to print them; lists and mappings are tables.
+        fault: That too much of it cannot be read, in one line; else empty.
     """
 
     path: Path
     kind: str
     facts: Mapping[str, Any]
+    fault: str = ""
 
 
 def inspect_path(
@@ -64,6 +67,7 @@ def inspect_path(
     names: Path | None = None,
     ignore: Sequence[str] = (),
     layout: Layout | str | None = None,
+    labels_from: int | None = None,
     split: Split | None = None,
     verify: bool = False,
     on_note: Callable[[str], None] | None = None,
@@ -78,6 +82,7 @@ def inspect_path(
         names: For an npz, whose rows carry no names: the list or the files that do.
         ignore: Names of samples to leave out.
         layout: A layout, or its name, where the usual one is not meant.
+        labels_from: The number of the first class, for arrays whose labels are counted from 1.
         split: Split across which equal clips are searched.
         verify: Read every clip of a store first and compare it with its digest.
         on_note: Told, in one line each, what was found out on the way.
@@ -87,22 +92,32 @@ def inspect_path(
         SkelabError: There is nothing, or it is damaged or of no kind known.
     """
     refuse_special(path)
-    if verify and not is_store(path):
-        raise SourceError(f"{path}: expected a clip store for --verify, found something else")
     if not path.exists():
         raise SourceError(f"{path}: there is nothing to inspect")
+    if verify and not is_store(path):
+        raise SourceError(f"{path}: expected a clip store for --verify, found something else")
     if path.is_dir() and (path / CHECKPOINTS).is_dir():
         return Inspection(path, "run", _describe_network(chosen_checkpoint(path)))
     if file_kind(path) != CHECKPOINT and path.is_file():
         return Inspection(path, "exported network", _describe_network(path))
     if is_npz(path) or is_npy_pkl(path):
-        clips = open_clips(path, names=names, ignore=ignore, layout=layout, on_note=on_note)
-        return Inspection(path, "prepared clips", _describe_prepared(clips, split, on_progress))
+        clips = open_clips(
+            path,
+            names=names,
+            ignore=ignore,
+            layout=layout,
+            labels_from=labels_from,
+            anatomy_check=False,  # it is described
+            on_note=on_note,
+        )
+        facts = _describe_prepared(clips, split, on_progress)
+        return Inspection(path, "prepared clips", facts, _fault(facts, len(clips)))
     if not holds_recordings(path) and holds_labels_alone(path):
         return Inspection(path, "segment labels", _describe_labels(read_segments(path), split))
     if holds_recordings(path) or path.is_dir():
-        source = open_source(path, layout=layout)
-        return Inspection(path, "source", _describe_source(source, ignore, split, on_progress))
+        source = open_source(path, layout=layout, labels_from=labels_from)
+        facts = _describe_source(source, ignore, split, on_progress)
+        return Inspection(path, "source", facts, _fault(facts, len(source.items())))
     if path.suffix == ".safetensors":
         return Inspection(path, "checkpoint", _describe_network(path))
     if path.suffix == ".npz":
@@ -113,6 +128,13 @@ def inspect_path(
     if verify:
         verify_store(store, on_progress)
     return Inspection(path, "clip store", _describe_store(store, split))
+
+
+def _fault(facts: Mapping[str, Any], samples: int) -> str:
+    """That too many of the samples cannot be read, in one line; else empty."""
+    damaged = [Excluded(entry["name"], "damaged", entry["reason"]) for entry in facts["damaged"]]
+    rejected = [Excluded(**entry) for entry in facts.get("not samples", ())]
+    return count_losses([*damaged, *rejected], samples - len(damaged)).fault()
 
 
 def verify_store(store: ClipStore, on_progress: Callable[[int, int], None] | None = None) -> None:
@@ -211,6 +233,7 @@ def _describe_source(
     _check_split(split, source.kind, index, source.path)
     looked_at = set(spread(len(items)))
     sample: list[RawClip] = []
+    sampled: list[str] = []
     digests: dict[int, bytes] = {}
     frames, bodies, damaged, missing = [], [], [], 0
     labelled: list[LabelledRecording] = []
@@ -230,12 +253,15 @@ def _describe_source(
                 notes += noted
             if number - 1 in looked_at:
                 sample.append(raw)
+                sampled.append(item.info.name)
             if split is not None:
                 digests[number - 1] = joints_digest(*(t.joints for t in raw.bodies.values()))
         if on_progress and (number % 50 == 0 or number == len(items)):
             on_progress(number, len(items))
     leaks = None if split is None else _leaks(index, digests, split)
-    anatomy = check_anatomy(sample, source.layout, up=usual_up(source.kind))
+    anatomy = check_anatomy(
+        sample, source.layout, up=usual_up(source.kind), units=source.units, names=sampled
+    )
     table = SegmentTable(source.kind, source.classes, tuple(labelled), tuple(notes))
     return {
         "format": source.kind,
@@ -251,7 +277,7 @@ def _describe_source(
         **_columns(index, source.classes),
         **_soundness(anatomy, index, source.kind, split, leaks),
         "damaged": damaged,
-        "not samples": [{"name": name, "reason": why} for name, why in source.rejected],
+        "not samples": [entry._asdict() for entry in rejected_samples(source)],
     }
 
 
@@ -383,6 +409,8 @@ def _columns(index: ClipIndex, classes: Sequence[str]) -> dict[str, Any]:
             for label in sorted(labels)
             if label >= 0
         }
+        if empty := [name for label, name in enumerate(classes) if not labels[label]]:
+            described["classes without a clip"] = empty
     for name in ("subjects", "cameras", "setups", "replications", "scripts"):
         column = getattr(index, name)
         if (column != UNKNOWN).any():

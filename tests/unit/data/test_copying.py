@@ -9,7 +9,7 @@ from prepared_files import npz_arrays, padded_rows, write_npz
 from skelab.data.clips.store import open_store
 from skelab.data.copying import copy_clips
 from skelab.data.opened import open_clips
-from skelab.errors import DataError, NoBodyError, SourceError, StoreError
+from skelab.errors import DataError, NoBodyError, SourceError
 
 
 def damaged_npz(path: Path) -> Path:
@@ -67,7 +67,7 @@ def test_clips_without_a_body_or_with_damaged_values_are_left_out_and_named(
 ) -> None:
     clips = open_clips(damaged_npz(tmp_path / "a.npz"), ignore=["test_3"])
 
-    report = copy_clips(clips, tmp_path / "store.arrow", anatomy_check=False)
+    report = copy_clips(clips, tmp_path / "store.arrow", anatomy_check=False, max_lost=1)
 
     left_out = {entry.name: entry.cause for entry in report.info.excluded}
     assert left_out == {"train_1": "no body", "train_4": "damaged", "test_3": "ignored"}
@@ -104,5 +104,5 @@ def test_nothing_left_is_an_error(tmp_path: Path) -> None:
     arrays = npz_arrays()
     path = write_npz(tmp_path / "a.npz", x_train=arrays["x_train"] * 0, x_test=None)
 
-    with pytest.raises(StoreError, match="no clip is left to store; all 6 samples were left out"):
+    with pytest.raises(SourceError, match=r"none of 6 samples can be read \(no body 6\)"):
         copy_clips(open_clips(path), tmp_path / "store.arrow", anatomy_check=False)

@@ -1,27 +1,31 @@
 """Do these joints make a body? Proof that an array means what it is taken for.
 
 A network trains on scrambled joints without complaint and no shape gives them away; anatomy does.
-The strongest sign is how short the bones are: joined by the bones of their layout, the joints of
-a body hang together on little more than the shortest tree that joins them at all. That holds in
-every single pose, moving or not, whatever the units and in two dimensions as in three. Bone
-lengths that hardly change, limbs that match, and a head above the feet are checked beside it.
+The strongest sign is compactness: the bones of a body are together hardly longer than the minimum
+spanning tree of its joints. That holds in every single pose, moving or not, whatever the units and
+in two dimensions as in three. Beside it stand bones that are shorter than those of joints in
+random order, no two joints whose exchange makes bones shorter, bone lengths that hardly change,
+limbs that match, a head above the feet, and toes that point away from the back.
 """
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Float, Float64
 from numpy import ndarray
 
+from skelab.data.audit.body_measures import POSES, BodyMeasures, coordinate_axes, measure_body
 from skelab.data.audit.scrambles import Scramble, known_scrambles
 from skelab.data.clips.clip import Clip, RawClip
+from skelab.data.clips.index import ClipIndex
+from skelab.data.clips.store import StoreInfo
 from skelab.data.datasets import find_datasets
-from skelab.data.opened import OpenedClips
 from skelab.data.recordings import Source, SourceItem
 from skelab.errors import DataError, SourceError
 from skelab.skeleton import Layout, list_layouts
@@ -35,18 +39,22 @@ UNKNOWN: Final = "unknown"
 SAMPLED: Final = 64
 """Clips of a set that are looked at."""
 
-_POSES: Final = 16  # of a body that are looked at
 _SEARCHED: Final = (8, 6)  # clips, and poses of each, with which the right order is searched
-_ENOUGH: Final = 8  # clips that may decide by anything but the shortness of their bones
-_SOUND: Final = 0.66  # shortness of the bones above which nothing is searched
+_ENOUGH: Final = 8  # clips that may decide by anything but the compactness of their bones
+_SOUND: Final = 0.66  # compactness of the bones above which nothing is searched
 _SOUND_FEW: Final = {2: 0.40, 3: 0.56}  # the same for fewer clips than are enough
-_RIGHT: Final = {2: 0.50, 3: 0.66}  # shortness that the right order must give at least
+_RIGHT: Final = {2: 0.50, 3: 0.66}  # compactness that the right order must give at least
 _MOST_VANISHED: Final = 0.2  # share of its bones that may have no length
-_HOPELESS: Final = {2: 0.30, 3: 0.42}  # shortness, by dimensions, that no body has
+_HOPELESS: Final = {2: 0.30, 3: 0.42}  # compactness, by dimensions, that no body has
 _BETTER: Final = 1.2  # how much shorter the bones must be in another order
-_MOST_WOBBLE: Final = 0.35
+_MOST_VARIATION: Final = 0.35
 _MOST_ASYMMETRY: Final = 0.40
-_ODD: Final = {2: 0.35, 3: 0.50}  # shortness below which one clip among sound ones is named
+_SHUFFLES: Final = 200  # random orders of the joints to compare with
+_MOST_CHANCE: Final = 0.02  # share of them whose bones may be as short; 0 in all recordings
+_EXCHANGED: Final = 0.95  # bones with two joints exchanged, over the bones as they are
+_MIRRORED: Final = -0.5  # cosine between toes and front; above 0.9 in all recordings
+_LONGEST_BONE: Final = 3.0  # metres
+_ODD: Final = {2: 0.35, 3: 0.50}  # compactness below which one clip among sound ones is named
 _AGREE: Final = 0.90  # share of the clips whose heads must lie in one wrong direction
 _CLEAR: Final = 0.60  # cosine from which a direction counts
 
@@ -59,30 +67,32 @@ class AnatomyReport:
         layout: Name of the layout that was tested.
         num_clips: Clips that had a pose to look at.
         verdict: ``plausible``, ``scrambled``, or ``unknown`` where there was no pose.
-        shortness: Length of the shortest tree through the joints over the length of all bones,
-            median of the clips; 1 at best, above 0.7 in recordings, about 0.1 to 0.6 scrambled.
-        wobble: How far bone lengths stray over time, as a share of the mean bone; None in 2D.
+        compactness: Length of the minimum spanning tree over the length of all bones, median of
+            the clips; 1 at best, above 0.7 in recordings, about 0.1 to 0.6 scrambled.
+        variation: Variation of bone length over time, as a share of the mean bone; None in 2D.
         asymmetry: How much left and right bones differ, as a share of the longer; None in 2D.
         up: Direction from the feet to the head in most clips, say ``+y``; None where unclear.
         upright: Share of the clips whose heads lie there.
         not_finite: Clips with a value that is NaN or infinite.
-        odd: Positions of clips whose bones are strangely long, though the whole is plausible.
+        odd: Names of clips whose bones are strangely long, though the whole is plausible.
         likely: What happened, and so what would be right; None where nothing is wrong or known.
         reason: The verdict in one line.
+        notes: What is unusual, a line each, though it is no reason to refuse the clips.
     """
 
     layout: str
     num_clips: int
     verdict: str
-    shortness: float | None
-    wobble: float | None
+    compactness: float | None
+    variation: float | None
     asymmetry: float | None
     up: str | None
     upright: float | None
     not_finite: int
-    odd: tuple[int, ...]
+    odd: tuple[str, ...]
     likely: str | None
     reason: str
+    notes: tuple[str, ...] = ()
 
     @property
     def plausible(self) -> bool:
@@ -92,8 +102,8 @@ class AnatomyReport:
     def to_dict(self) -> dict[str, Any]:
         """Verdict and figures, for tables and JSON."""
         figures = {
-            "shortness of bones": self.shortness,
-            "wobble of bones": self.wobble,
+            "compactness of bones": self.compactness,
+            "variation of bones": self.variation,
             "left against right": self.asymmetry,
             "clips upright": self.upright,
         }
@@ -103,7 +113,28 @@ class AnatomyReport:
             **{name: round(value, 3) for name, value in figures.items() if value is not None},
             **({"up": self.up} if self.up else {}),
             **({"clips with NaN or inf": self.not_finite} if self.not_finite else {}),
+            **({"odd clips": list(self.odd)} if self.odd else {}),
+            **({"notes": list(self.notes)} if self.notes else {}),
         }
+
+
+@runtime_checkable
+class ClipSet(Protocol):
+    """Clips that can be read one by one."""
+
+    @property
+    def info(self) -> StoreInfo:
+        """What holds for all of them."""
+
+    @property
+    def index(self) -> ClipIndex:
+        """What is known of each."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def clip(self, row: int) -> Clip:
+        """The clip of a row; raises DataError if it cannot be read."""
 
 
 def check_anatomy(
@@ -111,6 +142,8 @@ def check_anatomy(
     layout: Layout,
     *,
     up: str | None = None,
+    units: str = "",
+    names: Sequence[str] = (),
 ) -> AnatomyReport:
     """Judge whether clips have the joints of a layout, and name the order that they likely have.
 
@@ -123,44 +156,52 @@ def check_anatomy(
         layout: What they are said to be.
         up: Direction in which heads must lie above feet, ``+y`` in the frame of a camera, where
             it is known for certain; see :func:`usual_up`.
+        units: Units of the coordinates; of ``metres`` it is known how long a bone can be.
+        names: Names of the clips, by which odd ones are named; their numbers by default.
 
     Raises:
         DataError: A clip has not the joints and axes of the layout.
     """
     clips = [_array(clip, layout) for clip in sample]
     not_finite = sum(not np.isfinite(clip).all() for clip in clips)
-    measured = [_measure(clip, layout) for clip in clips]
+    measured = [measure_body(clip, layout, POSES) for clip in clips]
     known = [measure for measure in measured if measure is not None]
     if not known:
         return AnatomyReport(
             *(layout.name, 0, UNKNOWN, None, None, None, None, None, not_finite, (), None),
             reason="no body to look at",
         )
-    shortness = _median(measure.shortness for measure in known)
-    wobble = _median(measure.wobble for measure in known)
+    compactness = _median(measure.compactness for measure in known)
+    variation = _median(measure.variation for measure in known)
     asymmetry = _median(measure.asymmetry for measure in known)
     direction, upright = _direction(known, layout)
-    likely, fault = _fault(clips, layout, len(known), (shortness, wobble, asymmetry))
+    likely, fault = _fault(clips, layout, known)
     if fault is None and up is not None and len(known) >= _ENOUGH:
         likely, fault = _turned(direction, upright, up)
+    if fault is None and units == "metres":
+        likely, fault = _not_in_metres(known, layout)
+    mirrored = fault is None and _is_mirrored(known)
+    if mirrored and up is not None:
+        likely, fault = _MIRROR, "left and right are exchanged"
     odd = [
-        row
+        names[row] if names else str(row)
         for row, m in enumerate(measured)
-        if m is not None and m.shortness < _ODD[_dimensions(layout)]
+        if m is not None and m.compactness < _ODD[_dimensions(layout)]
     ]
     return AnatomyReport(
         layout=layout.name,
         num_clips=len(known),
         verdict=SCRAMBLED if fault else PLAUSIBLE,
-        shortness=shortness,
-        wobble=None if _dimensions(layout) < 3 else wobble,
+        compactness=compactness,
+        variation=None if _dimensions(layout) < 3 else variation,
         asymmetry=None if _dimensions(layout) < 3 else asymmetry,
         up=direction,
         upright=upright,
         not_finite=not_finite,
         odd=() if fault else tuple(odd),
         likely=likely,
-        reason=_reason(layout, shortness, fault, likely),
+        reason=_reason(layout, compactness, fault, likely),
+        notes=() if fault else tuple(_notes(known, layout, mirrored)),
     )
 
 
@@ -172,21 +213,30 @@ def check_source(source: Source, items: Sequence[SourceItem] | None = None) -> A
         items: The samples to choose from; all by default.
     """
     listed = source.items() if items is None else items
-    sample = []
+    sample, names = [], []
     for row in spread(len(listed)):
         with contextlib.suppress(DataError):
             sample.append(_array(source.read(listed[row]), source.layout))
-    return check_anatomy(sample, source.layout, up=usual_up(source.kind))
+            names.append(listed[row].info.name)
+    up = usual_up(source.kind)
+    return check_anatomy(sample, source.layout, up=up, units=source.units, names=names)
 
 
-def check_clips(clips: OpenedClips) -> AnatomyReport:
-    """The report on some opened clips, spread evenly over them; damaged ones are passed over."""
-    sample = []
-    for row in spread(len(clips)):
+def check_clips(clips: ClipSet, rows: Iterable[int] | None = None) -> AnatomyReport:
+    """The report on some opened clips; damaged ones are passed over.
+
+    Args:
+        clips: The clips.
+        rows: Which of them; by default some that are spread evenly over all.
+    """
+    sample, names = [], []
+    for row in spread(len(clips)) if rows is None else rows:
         with contextlib.suppress(DataError):
             sample.append(clips.clip(row))
-    up = usual_up(clips.info.dataset, clips.info.pipeline)
-    return check_anatomy(sample, clips.info.layout, up=up)
+            names.append(clips.index.names[row])
+    info = clips.info
+    up = usual_up(info.dataset, info.pipeline)
+    return check_anatomy(sample, info.layout, up=up, units=info.units, names=names)
 
 
 def refuse_if_scrambled(report: AnatomyReport, where: Path) -> AnatomyReport:
@@ -224,22 +274,196 @@ def usual_up(dataset: str, pipeline: str | None = None) -> str | None:
     return next((card.up for card in find_datasets(dataset)), None)
 
 
-@dataclass(frozen=True)
-class _Measure:
-    """One clip: shortness, wobble and asymmetry of its bones, and from the feet to the head.
+def _direction(measured: Sequence[BodyMeasures], layout: Layout) -> tuple[str | None, float | None]:
+    """The axis along which most heads lie, with its sign, and the share of the clips."""
+    votes: Counter[str] = Counter()
+    for measure in measured:
+        axis = int(np.abs(measure.feet_to_head).argmax())
+        height = float(measure.feet_to_head[axis])
+        if abs(height) >= _CLEAR:
+            name = layout.axes[coordinate_axes(layout)[axis]]
+            votes[f"{'+' if height > 0 else '-'}{name}"] += 1
+    if not votes:
+        return None, None
+    ((direction, count),) = votes.most_common(1)
+    return direction, count / len(measured)
 
-    ``vanished`` is the share of its bones that have no length.
-    """
 
-    shortness: float
-    wobble: float
+def _fault(
+    clips: Sequence[Poses], layout: Layout, known: Sequence[BodyMeasures]
+) -> tuple[str | None, str | None]:
+    """What likely happened to the joints, and the sign of it; None and None where they are fine."""
+    compactness = _median(measure.compactness for measure in known)
+    dimensions, enough = _dimensions(layout), len(known) >= _ENOUGH
+    if compactness < (_SOUND if enough else _SOUND_FEW[dimensions]):
+        found = _search(clips, layout)
+        if found is not None:
+            return found, "their bones are far too long"
+    distances = np.median([measure.distances for measure in known], axis=0)
+    if enough and not _is_star(layout):
+        if _is_chance(distances, layout):
+            return None, "their bones are no shorter than those of joints in random order"
+        if pair := _exchanged(distances, layout):
+            return f"{pair[0]} and {pair[1]} exchanged", "two joints stand in each other's place"
+    if layout not in list_layouts():  # bones of one's own may be meant to be long
+        return None, None
+    if compactness < _HOPELESS[dimensions]:
+        return None, "their bones are far too long"
+    if dimensions == 3 and enough:
+        variation = _median(measure.variation for measure in known)
+        asymmetry = _median(measure.asymmetry for measure in known)
+        if variation > _MOST_VARIATION:
+            return None, f"their bones change by {variation:.0%} over time"
+        if asymmetry > _MOST_ASYMMETRY:
+            return None, f"their left and right bones differ by {asymmetry:.0%}"
+    return None, None
+
+
+def _is_star(layout: Layout) -> bool:
+    """Whether most bones meet in one joint, so that the order of the others hardly matters."""
+    return bool(np.bincount(np.array(layout.bones).ravel()).max() > layout.num_joints / 2)
+
+
+def _is_chance(distances: Float64[ndarray, "V V"], layout: Layout) -> bool:
+    """Whether joints in random order have bones as short, more often than a body ever shows."""
+    ends, starts = np.array(layout.bones).T
+    own = distances[ends, starts].sum()
+    rng = np.random.default_rng(0)
+    orders = rng.permuted(np.tile(np.arange(layout.num_joints), (_SHUFFLES, 1)), axis=1)
+    shuffled = distances[orders[:, ends], orders[:, starts]].sum(axis=1)
+    return bool((shuffled <= own).mean() > _MOST_CHANCE)
+
+
+def _exchanged(distances: Float64[ndarray, "V V"], layout: Layout) -> tuple[str, str] | None:
+    """Two joints whose exchange makes the bones clearly shorter; None if there are none."""
+    ends, starts = np.array(layout.bones).T
+    own = distances[ends, starts].sum()
+    order = np.arange(layout.num_joints)
+    shortest, pair = _EXCHANGED * own, None
+    for one, other in combinations(range(layout.num_joints), 2):
+        order[[one, other]] = other, one
+        length = distances[order[ends], order[starts]].sum()
+        if length < shortest:
+            shortest, pair = length, (layout.joints[one], layout.joints[other])
+        order[[one, other]] = one, other
+    return pair
+
+
+def _search(clips: Sequence[Poses], layout: Layout) -> str | None:
+    """The name of the known scramble that, undone, makes bodies of the clips."""
+    most, poses = _SEARCHED
+    some = [clips[row] for row in np.linspace(0, len(clips) - 1, min(most, len(clips))).astype(int)]
+    usual = _undone(None, some, layout, poses)
+    if usual is None:
+        return None
+    found = [
+        (each.compactness, candidate.name)
+        for candidate in _candidates(some, layout)
+        if (each := _undone(candidate, some, candidate.layout, poses)) is not None
+        and each.variation < _MOST_VARIATION
+        and each.asymmetry < _MOST_ASYMMETRY
+        and each.vanished <= _MOST_VANISHED
+    ]
+    top = max((compactness for compactness, _ in found), default=0.0)
+    if top < max(usual.compactness * _BETTER, _RIGHT[_dimensions(layout)]):
+        return None
+    return next(name for compactness, name in found if compactness >= top * 0.98)
+
+
+class _Undone(NamedTuple):
+    """Figures of the median clip, see :class:`BodyMeasures`."""
+
+    compactness: float
+    variation: float
     asymmetry: float
     vanished: float
-    feet_to_head: Float64[ndarray, " D"]
 
 
-_COORDINATES: Final = ("x", "y", "z")
-_TINY: Final = 1e-12
+def _candidates(clips: Sequence[Poses], layout: Layout) -> list[Scramble]:
+    """The scrambles of clips of this shape."""
+    bodies = max(len(clip) for clip in clips)
+    frames = max(clip.shape[1] for clip in clips)
+    return list(known_scrambles((bodies, frames, layout.num_joints, len(layout.axes)), layout))
+
+
+def _undone(
+    candidate: Scramble | None,
+    clips: Sequence[Poses],
+    layout: Layout,
+    poses: int,
+) -> _Undone | None:
+    """Figures of the median clip once a scramble is undone."""
+    arrays = [clip if candidate is None else candidate.undo(clip) for clip in clips]
+    measured = [measure_body(array, layout, poses) for array in arrays]
+    known = [each for each in measured if each is not None]
+    if len(known) < len(clips) / 2:
+        return None
+    return _Undone(
+        _median(each.compactness for each in known),
+        _median(each.variation for each in known),
+        _median(each.asymmetry for each in known),
+        _median(each.vanished for each in known),
+    )
+
+
+def _turned(direction: str | None, upright: float | None, up: str) -> tuple[str | None, str | None]:
+    """What is wrong with the axes where nearly all heads lie in one direction that is not up."""
+    if direction is None or upright is None or direction == up or upright < _AGREE:
+        return None, None
+    likely = f"{up} is up here, so that {direction} stands where {up} should"
+    return (
+        likely,
+        f"their heads lie towards {direction} of their feet in {upright:.0%} of the clips",
+    )
+
+
+def _not_in_metres(known: Sequence[BodyMeasures], layout: Layout) -> tuple[str | None, str | None]:
+    """That the coordinates are no metres, where a bone is longer than a person."""
+    bone = _median(measure.bone for measure in known)
+    if _dimensions(layout) < 3 or bone <= _LONGEST_BONE:
+        return None, None
+    unit = "millimetres" if bone > 30 * _LONGEST_BONE / 3 else "centimetres"
+    return f"units: {unit}", f"a bone is {bone:.3g} metres long"
+
+
+def _is_mirrored(known: Sequence[BodyMeasures]) -> bool:
+    """Whether toes point to where the back is, in nearly all clips."""
+    facing = np.array([measure.facing for measure in known])
+    facing = facing[np.isfinite(facing)]
+    return len(facing) >= _ENOUGH and float((facing < _MIRRORED).mean()) >= _AGREE
+
+
+_MIRROR: Final = "left and right exchanged, two axes exchanged, or one axis pointing the other way"
+
+
+def _notes(known: Sequence[BodyMeasures], layout: Layout, mirrored: bool) -> Iterator[str]:
+    """What is unusual, though a network may be trained on it."""
+    if mirrored:
+        yield f"the bodies are mirror images, their toes point backwards: {_MIRROR}"
+    if all(measure.rooted for measure in known):
+        root = layout.joints[layout.origin]
+        yield f"{root} is at the origin in every pose: where the bodies went is not in the clips"
+
+
+def _reason(layout: Layout, compactness: float, fault: str | None, likely: str | None) -> str:
+    if fault is None:
+        return f"the joints make bodies of layout {layout.name}"
+    said = (
+        f"the joints are scrambled, {fault} for layout {layout.name}"
+        f" (compactness {compactness:.2f})"
+    )
+    if likely is None:
+        return f"{said}; none of the known wrong orders explains it"
+    return f"{said}; most likely {likely}"
+
+
+def _dimensions(layout: Layout) -> int:
+    """Axes that are coordinates; a score is none."""
+    return len(coordinate_axes(layout))
+
+
+def _median(values: Iterable[float]) -> float:
+    return float(np.median(list(values)))
 
 
 def _array(
@@ -264,207 +488,3 @@ def _dense(raw: RawClip, layout: Layout) -> Float64[ndarray, "M T V C"]:
     for body, track in zip(joints, raw.bodies.values(), strict=True):
         body[track.frames] = track.joints
     return joints
-
-
-def _measure(
-    clip: Float[ndarray, "M T V C"], layout: Layout, poses: int = _POSES
-) -> _Measure | None:
-    """Figures of one clip; None where it has no pose."""
-    coordinates = [i for i, axis in enumerate(layout.axes) if axis in _COORDINATES]
-    if len(coordinates) < 2:
-        return None
-    bodies = [_some_poses(body[..., coordinates], poses) for body in clip]
-    bodies = [body for body in bodies if len(body)]
-    if not bodies:
-        return None
-    ends, starts = np.array(layout.bones).T
-    lengths = [np.linalg.norm(body[:, ends] - body[:, starts], axis=-1) for body in bodies]  # P B
-    joined = np.concatenate(bodies)
-    together = np.concatenate(lengths)
-    ratios = _shortest_tree(joined) / together.sum(axis=1).clip(_TINY)
-    return _Measure(
-        shortness=float(np.median(ratios)),
-        wobble=float(np.median([_wobble(each) for each in lengths])),
-        asymmetry=float(np.median([_asymmetry(each, layout) for each in lengths])),
-        vanished=float((together <= _TINY).mean()),
-        feet_to_head=_feet_to_head(joined, layout),
-    )
-
-
-def _some_poses(body: Float[ndarray, "T V D"], most: int) -> Float64[ndarray, "P V D"]:
-    """Up to ``most`` poses, spread over the clip; those at one point or not finite are passed."""
-    finite = np.isfinite(body).all(axis=(1, 2))
-    extent = np.ptp(np.where(finite[:, None, None], body, 0), axis=1).max(axis=1)
-    present = np.flatnonzero(extent > _TINY)
-    missing: Bool[ndarray, "P V"] = (body[present] == 0).all(axis=2)  # joints that were not found
-    complete = present[~missing.any(axis=1)]
-    if len(complete) * 4 >= len(present):
-        present = complete
-    chosen = np.linspace(0, len(present) - 1, min(most, len(present))).round().astype(int)
-    return np.asarray(body[present[chosen]], dtype=np.float64)
-
-
-def _shortest_tree(poses: Float64[ndarray, "P V D"]) -> Float64[ndarray, " P"]:
-    """Length of the shortest tree that joins all joints, for each pose (Prim's algorithm)."""
-    rows = np.arange(len(poses))
-    distance = np.linalg.norm(poses[:, :, None] - poses[:, None], axis=-1)  # P V V
-    outside: Bool[ndarray, "P V"] = np.ones(poses.shape[:2], dtype=bool)
-    outside[:, 0] = False
-    nearest = distance[:, 0]
-    total = np.zeros(len(poses))
-    for _ in range(poses.shape[1] - 1):
-        reached = np.where(outside, nearest, np.inf).argmin(axis=1)
-        total += nearest[rows, reached]
-        outside[rows, reached] = False
-        nearest = np.minimum(nearest, distance[rows, reached])
-    return total
-
-
-def _wobble(lengths: Float64[ndarray, "P B"]) -> float:
-    """Median absolute deviation of a bone over time, of the median bone, over the mean bone."""
-    usual = np.median(lengths, axis=0)
-    stray = np.median(np.abs(lengths - usual), axis=0)
-    return float(np.median(stray) / max(float(usual.mean()), _TINY))
-
-
-def _asymmetry(lengths: Float64[ndarray, "P B"], layout: Layout) -> float:
-    """Difference of a left and a right bone over the longer one, of the median pair."""
-    place = {frozenset(bone): number for number, bone in enumerate(layout.bones)}
-    mirror = layout.mirror
-    twins = [place.get(frozenset((mirror[a], mirror[b]))) for a, b in layout.bones]
-    pairs = [(one, other) for one, other in enumerate(twins) if other is not None and other > one]
-    if not pairs:
-        return 0.0
-    usual = np.median(lengths, axis=0)
-    left, right = usual[np.array(pairs).T]
-    return float(np.median(np.abs(left - right) / np.maximum(left, right).clip(_TINY)))
-
-
-def _feet_to_head(poses: Float64[ndarray, "P V D"], layout: Layout) -> Float64[ndarray, " D"]:
-    """Mean direction from the feet to the head, 1 long where it never changes; 0 where unknown."""
-    names = list(layout.joints)
-    head = [names.index(name) for name in ("head", "nose") if name in names][:1]
-    feet = [i for i, name in enumerate(names) if name.endswith((" foot", " ankle"))]
-    if not head or not feet:
-        return np.zeros(poses.shape[-1])
-    upwards = poses[:, head[0]] - poses[:, feet].mean(axis=1)
-    units = upwards / np.linalg.norm(upwards, axis=1, keepdims=True).clip(_TINY)
-    return np.asarray(units.mean(axis=0))
-
-
-def _direction(measured: Sequence[_Measure], layout: Layout) -> tuple[str | None, float | None]:
-    """The axis along which most heads lie, with its sign, and the share of the clips."""
-    votes: Counter[str] = Counter()
-    for measure in measured:
-        axis = int(np.abs(measure.feet_to_head).argmax())
-        height = float(measure.feet_to_head[axis])
-        if abs(height) >= _CLEAR:
-            name = [name for name in layout.axes if name in _COORDINATES][axis]
-            votes[f"{'+' if height > 0 else '-'}{name}"] += 1
-    if not votes:
-        return None, None
-    ((direction, count),) = votes.most_common(1)
-    return direction, count / len(measured)
-
-
-def _fault(
-    clips: Sequence[Poses],
-    layout: Layout,
-    num_clips: int,
-    figures: tuple[float, float, float],
-) -> tuple[str | None, str | None]:
-    """What likely happened to the joints, and the sign of it; None and None where they are fine."""
-    shortness, wobble, asymmetry = figures
-    dimensions = _dimensions(layout)
-    if shortness < (_SOUND if num_clips >= _ENOUGH else _SOUND_FEW[dimensions]):
-        found = _search(clips, layout)
-        if found is not None:
-            return found, "their bones are far too long"
-    if layout not in list_layouts():  # bones of one's own may be meant to be long
-        return None, None
-    if shortness < _HOPELESS[dimensions]:
-        return None, "their bones are far too long"
-    if dimensions == 3 and num_clips >= _ENOUGH:
-        if wobble > _MOST_WOBBLE:
-            return None, f"their bones change by {wobble:.0%} over time"
-        if asymmetry > _MOST_ASYMMETRY:
-            return None, f"their left and right bones differ by {asymmetry:.0%}"
-    return None, None
-
-
-def _search(clips: Sequence[Poses], layout: Layout) -> str | None:
-    """The name of the known scramble that, undone, makes bodies of the clips."""
-    most, poses = _SEARCHED
-    some = [clips[row] for row in np.linspace(0, len(clips) - 1, min(most, len(clips))).astype(int)]
-    usual = _undone(None, some, layout, poses)
-    if usual is None:
-        return None
-    found = [
-        (each.shortness, candidate.name)
-        for candidate in _candidates(some, layout)
-        if (each := _undone(candidate, some, candidate.layout, poses)) is not None
-        and each.wobble < _MOST_WOBBLE
-        and each.asymmetry < _MOST_ASYMMETRY
-        and each.vanished <= _MOST_VANISHED
-    ]
-    top = max((shortness for shortness, _ in found), default=0.0)
-    if top < max(usual.shortness * _BETTER, _RIGHT[_dimensions(layout)]):
-        return None
-    return next(name for shortness, name in found if shortness >= top * 0.98)
-
-
-def _candidates(clips: Sequence[Poses], layout: Layout) -> list[Scramble]:
-    """The scrambles of clips of this shape."""
-    bodies = max(len(clip) for clip in clips)
-    frames = max(clip.shape[1] for clip in clips)
-    return list(known_scrambles((bodies, frames, layout.num_joints, len(layout.axes)), layout))
-
-
-def _undone(
-    candidate: Scramble | None,
-    clips: Sequence[Poses],
-    layout: Layout,
-    poses: int,
-) -> _Measure | None:
-    """Figures of the median clip once a scramble is undone."""
-    arrays = [clip if candidate is None else candidate.undo(clip) for clip in clips]
-    measured = [_measure(array, layout, poses) for array in arrays]
-    known = [each for each in measured if each is not None]
-    if len(known) < len(clips) / 2:
-        return None
-    return _Measure(
-        _median(each.shortness for each in known),
-        _median(each.wobble for each in known),
-        _median(each.asymmetry for each in known),
-        _median(each.vanished for each in known),
-        known[0].feet_to_head,
-    )
-
-
-def _turned(direction: str | None, upright: float | None, up: str) -> tuple[str | None, str | None]:
-    """What is wrong with the axes where nearly all heads lie in one direction that is not up."""
-    if direction is None or upright is None or direction == up or upright < _AGREE:
-        return None, None
-    likely = f"{up} is up here, so that {direction} stands where {up} should"
-    return (
-        likely,
-        f"their heads lie towards {direction} of their feet in {upright:.0%} of the clips",
-    )
-
-
-def _reason(layout: Layout, shortness: float, fault: str | None, likely: str | None) -> str:
-    if fault is None:
-        return f"the joints make bodies of layout {layout.name}"
-    said = f"the joints are scrambled, {fault} for layout {layout.name} (shortness {shortness:.2f})"
-    if likely is None:
-        return f"{said}; none of the known wrong orders explains it"
-    return f"{said}; most likely {likely}"
-
-
-def _dimensions(layout: Layout) -> int:
-    """Axes that are coordinates; a score is none."""
-    return sum(axis in _COORDINATES for axis in layout.axes)
-
-
-def _median(values: Iterable[float]) -> float:
-    return float(np.median(list(values)))

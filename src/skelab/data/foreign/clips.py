@@ -182,7 +182,7 @@ def majority(parts: Sequence[Part], fits: Callable[[Shaped[ndarray, " ..."]], bo
 
 
 def read_labels(
-    found: Shaped[ndarray, "N ..."], where: str, *, first: int = 0
+    found: Shaped[ndarray, "N ..."], where: str, *, first: int = 0, labels_from: int | None = None
 ) -> Int64[ndarray, " N"]:
     """Class indices out of one-hot rows or whole numbers.
 
@@ -190,25 +190,38 @@ def read_labels(
         found: N rows with a single 1 each, or N whole numbers from 0.
         where: What to call them in messages.
         first: Number of the first row.
+        labels_from: The smallest number that is a label; None for 0. Labels come out as they are.
 
     Raises:
         SourceError: They are neither; the message has the first row that is wrong.
     """
+    lowest = labels_from or 0
     if found.ndim == 2:
         if not found.shape[1]:
             raise SourceError(f"{where}: expected one-hot labels, found rows without a column")
         labels = found.argmax(axis=1)
         right = found[np.arange(len(found)), labels] == 1
+        right &= labels >= lowest
         if np.count_nonzero(found) != len(found):
             right &= np.count_nonzero(found, axis=1) == 1
-        expected = f"a single 1 among {found.shape[1]} columns"
+        expected = f"a single 1 among {found.shape[1]} columns{f' from {lowest}' if lowest else ''}"
     else:
         with np.errstate(invalid="ignore"):
             labels = found.astype(np.int64)
-        right = (labels == found) & (labels >= 0) & (labels < 1_000_000)
-        expected = "a whole number from 0"
+        right = (labels == found) & (labels >= lowest) & (labels < 1_000_000)
+        expected = f"a whole number from {lowest}"
     _refuse_first(right, where, expected, found, first)
     return np.asarray(labels, dtype=np.int64)
+
+
+def shift_labels(parts: Sequence[Part], first: int) -> tuple[Part, ...]:
+    """The parts with labels that are indices of classes, where the first class has a number."""
+    return tuple(replace(part, labels=part.labels - first) for part in parts)
+
+
+def smallest_label(parts: Sequence[Part]) -> list[int]:
+    """The smallest label of each part that has one."""
+    return [int(part.labels.min()) for part in parts if len(part.labels)]
 
 
 def digest_of(*texts: object) -> str:

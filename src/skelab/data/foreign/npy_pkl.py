@@ -14,12 +14,22 @@ import numpy as np
 from jaxtyping import Float32, Shaped
 from numpy import ndarray
 
+from skelab.data.clips.clip import SampleInfo
 from skelab.data.clips.index import ClipIndex
 from skelab.data.clips.store import StoreInfo
 from skelab.data.datasets.ntu import SYNTHETIC_MARKER
-from skelab.data.foreign.clips import Part, PreparedClips, digest_of, majority, read_labels
+from skelab.data.foreign.clips import (
+    Part,
+    PreparedClips,
+    digest_of,
+    majority,
+    read_labels,
+    shift_labels,
+    smallest_label,
+)
 from skelab.data.foreign.rows import StoredRows
 from skelab.data.recordings.class_names import classes_of, describe_sample, is_from_ntu
+from skelab.data.recordings.label_base import INGEST_OPTION, check_label_base
 from skelab.errors import DataError, SourceError
 from skelab.files.npy import read_npy_header
 from skelab.files.plain_pickle import load_plain_pickle
@@ -80,16 +90,21 @@ def is_npy_pkl(path: Path) -> bool:
     return bool(_find(path))
 
 
-def open_npy_pkl(path: Path, *, layout: Layout | None = None) -> NpyClips:
+def open_npy_pkl(
+    path: Path, *, layout: Layout | None = None, labels_from: int | None = None
+) -> NpyClips:
     """Open a folder of this form: names and labels are read, poses are not.
 
     Args:
         path: The folder.
         layout: The joints; None goes by their number.
+        labels_from: The number of the first class; None takes 0, where one label is 0 or names of
+            NTU RGB+D say the same action as the label.
 
     Raises:
-        SourceError: There are only other streams than joints, or a file is damaged, has the wrong
-            shape, or does not fit the one beside it.
+        SourceError: There are only other streams than joints, a file is damaged, has the wrong
+            shape, or does not fit the one beside it, or nobody knows whether labels are counted
+            from 0.
     """
     found = _find(path)
     files = [pick for part in _PARTS if (pick := _joints_of(part, found, path))]
@@ -99,14 +114,14 @@ def open_npy_pkl(path: Path, *, layout: Layout | None = None) -> NpyClips:
     if len(shapes) != 1:
         raise SourceError(f"{path}: expected all parts in one form, found {len(shapes)}")
     parts = [
-        Part(each.part, rows, *_read_label_file(each.labels, len(rows)))
+        Part(each.part, rows, *_read_label_file(each.labels, len(rows), labels_from))
         for each, (rows, _) in zip(files, arrays, strict=True)
     ]
-    infos = [
-        describe_sample(name, int(label), (part.name,))
-        for part in parts
-        for name, label in zip(part.names or (), part.labels, strict=True)
-    ]
+    first = 0
+    if labels_from is not None or not all(map(is_from_ntu, _infos(parts))):
+        first = check_label_base(smallest_label(parts), labels_from, str(path), INGEST_OPTION)
+        parts = list(shift_labels(parts, first))
+    infos = _infos(parts)
     try:
         index = ClipIndex.of(infos)
     except DataError as error:
@@ -119,7 +134,7 @@ def open_npy_pkl(path: Path, *, layout: Layout | None = None) -> NpyClips:
     info = StoreInfo(
         layout=chosen,
         pipeline="msg3d" if in_msg3d_way else "as-given",
-        classes=classes_of(infos),
+        classes=classes_of(infos, first=first),
         dataset="ntu" if from_ntu else "npy-pkl",
         units="metres" if chosen.axes == ("x", "y", "z") else "normalised",
         synthetic=(path / SYNTHETIC_MARKER).is_file(),
@@ -128,6 +143,15 @@ def open_npy_pkl(path: Path, *, layout: Layout | None = None) -> NpyClips:
     clips = NpyClips(path, parts, index, info)
     clips.looped = in_msg3d_way and majority(parts, _ends_filled)
     return clips
+
+
+def _infos(parts: Sequence[Part]) -> list[SampleInfo]:
+    """What the names and labels say of each row."""
+    return [
+        describe_sample(name, int(label), (part.name,))
+        for part in parts
+        for name, label in zip(part.names or (), part.labels, strict=True)
+    ]
 
 
 def _find(path: Path) -> Mapping[str, Mapping[str | None, Path]]:
@@ -193,28 +217,31 @@ def _open_array(path: Path, layout: Layout | None) -> tuple[StoredRows, Layout]:
     return StoredRows(path, 0, header, str(path)), chosen
 
 
-def _read_label_file(path: Path, rows: int) -> tuple[Shaped[ndarray, " N"], tuple[str, ...]]:
+def _read_label_file(
+    path: Path, rows: int, labels_from: int | None
+) -> tuple[Shaped[ndarray, " N"], tuple[str, ...]]:
     """Labels and names of a part; the pickle may hold nothing that runs."""
     content = load_plain_pickle(path, SourceError)
     expected = f"{path}: expected a pickle of names and labels, {rows:,} each"
     if not isinstance(content, list | tuple) or len(content) < 2:
         raise SourceError(f"{expected}, found a {type(content).__name__}")
-    names, labels = content[:2]
-    if not all(isinstance(each, list | tuple | ndarray) for each in (names, labels)):
+    names, found = content[:2]
+    if not all(isinstance(each, list | tuple | ndarray) for each in (names, found)):
         raise SourceError(
-            f"{expected}, found a {type(names).__name__} and a {type(labels).__name__}"
+            f"{expected}, found a {type(names).__name__} and a {type(found).__name__}"
         )
-    if len(names) != rows or len(labels) != rows:
-        raise SourceError(f"{expected}, found {len(names):,} and {len(labels):,}")
+    if len(names) != rows or len(found) != rows:
+        raise SourceError(f"{expected}, found {len(names):,} and {len(found):,}")
     if not all(isinstance(name, str) for name in names):
         raise SourceError(f"{expected}, found names that are no text")
     try:
-        numbers = np.asarray(labels)
+        numbers = np.asarray(found)
     except ValueError:
         numbers = np.empty((0, 0))
     if numbers.ndim != 1 or numbers.dtype.kind not in "iuf":
         raise SourceError(f"{expected}, found labels that are no numbers")
-    return read_labels(numbers, str(path)), tuple(_without_ending(str(name)) for name in names)
+    labels = read_labels(numbers, str(path), labels_from=labels_from)
+    return labels, tuple(_without_ending(str(name)) for name in names)
 
 
 def _without_ending(name: str) -> str:

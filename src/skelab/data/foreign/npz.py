@@ -17,9 +17,18 @@ from numpy import ndarray
 from skelab.data.clips.index import UNKNOWN, ClipIndex
 from skelab.data.clips.store import StoreInfo
 from skelab.data.datasets.ntu import SYNTHETIC_MARKER
-from skelab.data.foreign.clips import Part, PreparedClips, digest_of, majority, read_labels
+from skelab.data.foreign.clips import (
+    Part,
+    PreparedClips,
+    digest_of,
+    majority,
+    read_labels,
+    shift_labels,
+    smallest_label,
+)
 from skelab.data.foreign.rows import DeflatedRows, Rows, StoredRows
 from skelab.data.recordings.class_names import ntu_classes, numbered_classes
+from skelab.data.recordings.label_base import INGEST_OPTION, check_label_base
 from skelab.errors import SourceError
 from skelab.files.archives import is_archive, list_members, locate_member, open_archive
 from skelab.files.npy import read_npy_header
@@ -28,6 +37,7 @@ from skelab.skeleton import Layout, get_layout
 _PARTS: Final = ("train", "test")
 _BODIES: Final = range(1, 9)
 _LABELS_AT_ONCE: Final = 4096
+_NTU_CLASSES: Final = (60, 120)
 
 
 class NpzClips(PreparedClips):
@@ -66,16 +76,20 @@ def is_npz(path: Path) -> bool:
     return any(f"x_{part}.npy" in names for part in _PARTS)
 
 
-def open_npz(path: Path, *, layout: Layout | None = None) -> NpzClips:
+def open_npz(
+    path: Path, *, layout: Layout | None = None, labels_from: int | None = None
+) -> NpzClips:
     """Open an npz of CTR-GCN's form in milliseconds: labels are read, poses are not.
 
     Args:
         path: The file.
         layout: The joints; None takes ``ntu25``.
+        labels_from: The number of the first class; None takes 0, where that is clear: one label is
+            0, or the columns of one-hot labels are those of a data set.
 
     Raises:
-        SourceError: The archive is damaged, an array has the wrong shape or type, or a label is
-            none.
+        SourceError: The archive is damaged, an array has the wrong shape or type, a label is
+            none, or nobody knows whether they are counted from 0.
     """
     layout = layout or get_layout("ntu25")
     with open_archive(path) as archive:
@@ -86,7 +100,9 @@ def open_npz(path: Path, *, layout: Layout | None = None) -> NpzClips:
             if f"x_{part}.npy" in members:
                 rows = _open_rows(archive, members[f"x_{part}.npy"], f"{path}: x_{part}")
                 _check_shape(rows, layout)
-                labels, width = _open_labels(archive, members.get(f"y_{part}.npy"), path, part)
+                labels, width = _open_labels(
+                    archive, members.get(f"y_{part}.npy"), path, part, labels_from
+                )
                 parts.append(Part(part, rows, labels))
                 widths.add(width)
         fingerprints = [
@@ -100,14 +116,17 @@ def open_npz(path: Path, *, layout: Layout | None = None) -> NpzClips:
         raise SourceError(f"{path}: expected the arrays x_train or x_test, found {found}")
     if len({part.rows.header.shape[2] for part in parts}) > 1 or len(widths - {None}) > 1:
         raise SourceError(f"{path}: expected train and test of one form, found two")
+    width = next(iter(widths - {None}), None)
+    first = _first_label(path, parts, width, labels_from)
+    parts = list(shift_labels(parts, first))
     in_ctrgcn_way = majority(parts, partial(_starts_at_origin, layout=layout))
     info = StoreInfo(
         layout=layout,
         pipeline="ctrgcn" if in_ctrgcn_way else "as-given",
-        classes=_classes(parts, next(iter(widths - {None}), None), layout),
+        classes=_classes(parts, None if width is None else width - first, layout, first),
         dataset="ntu" if layout.name == "ntu25" else "npz",
         synthetic=synthetic,
-        digest=digest_of(*fingerprints),
+        digest=digest_of(*fingerprints, *([f"labels from {first}"] if first else [])),
     )
     return NpzClips(path, parts, _anonymous(parts), info)
 
@@ -156,7 +175,11 @@ def _check_shape(rows: Rows, layout: Layout) -> None:
 
 
 def _open_labels(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo | None, path: Path, part: str
+    archive: zipfile.ZipFile,
+    member: zipfile.ZipInfo | None,
+    path: Path,
+    part: str,
+    labels_from: int | None,
 ) -> tuple[Int64[ndarray, " N"], int | None]:
     """The labels of a part, and how many classes they say that there are."""
     title = f"{path}: y_{part}"
@@ -170,17 +193,40 @@ def _open_labels(
             f" {' x '.join(map(str, header.shape))}"
         )
     pieces = [
-        read_labels(rows.block(at, min(at + _LABELS_AT_ONCE, len(rows))), title, first=at)
+        read_labels(
+            rows.block(at, min(at + _LABELS_AT_ONCE, len(rows))),
+            title,
+            first=at,
+            labels_from=labels_from,
+        )
         for at in range(0, len(rows), _LABELS_AT_ONCE)
     ]
     labels = np.concatenate([np.empty(0, np.int64), *pieces])
     return labels, header.shape[1] if len(header.shape) == 2 else None
 
 
-def _classes(parts: Sequence[Part], width: int | None, layout: Layout) -> tuple[str, ...]:
+def _first_label(
+    path: Path, parts: Sequence[Part], width: int | None, labels_from: int | None
+) -> int:
+    """The number of the first class.
+
+    Columns of one-hot labels say how many classes there are, so that those without a clip are no
+    fault; but a single empty column in front of others that are all filled is what `eye(21)` makes
+    of numbers from 1 to 20.
+    """
+    if width is not None and labels_from is None:
+        used = set(np.concatenate([np.unique(part.labels) for part in parts]).tolist())
+        if width in _NTU_CLASSES or used != set(range(1, width)):
+            return 0
+    return check_label_base(smallest_label(parts), labels_from, str(path), INGEST_OPTION)
+
+
+def _classes(
+    parts: Sequence[Part], width: int | None, layout: Layout, first: int
+) -> tuple[str, ...]:
     highest = max(int(part.labels.max(initial=0)) for part in parts)
-    if layout.name != "ntu25" or (width is not None and width not in (60, 120)):
-        return numbered_classes(width or highest + 1)
+    if layout.name != "ntu25" or (width is not None and width not in _NTU_CLASSES):
+        return numbered_classes(width or highest + 1, first=first)
     return ntu_classes(width or highest + 1)
 
 

@@ -6,7 +6,8 @@ among all of them, are in :mod:`skelab.data.datasets`.
 
 from skelab.data.recordings.base import FolderSource, HeldInMemory, Source, SourceItem
 from skelab.data.recordings.card import DatasetCard
-from skelab.data.recordings.custom import DATASET_FILE, CustomSource
+from skelab.data.recordings.custom import CustomSource
+from skelab.data.recordings.custom_layout import DATASET_FILE
 from skelab.data.recordings.ntu_actions import NTU60_CLASSES, NTU120_CLASSES
 from skelab.data.recordings.pyskl import PysklSource
 

@@ -7,12 +7,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Final, Protocol, runtime_checkable
 
 from skelab.data.clips.clip import RawClip, SampleInfo
 from skelab.errors import DataError, SourceError
 from skelab.files.reading import read_whole, special_kind
 from skelab.skeleton import Layout, get_layout
+
+NOT_A_SAMPLE: Final = "not a sample"
+MISSING_FILE: Final = "missing file"
+WRONG_LINE: Final = "wrong line"
+"""Why something that a source has seen is no sample of it."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,14 @@ class Source(Protocol):
 
     def digest(self) -> str:
         """A cheap fingerprint of the names and sizes of all files, in hexadecimal."""
+
+
+@runtime_checkable
+class TellsCauses(Protocol):
+    """A source that lists its samples in a table, so that what is rejected is lost."""
+
+    def cause(self, name: str) -> str:
+        """Why a rejected name is no sample: ``missing file`` or ``wrong line``."""
 
 
 class FolderSource(ABC):

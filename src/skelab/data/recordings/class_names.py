@@ -9,9 +9,9 @@ from skelab.data.recordings.sample_name import parse_sample_name
 from skelab.errors import DataError
 
 
-def numbered_classes(num_classes: int) -> tuple[str, ...]:
-    """``class 0``, ``class 1`` and so on."""
-    return tuple(f"class {label}" for label in range(num_classes))
+def numbered_classes(num_classes: int, *, first: int = 0) -> tuple[str, ...]:
+    """``class 0``, ``class 1`` and so on, or from another first number on."""
+    return tuple(f"class {label}" for label in range(first, first + num_classes))
 
 
 def ntu_classes(num_classes: int) -> tuple[str, ...]:
@@ -45,14 +45,14 @@ def is_from_ntu(info: SampleInfo) -> bool:
         return False
 
 
-def classes_of(infos: Iterable[SampleInfo]) -> tuple[str, ...]:
+def classes_of(infos: Iterable[SampleInfo], *, first: int = 0) -> tuple[str, ...]:
     """The classes of samples that carry labels only, none of which has a name.
 
     Those of NTU RGB+D where every name is one of its own and says the same action as the label;
-    else numbered ones.
+    else numbered ones, by the numbers of the files, of which ``first`` is that of the first class.
     """
     rows = list(infos)
     num_classes = 1 + max((info.label for info in rows if info.label is not None), default=0)
     if all(is_from_ntu(info) for info in rows):
         return ntu_classes(num_classes)
-    return numbered_classes(num_classes)
+    return numbered_classes(num_classes, first=first)

@@ -1,10 +1,11 @@
 """A data set of one's own: a folder with ``dataset.yaml``, a table of clips, and the clips."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64, Shaped
@@ -12,8 +13,10 @@ from numpy import ndarray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from skelab.data.clips.clip import RawClip, SampleInfo
-from skelab.data.recordings.base import SourceItem, read_bytes
+from skelab.data.recordings.base import MISSING_FILE, WRONG_LINE, SourceItem, read_bytes
 from skelab.data.recordings.class_names import numbered_classes
+from skelab.data.recordings.custom_files import finite_bodies, parse_array
+from skelab.data.recordings.custom_layout import DATASET_FILE, LayoutTable, list_names
 from skelab.data.recordings.custom_sequences import (
     SegmentLine,
     SequenceTable,
@@ -21,75 +24,19 @@ from skelab.data.recordings.custom_sequences import (
     read_segment_table,
 )
 from skelab.data.recordings.frame_csv import parse_frame_csv
+from skelab.data.recordings.label_base import check_label_base, is_number
+from skelab.data.recordings.one_file import read_recording
 from skelab.data.recordings.tables import read_table
 from skelab.data.recordings.untrimmed import label_words, seen_bodies
-from skelab.errors import DataError, LayoutError, SourceError
-from skelab.files.npy import parse_npy
+from skelab.errors import DataError, LayoutError, SourceError, unknown_name
 from skelab.files.strict_yaml import load_yaml, read_yaml_text
 from skelab.skeleton import Layout, get_layout
-
-DATASET_FILE: Final = "dataset.yaml"
-"""The file that makes a folder a data set of one's own."""
 
 _ENDINGS: Final = (".npy", ".csv")
 _NUMBERS: Final = ("subject", "camera", "setup", "replication", "script")
 _COLUMNS: Final = ("name", "label", *_NUMBERS, "part", "file")
-_MAX_BODIES: Final = 8
+_CATEGORY: Final = re.compile(r"[^\W\d_]")
 _LARGEST_NUMBER: Final = 1 << 31
-
-Joint = int | str
-"""A joint by its number from 0, or by its name."""
-
-
-class LayoutTable(BaseModel):
-    """A layout written out in ``dataset.yaml``; joints are named or counted from 0.
-
-    Attributes:
-        joints: Their names, in the order of the data.
-        bones: Pairs of joints that are tied, in either order; they form a tree.
-        centre: The root of the tree.
-        origin: The joint that preprocessing moves to zero; None takes the centre.
-        pairs: Left and right joints that mirror each other.
-        axes: What each value of a joint is.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    joints: tuple[str, ...] = Field(min_length=2)
-    bones: tuple[tuple[Joint, Joint], ...]
-    centre: Joint
-    origin: Joint | None = None
-    pairs: tuple[tuple[Joint, Joint], ...] = ()
-    axes: tuple[str, ...] = Field(default=("x", "y", "z"), min_length=1)
-
-    def layout(self, name: str) -> Layout:
-        """The layout under a name.
-
-        Raises:
-            LayoutError: A joint is unknown, or the bones are no tree.
-        """
-        centre = self._number(self.centre, name)
-        return Layout(
-            name=name,
-            title=f"written out in {DATASET_FILE}",
-            joints=self.joints,
-            bones=_towards(centre, [self._pair(bone, name) for bone in self.bones]),
-            pairs=tuple(self._pair(pair, name) for pair in self.pairs),
-            centre=centre,
-            origin=centre if self.origin is None else self._number(self.origin, name),
-            axes=self.axes,
-            source=DATASET_FILE,
-        )
-
-    def _pair(self, pair: tuple[Joint, Joint], layout: str) -> tuple[int, int]:
-        return self._number(pair[0], layout), self._number(pair[1], layout)
-
-    def _number(self, joint: Joint, layout: str) -> int:
-        if isinstance(joint, int):
-            return joint
-        if joint not in self.joints:
-            raise LayoutError(f"layout {layout!r}: expected one of its joints, found {joint!r}")
-        return self.joints.index(joint)
 
 
 class DatasetTable(BaseModel):
@@ -102,6 +49,8 @@ class DatasetTable(BaseModel):
         clips: Folder of the clips.
         units: Unit of the coordinates.
         classes: Names of the classes, by label; None takes them from the table.
+        labels_from: The number of the first class where labels are numbers; None takes 0, if one
+            of the labels is 0.
         synthetic: Whether the clips were computed; every result says so.
         sequences: Where the labels are, if the clips are untrimmed recordings; None if each clip
             has one label.
@@ -115,8 +64,21 @@ class DatasetTable(BaseModel):
     clips: str = "."
     units: str = Field(default="metres", min_length=1)
     classes: tuple[str, ...] | None = Field(default=None, min_length=1)
+    labels_from: int | None = Field(default=None, ge=0, le=9)
     synthetic: bool = False
     sequences: SequenceTable | None = None
+
+
+class _MissingFileError(DataError):
+    """The file of a clip is not there."""
+
+
+class _Listing(NamedTuple):
+    """The samples of the table, the lines that are none, and those of them without a file."""
+
+    items: tuple[SourceItem, ...]
+    rejected: tuple[tuple[str, str], ...]
+    missing: frozenset[str]
 
 
 class CustomSource:
@@ -127,7 +89,8 @@ class CustomSource:
     A body whose values are all zero in a frame is absent in it.
 
     The table has a line a clip and at least the columns ``name`` and ``label``; ``subject``,
-    ``camera``, ``setup``, ``replication`` and ``script`` are whole numbers from 0, ``part`` is a
+    ``camera``, ``setup``, ``replication`` and ``script`` are whole numbers from 0, or words, which
+    are then numbered from 1 in sorted order, ``part`` is a
     part of the data set's own split (``train``, ``test``), and ``file`` says which file it is, if
     it is not called as the clip is.
 
@@ -176,18 +139,33 @@ class CustomSource:
         """Lines of the tables that are not samples, each with the reason."""
         about = self._about.sequences
         if about is None or about.segments is None:
-            return self._listing[1]
+            return self._listing.rejected
         known = {item.info.name for item in self.items()}
         alone = [
             (name, f"{lines[0].where}: expected a clip of the table, found {name!r}")
             for name, lines in self._segments.items()
             if name not in known
         ]
-        return (*self._listing[1], *alone)
+        return (*self._listing.rejected, *alone)
+
+    def cause(self, name: str) -> str:
+        """Why a rejected name is no sample: ``missing file`` or ``wrong line``."""
+        return MISSING_FILE if name in self._listing.missing else WRONG_LINE
+
+    @property
+    def categories(self) -> Mapping[str, Mapping[str, int]]:
+        """Of each column that holds words, say ``subject``, the number of each word, from 1."""
+        found = {}
+        for column in _NUMBERS:
+            words = {row[column] for _, row in self._rows if row[column]}
+            if words and all(_CATEGORY.match(word) for word in words):
+                ordered = sorted(words, key=_in_words_and_numbers)
+                found[column] = {word: number for number, word in enumerate(ordered, start=1)}
+        return found
 
     def items(self) -> Sequence[SourceItem]:
         """The samples, by name; reads the table and no clip."""
-        return self._listing[0]
+        return self._listing.items
 
     def read(self, item: SourceItem) -> RawClip:
         """The recording of ``item``, every body in it.
@@ -199,15 +177,13 @@ class CustomSource:
         path = self.path / item.location
         if self._about.sequences is not None:
             return self._read_sequence(item, self._about.sequences)
-        stored = _parse_csv(path) if path.suffix == ".csv" else _parse_array(path)
-        joints = self._checked(stored, path)
-        return RawClip(joints.shape[1], seen_bodies(joints), actors_chosen=True)
+        return read_recording(path, self.layout)
 
     def _read_sequence(self, item: SourceItem, about: SequenceTable) -> RawClip:
         """An untrimmed recording with its labels."""
         path = self.path / item.location
         if path.suffix != ".csv":
-            joints, frames = self._checked(_parse_array(path), path), None
+            joints, frames = finite_bodies(parse_array(path), self.layout, str(path)), None
         else:
             frames = parse_frame_csv(
                 read_bytes(path),
@@ -219,20 +195,6 @@ class CustomSource:
             joints = frames.joints
         lines = self._segments.get(item.info.name, ()) if about.segments else ()
         return label_sequence(about, item.info.name, path, joints, frames, lines, self._words)
-
-    def _checked(self, stored: Shaped[ndarray, " ..."], path: Path) -> Float64[ndarray, "M T V C"]:
-        """The bodies of an array, all values finite."""
-        joints = _as_bodies(stored, self.layout, str(path))
-        with np.errstate(over="ignore"):
-            finite = np.isfinite(joints.astype(np.float32))
-        if not finite.all():
-            body, frame, joint, axis = map(int, np.argwhere(~finite)[0])
-            raise DataError(
-                f"{path}: expected finite numbers, found {joints[body, frame, joint, axis]} at"
-                f" frame {frame}, joint {self.layout.joints[joint]!r}, axis"
-                f" {self.layout.axes[axis]}; write zeros where a joint was not seen"
-            )
-        return joints
 
     def digest(self) -> str:
         """A cheap fingerprint of the two tables and of the sizes of all clips, in hexadecimal."""
@@ -289,7 +251,8 @@ class CustomSource:
     def _vocabulary(self) -> tuple[tuple[str, ...], Mapping[str, int]]:
         """The classes without the background, and the label of each word of the files."""
         about = self._about.sequences or SequenceTable(segments="")
-        return label_words(self._listed_classes, about.background)
+        classes = self._listed_classes
+        return label_words(classes, about.background, first=self._first_label)
 
     @cached_property
     def _rows(self) -> Sequence[tuple[int, Mapping[str, str]]]:
@@ -299,6 +262,34 @@ class CustomSource:
     @cached_property
     def _classes(self) -> tuple[str, ...]:
         return self._vocabulary[0] if self._about.sequences else self._listed_classes
+
+    @cached_property
+    def _labels(self) -> Sequence[tuple[str, str]]:
+        """Every label that a table gives to a clip or a segment, with its place."""
+        if self._about.sequences is None:
+            return [
+                (f"{self._table_path}, line {line}", row["label"])
+                for line, row in self._rows
+                if row["label"]
+            ]
+        if self._about.sequences.segments is None:
+            return []
+        background = self._about.sequences.background
+        lines = [line for lines in self._segments.values() for line in lines]
+        return [(line.where, line.label) for line in lines if line.label != background]
+
+    @cached_property
+    def _first_label(self) -> int:
+        """The number of the first class."""
+        about, names = self._about.sequences, self._about.classes or ()
+        table = self._segments_path if about and about.segments else self._table_path
+        numbers = [int(each) for _, each in self._labels if is_number(each) and each not in names]
+        if about and names[:1] == (about.background,):
+            numbers = []  # number 0 is the background, which no segment has
+        if about and about.frame_labels and about.background not in names:
+            numbers += [int(about.background) + 1] if is_number(about.background) else []
+        key = f"labels_from: {{}} in {DATASET_FILE}"
+        return check_label_base(numbers, self._about.labels_from, str(table), key)
 
     @cached_property
     def _listed_classes(self) -> tuple[str, ...]:
@@ -311,33 +302,42 @@ class CustomSource:
                 f"{self.path / DATASET_FILE}: expected classes, since labels of frames do not name"
                 " them all, found none"
             )
-        labels = {row["label"] for _, row in self._rows if row["label"]}
-        if about is not None:
-            labels = {line.label for lines in self._segments.values() for line in lines}
+        labels = {label for _, label in self._labels}
         if not labels:
             raise SourceError(
                 f"{self._table_path}: expected labels, or classes in {DATASET_FILE}, found neither"
             )
-        if all(label.isascii() and label.isdigit() and len(label) < 6 for label in labels):
-            return numbered_classes(1 + max(map(int, labels)))
+        if all(map(is_number, labels)):
+            first = self._first_label
+            count = max(1, 1 + max(map(int, labels)) - first)
+            return numbered_classes(count, first=first)
         return tuple(sorted(labels))
 
     @cached_property
-    def _listing(self) -> tuple[tuple[SourceItem, ...], tuple[tuple[str, str], ...]]:
+    def _listing(self) -> _Listing:
         files = set(_files_in(self.path / self._clips))
-        classes = self.classes
+        classes, first = self.classes, self._first_label
+        categories = self.categories
         items: dict[str, SourceItem] = {}
-        rejected = []
+        rejected, missing = [], set()
         for line, row in self._rows:
             where = f"{self._table_path}, line {line}"
+            _check_number(row["label"], classes, first, where)
             try:
-                info = _describe(row, classes, where, untrimmed=self._about.sequences is not None)
+                label = _label(row["label"], classes, first, where)
+                info = _describe(
+                    row, label, where, categories, untrimmed=self._about.sequences is not None
+                )
                 if info.name in items:
                     raise DataError(f"{where}: {info.name} stands in the table twice")
                 items[info.name] = SourceItem(info, self._locate(row, files, where))
+            except _MissingFileError as error:
+                rejected.append((row["name"], str(error)))
+                missing.add(row["name"])
             except DataError as error:
                 rejected.append((row["name"] or f"line {line}", str(error)))
-        return tuple(items[name] for name in sorted(items)), tuple(rejected)
+        found = tuple(items[name] for name in sorted(items))
+        return _Listing(found, tuple(rejected), frozenset(missing))
 
     @property
     def _clips(self) -> str:
@@ -357,7 +357,7 @@ class CustomSource:
                         f" {inside}"
                     )
                 return str(PurePosixPath(self._clips) / inside)
-        raise DataError(f"{where}: expected a file {' or '.join(candidates)}, found none")
+        raise _MissingFileError(f"{where}: expected a file {' or '.join(candidates)}, found none")
 
 
 def _read_about(path: Path) -> DatasetTable:
@@ -371,16 +371,29 @@ def _read_about(path: Path) -> DatasetTable:
     try:
         return DatasetTable.model_validate(content)
     except ValidationError as error:
-        faults = error.errors()
-        fault = next((each for each in faults if "str" not in each["loc"][1:2]), faults[0])
-        where = ".".join(str(key) for key in fault["loc"] if key != "LayoutTable")
-        known = ", ".join(DatasetTable.model_fields)
-        hint = f"; known: {known}" if fault["type"] == "extra_forbidden" else ""
-        raise SourceError(f"{path}: {where}: {fault['msg']}{hint}") from None
+        raise SourceError(f"{path}: {_fault(error)}") from None
+
+
+def _fault(error: ValidationError) -> str:
+    """What is wrong with a key; a name that was misspelt goes before one that is missing then."""
+    faults = [each for each in error.errors() if "str" not in each["loc"][1:2]] or error.errors()
+    fault = next((each for each in faults if each["type"] == "extra_forbidden"), faults[0])
+    keys = [str(key) for key in fault["loc"] if key != LayoutTable.__name__]
+    where = ".".join(keys)
+    if fault["type"] != "extra_forbidden":
+        return f"{where}: {fault['msg']}"
+    tables: Mapping[str, type[BaseModel]] = {"layout": LayoutTable, "sequences": SequenceTable}
+    table = tables.get(keys[0], DatasetTable) if keys[1:] else DatasetTable
+    return f"{where}: {unknown_name('key', keys[-1], table.model_fields)}"
 
 
 def _describe(
-    row: Mapping[str, str], classes: Sequence[str], where: str, *, untrimmed: bool
+    row: Mapping[str, str],
+    label: int | None,
+    where: str,
+    categories: Mapping[str, Mapping[str, int]],
+    *,
+    untrimmed: bool,
 ) -> SampleInfo:
     """What a line of the table says of its clip."""
     if not row["name"]:
@@ -392,11 +405,12 @@ def _describe(
             f"{where}: expected no label for an untrimmed recording, found {row['label']!r}"
         )
     subject, camera, setup, replication, script = (
-        _number(row[column], f"{where}, {column}") for column in _NUMBERS
+        _number(row[column], categories.get(column, {}), f"{where}, {column}")
+        for column in _NUMBERS
     )
     return SampleInfo(
         row["name"],
-        _label(row["label"], classes, where),
+        label,
         subject,
         camera,
         setup,
@@ -407,27 +421,47 @@ def _describe(
     )
 
 
-def _label(text: str, classes: Sequence[str], where: str) -> int | None:
+def _check_number(text: str, classes: Sequence[str], first: int, where: str) -> None:
+    """Refuse a number that is none of the classes: then the others may be the wrong ones, too."""
+    if text in classes or not is_number(text) or 0 <= int(text) - first < len(classes):
+        return
+    raise SourceError(
+        f"{where}: expected a label from {first} to {first + len(classes) - 1}, the numbers of"
+        f" {len(classes)} classes, found {text}; `labels_from` in {DATASET_FILE} is the number of"
+        " the first class, `classes` names them all"
+    )
+
+
+def _label(text: str, classes: Sequence[str], first: int, where: str) -> int | None:
     """A label by the name of its class or by its number; None where there is none."""
     if not text:
         return None
     if text in classes:
         return classes.index(text)
-    if text.isascii() and text.isdigit() and len(text) < 6 and int(text) < len(classes):
-        return int(text)
-    shown = ", ".join(classes[:8]) + (", …" if len(classes) > 8 else "")
+    if is_number(text):
+        return int(text) - first
     raise DataError(
-        f"{where}: expected a label that is a class ({shown}) or a number below {len(classes)},"
-        f" found {text!r}"
+        f"{where}: expected a label that is a class ({list_names(classes)}) or a number from"
+        f" {first} to {first + len(classes) - 1}, found {text!r}"
     )
 
 
-def _number(text: str, where: str) -> int | None:
+def _number(text: str, words: Mapping[str, int], where: str) -> int | None:
     if not text:
         return None
+    if text in words:
+        return words[text]
     if not (text.isascii() and text.isdigit()) or int(text[-12:]) >= _LARGEST_NUMBER:
-        raise DataError(f"{where}: expected a whole number from 0, found {text!r}")
+        raise DataError(
+            f"{where}: expected a whole number from 0, or words in all lines, found {text!r}"
+        )
     return int(text)
+
+
+def _in_words_and_numbers(text: str) -> list[tuple[int, str]]:
+    """A key that sorts s2 before s10."""
+    pieces = re.split(r"([0-9]+)", text)
+    return [(int(piece), "") if piece.isdigit() else (-1, piece) for piece in pieces]
 
 
 def _inside(text: str, where: str) -> str:
@@ -441,81 +475,3 @@ def _inside(text: str, where: str) -> str:
 def _files_in(path: Path) -> Iterator[str]:
     if path.is_dir():
         yield from (entry.name for entry in path.iterdir() if entry.name.endswith(_ENDINGS))
-
-
-def _parse_array(path: Path) -> Shaped[ndarray, " ..."]:
-    array = parse_npy(read_bytes(path), str(path))
-    if array.dtype.kind == "b":
-        raise DataError(f"{path}: expected numbers, found truth values")
-    return array
-
-
-def _parse_csv(path: Path) -> Float64[ndarray, "T F"]:
-    """The numbers of each line; the first may be a headline."""
-    lines = read_bytes(path).decode("utf-8-sig", errors="replace").splitlines()
-    while lines and not lines[-1].strip():
-        lines.pop()
-    rows: list[list[float]] = []
-    for number, line in enumerate(lines, start=1):
-        fields = line.split(",")
-        try:
-            values = [float(field) for field in fields]
-            if "_" in line:  # Python alone would read 1_0 as ten
-                raise ValueError
-        except ValueError:
-            if number == 1:
-                continue
-            raise DataError(
-                f"{path}, line {number}: expected numbers with commas between them, found"
-                f" {line[:40]!r}; write 0 where a joint was not seen"
-            ) from None
-        if rows and len(values) != len(rows[0]):
-            raise DataError(
-                f"{path}, line {number}: expected {len(rows[0])} numbers as in the lines above,"
-                f" found {len(values)}"
-            )
-        rows.append(values)
-    if not rows:
-        raise DataError(f"{path}: expected a line of numbers a frame, found none")
-    return np.array(rows, dtype=np.float64)
-
-
-def _as_bodies(
-    stored: Shaped[ndarray, " ..."], layout: Layout, where: str
-) -> Float64[ndarray, "M T V C"]:
-    """A clip with an axis of bodies, whichever way it was stored."""
-    joints, axes = layout.num_joints, len(layout.axes)
-    shape = stored.shape
-    if len(shape) == 2:
-        each = joints * axes
-        if shape[1] % each or not 1 <= shape[1] // each <= _MAX_BODIES:
-            raise DataError(
-                f"{where}: expected {each} numbers a line for each body ({joints} joints of"
-                f" {layout.name}, {axes} axes), found {shape[1]}"
-            )
-        stored = stored.reshape(len(stored), -1, joints, axes).swapaxes(0, 1)
-    elif len(shape) == 3:
-        stored = stored[None]
-    fits = stored.ndim == 4 and stored.shape[2:] == (joints, axes)
-    if not fits or not 1 <= stored.shape[0] <= _MAX_BODIES or stored.shape[1] < 1:
-        raise DataError(
-            f"{where}: expected frames x {joints} joints x {axes} axes, or up to {_MAX_BODIES}"
-            f" bodies of that, found the shape {' x '.join(map(str, shape))}"
-        )
-    return stored.astype(np.float64)
-
-
-def _towards(centre: int, bones: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """Bones as (joint, parent), the parent being the one nearer to the centre."""
-    left = list(bones)
-    turned: list[tuple[int, int]] = []
-    reached = {centre}
-    while True:
-        near = [bone for bone in left if reached & set(bone)]
-        if not near:
-            return (*turned, *left)
-        for bone in near:
-            left.remove(bone)
-            joint, parent = bone if bone[1] in reached else bone[::-1]
-            turned.append((joint, parent))
-            reached.add(joint)

@@ -1,20 +1,18 @@
-"""One recording in a file of its own: ``.skeleton``, or coordinates in a ``.npy`` array."""
+"""One recording in a file of its own: ``.skeleton``, ``.npy``, or a ``.csv`` line a frame."""
 
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 from jaxtyping import Shaped
 from numpy import ndarray
 
-from skelab.data.clips.clip import BodyTrack, RawClip
-from skelab.data.recordings.base import read_bytes
+from skelab.data.clips.clip import RawClip
+from skelab.data.recordings.custom_files import finite_bodies, parse_array, parse_csv
 from skelab.data.recordings.skeleton_file import read_skeleton_file
-from skelab.errors import DataError
-from skelab.files.npy import parse_npy
+from skelab.data.recordings.untrimmed import seen_bodies
 from skelab.skeleton import Layout
 
-SUFFIXES: Final = (".skeleton", ".npy")
+SUFFIXES: Final = (".skeleton", ".npy", ".csv")
 """How the names of such files end."""
 
 
@@ -34,13 +32,12 @@ def read_recording(path: Path, layout: Layout) -> RawClip:
 
 
 def read_array(path: Path) -> Shaped[ndarray, " ..."]:
-    """The array of a ``.npy`` file; nothing in it is run.
+    """The numbers of a ``.npy`` or ``.csv`` file; nothing in it is run.
 
     Raises:
-        SourceError: It cannot be read, or is no array of numbers.
+        DataError: It cannot be read, is damaged, or holds something else.
     """
-    array: Shaped[ndarray, " ..."] = parse_npy(read_bytes(path), str(path))
-    return array
+    return parse_csv(path) if path.suffix == ".csv" else parse_array(path)
 
 
 def recording_of_array(joints: Shaped[ndarray, " ..."], layout: Layout, where: str) -> RawClip:
@@ -51,21 +48,5 @@ def recording_of_array(joints: Shaped[ndarray, " ..."], layout: Layout, where: s
     Raises:
         DataError: It has other joints or axes than the layout, or numbers that are not finite.
     """
-    shape = (layout.num_joints, len(layout.axes))
-    bodies = joints[None] if joints.ndim == 3 else joints
-    if bodies.ndim != 4 or bodies.shape[2:] != shape or 0 in bodies.shape:
-        raise DataError(
-            f"{where}: expected frames x {shape[0]} joints x {shape[1]} ({', '.join(layout.axes)};"
-            f" layout {layout.name}), or several bodies of that, found the shape"
-            f" {' x '.join(map(str, joints.shape)) or 'of a single number'}"
-        )
-    if bodies.dtype.kind not in "fiu" or not np.isfinite(bodies).all():
-        raise DataError(
-            f"{where}: expected finite numbers, found others; write 0 where a joint was not seen"
-        )
-    tracks = {}
-    for number, body in enumerate(bodies.astype(np.float64)):
-        frames = np.flatnonzero(body.any(axis=(1, 2)))
-        if len(frames):
-            tracks[str(number)] = BodyTrack(frames.astype(np.int32), body[frames])
-    return RawClip(bodies.shape[1], tracks, actors_chosen=True)
+    bodies = finite_bodies(joints, layout, where)
+    return RawClip(bodies.shape[1], seen_bodies(bodies), actors_chosen=True)

@@ -14,7 +14,8 @@ from numpy import ndarray
 
 from skelab.data.clips.clip import BodyTrack, RawClip
 from skelab.data.recordings.base import HeldInMemory, SourceItem
-from skelab.data.recordings.class_names import classes_of, describe_sample
+from skelab.data.recordings.class_names import classes_of, describe_sample, is_from_ntu
+from skelab.data.recordings.label_base import INGEST_OPTION, check_label_base
 from skelab.errors import DataError, SourceError
 from skelab.files.plain_pickle import load_plain_pickle
 from skelab.files.reading import read_start
@@ -43,6 +44,8 @@ class PysklSource(HeldInMemory):
     Args:
         path: The file.
         layout: The joints; None goes by their number.
+        labels_from: The number of the first class; None takes 0, where one label is 0 or names of
+            NTU RGB+D say the same action as the label.
 
     Raises:
         SourceError: The file is damaged, could run code, or holds no annotations.
@@ -54,8 +57,11 @@ class PysklSource(HeldInMemory):
     title: ClassVar[str] = "PYSKL pickle"
     expects: ClassVar[str] = "a pickle of annotations (PYSKL, MMAction2)"
 
-    def __init__(self, path: Path, layout: Layout | None = None) -> None:
+    def __init__(
+        self, path: Path, layout: Layout | None = None, labels_from: int | None = None
+    ) -> None:
         self.path = Path(path)
+        self.labels_from = labels_from
         self.layout = layout or self._usual_layout()
 
     @classmethod
@@ -69,7 +75,7 @@ class PysklSource(HeldInMemory):
     @property
     def classes(self) -> tuple[str, ...]:
         """The actions of NTU RGB+D where the samples are its own, else numbers."""
-        return classes_of(item.info for item in self.items())
+        return classes_of((item.info for item in self.items()), first=self._first_label)
 
     @property
     def synthetic(self) -> bool:
@@ -117,7 +123,7 @@ class PysklSource(HeldInMemory):
 
     def __getstate__(self) -> dict[str, object]:
         """What is pickled: workers load the file again."""
-        return {"path": self.path, "layout": self.layout}
+        return {"path": self.path, "layout": self.layout, "labels_from": self.labels_from}
 
     @cached_property
     def _content(self) -> tuple[list[Mapping[str, Any]], Mapping[str, Any], bool]:
@@ -161,15 +167,25 @@ class PysklSource(HeldInMemory):
         items = []
         for name in sorted(self._rows):
             label = _label(annotations[self._rows[name]]["label"])
-            if label is None:
+            first = self._first_label
+            if label is None or label < first:
                 found = annotations[self._rows[name]]["label"]
-                rejected.append(
-                    (name, f"{self.path}: {name}: expected a label from 0, found {found!r:.40}")
-                )
+                wanted = f"expected a label from {first}, found {found!r:.40}"
+                rejected.append((name, f"{self.path}: {name}: {wanted}"))
                 continue
-            info = describe_sample(name, label, tuple(parts.get(name, ())))
+            info = describe_sample(name, label - first, tuple(parts.get(name, ())))
             items.append(SourceItem(info, name))
         return tuple(items), tuple(rejected)
+
+    @cached_property
+    def _first_label(self) -> int:
+        """The number of the first class."""
+        found = {name: _label(self._content[0][row]["label"]) for name, row in self._rows.items()}
+        infos = [describe_sample(name, each) for name, each in found.items() if each is not None]
+        if self.labels_from is None and all(map(is_from_ntu, infos)):
+            return 0
+        numbers = [info.label for info in infos if info.label is not None]
+        return check_label_base(numbers, self.labels_from, str(self.path), INGEST_OPTION)
 
     def _usual_layout(self) -> Layout:
         """The layout with as many joints as the first annotation that has a body."""

@@ -41,7 +41,7 @@ def read_table(
             listed = " and ".join([", ".join(wanted[:-1]), wanted[-1]] if wanted[1:] else wanted)
             raise SourceError(
                 f"{path}, line 1: expected the {plural} {listed} (and any of {others}), found"
-                f" {', '.join(found) or 'nothing'}"
+                f" {', '.join(found) or 'nothing'}{_cure(found, wanted)}"
             )
         for row in reader:
             values = {column: (row.get(column) or "").strip() for column in columns}
@@ -50,3 +50,11 @@ def read_table(
     except csv.Error as error:
         line = reader.reader.line_num  # that of the rows lags behind
         raise SourceError(f"{path}, line {line}: not a line of csv: {error}") from None
+
+
+def _cure(found: Sequence[str], wanted: Sequence[str]) -> str:
+    """What would make a headline right, where it is only separated in another way."""
+    for separator, name in ((";", "semicolons"), ("\t", "tabs")):
+        if set(wanted) <= {field.strip() for each in found for field in each.split(separator)}:
+            return f"; the fields stand between {name}: write commas"
+    return ""

@@ -122,19 +122,23 @@ def segments_of_frames(
     return tuple(segments), tuple(notes)
 
 
-def label_words(classes: Sequence[str], background: str) -> tuple[tuple[str, ...], dict[str, int]]:
+def label_words(
+    classes: Sequence[str], background: str, *, first: int = 0
+) -> tuple[tuple[str, ...], dict[str, int]]:
     """The classes without the background, and the label of each word that a file may use.
 
     Args:
         classes: Names by the number that files use; the background may be among them.
         background: What files call a frame without an action, by name or number.
+        first: The number of the first class.
 
     Returns:
         The classes, and label by word: names, numbers, and the background, which is ``BACKGROUND``.
     """
     actions = tuple(name for name in classes if name != background)
     labels = {name: label for label, name in enumerate(actions)} | {background: BACKGROUND}
-    return actions, {str(number): labels[name] for number, name in enumerate(classes)} | labels
+    numbers = {str(number): labels[name] for number, name in enumerate(classes, start=first)}
+    return actions, numbers | labels
 
 
 def find_label(text: str, words: Mapping[str, int], where: str) -> int:

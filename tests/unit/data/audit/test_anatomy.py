@@ -193,7 +193,7 @@ def test_a_layout_of_as_many_joints_in_another_order_is_refused_by_name(
         refuse_if_scrambled(check_source(source), source.path)
 
     right = "utd20" if layout == "kinect20" else "kinect20"
-    assert f"for layout {layout} (shortness 0." in str(caught.value)
+    assert f"for layout {layout} (compactness 0." in str(caught.value)
     assert f"most likely joints in the order of layout {right}" in str(caught.value)
     assert str(caught.value).endswith("--no-anatomy-check goes on all the same")
 
@@ -243,7 +243,7 @@ def test_one_scrambled_clip_among_sound_ones_is_named_and_nothing_refused() -> N
     report = check_anatomy(clips, NTU25, up="+y")
 
     assert report.plausible
-    assert report.odd == (7,)
+    assert report.odd == ("7",)
 
 
 def test_bones_that_change_all_the_time_are_refused() -> None:
@@ -312,8 +312,8 @@ def test_bones_of_ones_own_may_be_as_long_as_they_are_meant() -> None:
     report = check_anatomy(ctrgcn_clips(), star, up="+y")
 
     assert report.plausible
-    assert report.shortness is not None
-    assert report.shortness < 0.5
+    assert report.compactness is not None
+    assert report.compactness < 0.5
 
 
 def flattened(layout: Layout) -> Callable[[ndarray], ndarray]:
@@ -345,7 +345,7 @@ def test_poses_in_an_image_pass_and_their_wrong_reshapes_do_not(name: str) -> No
     report = check_anatomy(clips, layout)
 
     assert report.plausible
-    assert (report.wobble, report.asymmetry, report.up) == (None, None, "-y")
+    assert (report.variation, report.asymmetry, report.up) == (None, None, "-y")
     for read in ("TVCM", "TCVM"):
         for pair in (("TMVC", read), (read, "TMVC")):
             found = check_anatomy(scrambled(clips, *pair), layout)
@@ -355,11 +355,11 @@ def test_poses_in_an_image_pass_and_their_wrong_reshapes_do_not(name: str) -> No
 def test_joints_that_were_not_found_and_stand_at_zero_do_not_hide_the_others() -> None:
     layout = get_layout("coco17")
     clips = [flattened(layout)(clip) for clip in made_up(12)]
-    before = check_anatomy(clips, layout).shortness
+    before = check_anatomy(clips, layout).compactness
     for clip in clips:
         clip[:, ::2, 9:11] = 0
 
-    after = check_anatomy(clips, layout).shortness
+    after = check_anatomy(clips, layout).compactness
 
     assert before is not None
     assert after == pytest.approx(before, abs=0.03)
@@ -409,3 +409,105 @@ def test_opened_clips_are_judged_by_what_prepared_them(tmp_path: Path) -> None:
     report = check_clips(open_clips(tmp_path / "clips.arrow"))
 
     assert report.num_clips == 9
+
+
+# What makes no body, though each figure alone would pass
+
+
+def own_layout() -> Layout:
+    """The joints of NTU RGB+D as a layout that the lab does not know."""
+    return Layout(
+        name="mine",
+        title="a layout of one's own",
+        joints=NTU25.joints,
+        bones=NTU25.bones,
+        pairs=NTU25.pairs,
+        centre=NTU25.centre,
+        origin=NTU25.origin,
+        source="made up",
+    )
+
+
+@pytest.mark.parametrize("layout", [NTU25, own_layout(), get_layout("sbu15"), get_layout("utd20")])
+def test_noise_makes_no_body(layout: Layout) -> None:
+    rng = np.random.default_rng(0)
+    noise = [rng.standard_normal((1, 30, layout.num_joints, 3)) for _ in range(16)]
+
+    report = check_anatomy(noise, layout)
+
+    assert not report.plausible
+    assert "their bones are no shorter than those of joints in random order" in report.reason
+
+
+@pytest.mark.parametrize("layout", [NTU25, own_layout()])
+@pytest.mark.parametrize("seed", range(5))
+def test_joints_in_random_order_are_refused_in_a_layout_of_ones_own_too(
+    layout: Layout, seed: int
+) -> None:
+    order = np.random.default_rng(seed).permutation(25)
+
+    report = check_anatomy([clip[:, :, order] for clip in ctrgcn_clips()], layout)
+
+    assert not report.plausible
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("left hand", "right hand"), ("left elbow", "left knee"), ("head", "base of spine")],
+)
+@pytest.mark.parametrize("layout", [NTU25, own_layout()])
+def test_two_joints_in_each_others_place_are_named(layout: Layout, one: str, other: str) -> None:
+    order = np.arange(25)
+    order[[layout.joint(one), layout.joint(other)]] = layout.joint(other), layout.joint(one)
+
+    report = check_anatomy([clip[:, :, order] for clip in ctrgcn_clips()], layout)
+
+    assert not report.plausible
+    assert report.likely is not None
+    assert {one, other} == set(report.likely.removesuffix(" exchanged").split(" and "))
+
+
+@pytest.mark.parametrize("order", [(2, 1, 0), (1, 0, 2)])
+def test_exchanged_axes_and_mirror_images_are_refused_where_up_is_known(
+    order: tuple[int, int, int],
+) -> None:
+    turned = [clip[..., order] for clip in ctrgcn_clips()]
+
+    refused, told = check_anatomy(turned, NTU25, up="+y"), check_anatomy(turned, NTU25)
+
+    assert not refused.plausible
+    assert told.plausible
+    assert told.notes[0].startswith("the bodies are mirror images, their toes point backwards")
+
+
+def test_millimetres_are_no_metres() -> None:
+    clips = [clip * 1000 for clip in ctrgcn_clips()]
+
+    report = check_anatomy(clips, NTU25, up="+y", units="metres")
+
+    assert not report.plausible
+    assert report.likely == "units: millimetres"
+    assert check_anatomy(clips, NTU25, up="+y", units="millimetres").plausible
+
+
+def test_poses_about_a_root_are_told_and_not_refused() -> None:
+    root = NTU25.origin
+    clips = [clip - clip[:, :, root : root + 1] for clip in ctrgcn_clips() if len(clip) == 1]
+
+    report = check_anatomy(clips, NTU25, up="+y")
+
+    assert report.plausible
+    assert report.notes == (
+        f"{NTU25.joints[root]} is at the origin in every pose: where the bodies went is not in the"
+        " clips",
+    )
+
+
+def test_odd_clips_have_names() -> None:
+    clips = list(ctrgcn_clips()[:20])
+    clips[7] = scramble(clips[7], "TMVC", "TVCM")
+
+    report = check_anatomy(clips, NTU25, names=[f"clip {number}" for number in range(20)])
+
+    assert report.odd == ("clip 7",)
+    assert report.to_dict()["odd clips"] == ["clip 7"]

@@ -205,7 +205,7 @@ from skelab.data.feeding.dataset import ClipDataset, pad_clips, read_ahead
 from skelab.data.opened import open_clips
 from skelab.errors import SkelabError
 
-clips = open_clips(Path(sys.argv[1]))
+clips = open_clips(Path(sys.argv[1]), anatomy_check=False)
 loader = DataLoader(
     ClipDataset(clips, list(range(len(clips))) * 200),
     batch_size=2,

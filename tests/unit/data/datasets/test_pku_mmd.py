@@ -128,7 +128,7 @@ def test_recordings_with_labels_become_a_store(tmp_path: Path) -> None:
     (folder / "0292-L.skeleton").write_text(pku_skeleton(10))
     source = open_source(folder)
 
-    report = ingest(source, tmp_path / "s.arrow", workers=1, anatomy_check=False)
+    report = ingest(source, tmp_path / "s.arrow", workers=1, anatomy_check=False, max_lost=1)
 
     store = open_store(tmp_path / "s.arrow")
     assert isinstance(source, PkuMmdSource)

@@ -65,7 +65,9 @@ def test_a_file_of_zeros_is_left_out_by_name_and_reason(tmp_path: Path) -> None:
     folder = precog_folder(tmp_path / "a", Seq1_2=LABELS)
     (folder / "csv" / "Seq2_10.csv").write_text(precog_text(LABELS, scale=0))
 
-    report = ingest(open_source(folder), tmp_path / "s.arrow", workers=1, anatomy_check=False)
+    report = ingest(
+        open_source(folder), tmp_path / "s.arrow", workers=1, anatomy_check=False, max_lost=1
+    )
 
     (lost,) = report.info.excluded
     assert (lost.name, lost.cause) == ("Seq2_10", "no body")

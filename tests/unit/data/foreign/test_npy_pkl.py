@@ -108,7 +108,7 @@ def test_the_layout_goes_by_the_number_of_joints(
 ) -> None:
     array = np.ones((1, axes, 30, joints, 2), np.float32)
 
-    clips = open_npy_pkl(write_npy_pkl(tmp_path, {"val": array}, {"val": ["a"]}, {"val": [2]}))
+    clips = open_npy_pkl(write_npy_pkl(tmp_path, {"val": array}, {"val": ["a"]}, {"val": [0]}))
 
     assert clips.info.layout.name == layout
     assert clips.clip(0).joints.shape == (2, 30, joints, axes)

@@ -16,7 +16,7 @@ from skelab.data.recordings import CustomSource, Source
 from skelab.errors import DataError, LayoutError, SourceError
 from skelab.skeleton import get_layout
 
-STICK = {
+STICK: dict[str, Any] = {
     "joints": ["head", "hip", "left foot", "right foot"],
     "bones": [["head", "hip"], ["hip", "left foot"], [3, 1]],
     "centre": "hip",
@@ -145,7 +145,7 @@ def test_a_csv_clip_is_a_line_a_frame(tmp_path: Path, head: str, bodies: int) ->
 def test_every_column_of_the_table_is_taken(tmp_path: Path) -> None:
     table = (
         "\ufeffName, Label, Subject, camera, setup, replication, part, file, remark\n"
-        'one,1,3,2,5,1,test,"b.npy",windy\n'
+        'one,wave,3,2,5,1,test,"b.npy",windy\n'
         ",,,,,,,,\n"
         "two,,,,,,,a.npy,\n"
     )
@@ -242,7 +242,23 @@ def test_the_digest_follows_tables_and_sizes(tmp_path: Path) -> None:
         ("- a\n", ": expected keys such as name, layout and table, found a list"),
         ("!!python/object/apply:os.mkdir [was-here]", ", line 1: expected YAML, found a fault: c"),
         ({"name": "a"}, ": layout: Field required"),
-        ({**ABOUT, "tabel": "x"}, ": tabel: Extra inputs are not permitted; known: name, layout"),
+        (
+            {**ABOUT, "tabel": "x"},
+            ": tabel: unknown key 'tabel', did you mean 'table'? Known: classes, clips,",
+        ),
+        (
+            {**ABOUT, "layout": {**STICK, "center": "hip"}},
+            ": layout.center: unknown key 'center', did you mean 'centre'? Known: axes, bones,",
+        ),
+        (
+            {**ABOUT, "layout": {"joints": ["a", "b"], "bones": [], "center": "a"}},
+            ": layout.center: unknown key 'center', did you mean 'centre'?",
+        ),
+        (
+            {**ABOUT, "sequences": {"segmets": "a"}},
+            ": sequences.segmets: unknown key 'segmets', did",
+        ),
+        ({**ABOUT, "labels_from": -1}, ": labels_from: Input should be greater than or equal to 0"),
         ({**ABOUT, "classes": []}, ": classes: Tuple should have at least 1 item"),
         ({**ABOUT, "layout": {**STICK, "centre": None}}, ": layout.centre"),
         ({**ABOUT, "layout": {"joints": STICK["joints"], "centre": 0}}, ": layout.bones: Field"),
@@ -262,11 +278,21 @@ def test_a_fault_in_the_file_is_named_by_its_key(tmp_path: Path, about: Any, fou
     ("layout", "found"),
     [
         ("ntu24", "unknown layout 'ntu24', did you mean 'ntu25'?"),
-        ({**STICK, "centre": "nose"}, "layout 'sticks': expected one of its joints, found 'nose'"),
+        (
+            {**STICK, "centre": "hips"},
+            "layout 'sticks': expected one of its joints (head, hip, left foot, right foot), found"
+            " 'hips', did you mean 'hip'?",
+        ),
         ({**STICK, "centre": 9}, "layout 'sticks': a bone, pair, centre or origin names a joint"),
         (
             {**STICK, "bones": [["head", "hip"], ["left foot", "right foot"]]},
-            "layout 'sticks': every joint but the centre must have exactly one parent",
+            "layout 'sticks': expected bones from every joint to the centre 'hip', found none from"
+            " left foot, right foot; add a bone that ties them to the rest",
+        ),
+        (
+            {**STICK, "bones": [*STICK["bones"], ["head", "left foot"]]},
+            "layout 'sticks': expected bones that form a tree, found that [head, left foot] closes"
+            " a circle of bones; leave one bone of it out",
         ),
     ],
 )
@@ -285,7 +311,12 @@ def test_a_layout_that_contradicts_itself_is_refused(
     ("table", "found"),
     [
         ("", "line 1: expected the columns name and label (and any of subject, camera, setup,"),
-        ("name;label\na;b\n", "line 1: expected the columns name and label"),
+        (
+            "name;label;subject\na;b;1\n",
+            "line 1: expected the columns name and label (and any of subject, camera, setup,"
+            " replication, script, part, file), found name;label;subject; the fields stand between"
+            " semicolons: write commas",
+        ),
         ('name,label\na,"b\n', "line 2: not a line of csv: unexpected end of data"),
         ("name,label\na,\n", "expected labels, or classes in dataset.yaml, found neither"),
     ],
@@ -314,11 +345,16 @@ def test_a_table_that_is_no_text_is_refused(tmp_path: Path, content: bytes | Non
     [
         (
             "c,run,1",
-            "expected a label that is a class (sit, wave) or a number below 2, found 'run'",
+            "expected a label that is a class (sit, wave) or a number from 0 to 1, found 'run'",
         ),
-        ("c,2,1", "expected a label that is a class (sit, wave) or a number below 2, found '2'"),
-        ("c,-1,1", "expected a label that is a class (sit, wave) or a number below 2, found '-1'"),
-        ("c,wave,one", "subject: expected a whole number from 0, found 'one'"),
+        (
+            "c,-1,1",
+            "expected a label that is a class (sit, wave) or a number from 0 to 1, found '-1'",
+        ),
+        (
+            "c,wave,one",
+            "subject: expected a whole number from 0, or words in all lines, found 'one'",
+        ),
         (",wave,1", "expected a name, found nothing"),
         ("a,wave,1", "a stands in the table twice"),
         ("c,wave,1", "expected a file c.npy or c.csv, found none"),
@@ -361,6 +397,17 @@ def test_a_part_or_a_file_of_another_kind_is_rejected(tmp_path: Path) -> None:
             "expected frames x 4 joints x 3 axes, or up to 8 bodies of that, found"
             " the shape 5 x 5 x 3",
         ),
+        (
+            np.ones((3, 9, 4)),
+            "found the shape 3 x 9 x 4; the axes stand in another order: save"
+            " np.transpose(clip, (1, 2, 0))",
+        ),
+        (np.ones((3, 9, 4, 2)), "in another order: save np.transpose(clip, (3, 1, 2, 0))"),
+        (
+            np.ones((9, 4, 2)),
+            "found the shape 9 x 4 x 2; a joint has 2 values here and 3 in the layout: say axes:"
+            " [x, y], under layout in dataset.yaml",
+        ),
         (np.ones((0, 4, 3)), "found the shape 0 x 4 x 3"),
         (np.ones((9, 5, 4, 3)), "found the shape 9 x 5 x 4 x 3"),
         (np.ones(12), "found the shape 12"),
@@ -379,6 +426,20 @@ def test_a_part_or_a_file_of_another_kind_is_rejected(tmp_path: Path) -> None:
         (
             "1,2,3\n",
             "expected 12 numbers a line for each body (4 joints of sticks, 3 axes), found 3",
+        ),
+        (
+            ",".join(map(str, range(16))) + "\n",
+            "4 joints of sticks, 3 axes), found 16; a joint has 4 values here and 3 in the layout:"
+            " say axes: [x, y, z, score], under layout in dataset.yaml",
+        ),
+        (
+            ",".join(map(str, range(13))) + "\n",
+            "found 13; leave out the column of frame numbers, if the first one is that",
+        ),
+        (
+            "1;2\n1;3\n",
+            ", line 1: expected numbers with commas between them, found '1;2'; the fields stand"
+            " between semicolons: write commas, and points in decimals",
         ),
         ("1,2\n1\n", ", line 2: expected 2 numbers as in the lines above, found 1"),
         (
@@ -422,3 +483,84 @@ def test_a_clip_that_has_gone_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match=r"a\.npy: cannot be read: No such file"):
         source.read(item)
+
+
+def numbered(folder: Path, labels: Sequence[str], **changes: Any) -> Path:
+    names = [f"c{number}" for number in range(len(labels))]
+    lines = [f"{name},{label}" for name, label in zip(names, labels, strict=True)]
+    table = "\n".join(["name,label", *lines]) + "\n"
+    return data_set(folder, table=table, clips={name: poses() for name in names}, **changes)
+
+
+@pytest.mark.parametrize("classes", [{}, {"classes": ["sit", "wave"]}])
+def test_labels_that_do_not_begin_at_zero_need_a_word_on_where_they_do(
+    tmp_path: Path, classes: dict[str, Any]
+) -> None:
+    message = refusal(numbered(tmp_path, ["1", "2"], **classes))
+
+    assert message == (
+        f"{tmp_path / 'clips.csv'}: expected labels from 0, found 1 as the smallest: say"
+        " `labels_from: 1 in dataset.yaml` if the first class is number 1, or"
+        " `labels_from: 0 in dataset.yaml` if it is number 0 and has no clip here"
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "classes", "wanted", "labels"),
+    [
+        (1, None, ("class 1", "class 2"), [0, 1]),
+        (0, None, ("class 0", "class 1", "class 2"), [1, 2]),
+        (1, ["sit", "wave"], ("sit", "wave"), [0, 1]),
+        (0, ["a", "sit", "wave"], ("a", "sit", "wave"), [1, 2]),
+    ],
+)
+def test_labels_are_counted_from_the_number_that_is_said(
+    tmp_path: Path,
+    first: int,
+    classes: list[str] | None,
+    wanted: Sequence[str],
+    labels: Sequence[int],
+) -> None:
+    more: dict[str, Any] = {} if classes is None else {"classes": classes}
+
+    source = CustomSource(numbered(tmp_path, ["1", "2"], labels_from=first, **more))
+
+    assert source.classes == wanted
+    assert [item.info.label for item in source.items()] == labels
+
+
+@pytest.mark.parametrize(
+    ("labels", "first", "line", "found"),
+    [(["0", "1", "2"], None, 4, 2), (["1", "2", "0"], 1, 4, 0), (["1", "3"], 1, 3, 3)],
+)
+def test_a_number_that_is_no_class_stops_with_its_line(
+    tmp_path: Path, labels: Sequence[str], first: int | None, line: int, found: int
+) -> None:
+    path = numbered(tmp_path, labels, classes=["sit", "wave"], labels_from=first)
+
+    message = refusal(path)
+
+    begin = first or 0
+    assert message.startswith(
+        f"{tmp_path / 'clips.csv'}, line {line}: expected a label from {begin} to {begin + 1}, the"
+        f" numbers of 2 classes, found {found}; `labels_from` in dataset.yaml is the number"
+    )
+
+
+def test_subjects_that_are_words_are_numbered_in_sorted_order(tmp_path: Path) -> None:
+    table = "name,label,subject\na,0,s10\nb,0,s2\n"
+
+    source = CustomSource(data_set(tmp_path, table=table))
+
+    assert source.categories == {"subject": {"s2": 1, "s10": 2}}
+    assert [item.info.subject for item in source.items()] == [2, 1]
+    assert not source.rejected
+
+
+def test_a_clip_without_a_file_is_missing_and_not_merely_no_sample(tmp_path: Path) -> None:
+    source = CustomSource(
+        data_set(tmp_path, table=f"{TABLE}c,wave,1\nd,run,1\n", classes=["sit", "wave"])
+    )
+
+    assert [name for name, _ in source.rejected] == ["c", "d"]
+    assert [source.cause(name) for name in "cd"] == ["missing file", "wrong line"]

@@ -201,7 +201,10 @@ def test_an_array_has_no_last_field(tmp_path: Path) -> None:
         ({"segments": "a", "frame_labels": "last"}, "expected either segments or frame_labels"),
         ({"frame_labels": "labels"}, "expected 'last' or an ending such as '.labels.txt'"),
         ({"segments": "a", "bridge": -1}, "sequences.bridge: Input should be greater than"),
-        ({"segments": "a", "hole": 1}, "sequences.hole: Extra inputs are not permitted"),
+        (
+            {"segments": "a", "hole": 1},
+            "sequences.hole: unknown key 'hole'. Known: background, bridge",
+        ),
     ],
 )
 def test_what_dataset_yaml_says_of_sequences_is_checked(
@@ -255,3 +258,51 @@ def test_the_digest_changes_with_the_labels(tmp_path: Path) -> None:
 
     for folder, before in zip((beside, table), digests, strict=True):
         assert open_source(folder).digest() != before
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"classes": CLASSES}, [0, 1]),
+        ({"classes": ["wave", "sit"], "labels_from": 1}, [0, 1]),
+        ({"labels_from": 1}, [0, 1]),
+    ],
+)
+def test_segments_are_counted_from_where_the_data_set_counts(
+    tmp_path: Path, changes: dict[str, Any], wanted: list[int]
+) -> None:
+    folder = data_set(tmp_path, sequences={"segments": "segments.csv"}, **changes)
+    (folder / "segments.csv").write_text("name,label,start,end\none,1,0,3\none,2,3,5\n")
+
+    raw = read(folder)
+
+    assert [segment.label for segment in raw.segments] == wanted
+
+
+def test_segments_counted_from_one_need_a_word_on_it(tmp_path: Path) -> None:
+    folder = data_set(tmp_path, sequences={"segments": "segments.csv"}, classes=["wave", "sit"])
+    (folder / "segments.csv").write_text("name,label,start,end\none,1,0,3\none,2,3,5\n")
+
+    with pytest.raises(SourceError, match=r"segments\.csv: expected labels from 0, found 1"):
+        CustomSource(folder).items()
+
+
+def test_a_background_that_is_called_zero_needs_a_word_on_the_first_class(tmp_path: Path) -> None:
+    about = {"frame_labels": "last", "background": "0"}
+    folder = data_set(
+        tmp_path, labelled_csv(list("0112")), sequences=about, classes=["wave", "sit"]
+    )
+    with pytest.raises(SourceError, match="expected labels from 0, found 1 as the smallest"):
+        CustomSource(folder).items()
+
+    counted = data_set(
+        tmp_path / "b",
+        labelled_csv(list("0112")),
+        sequences=about,
+        classes=["wave", "sit"],
+        labels_from=1,
+    )
+
+    labels = read(counted).frame_labels
+    assert labels is not None
+    assert labels.tolist() == [-1, 0, 0, 1]

@@ -31,14 +31,14 @@ def test_whole_numbers_are_coordinates_too() -> None:
     assert raw.bodies["0"].joints.dtype == np.float64
 
 
-@pytest.mark.parametrize("shape", [(), (15, 3), (4, 15, 2), (0, 15, 3), (2, 2, 4, 15, 3)])
+@pytest.mark.parametrize("shape", [(), (4, 15, 2), (0, 15, 3), (2, 2, 4, 15, 3)])
 def test_arrays_of_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(DataError, match=r"clip: expected frames x 15 joints x 3 .*found the shape"):
         recording_of_array(np.ones(shape), SBU15, "clip")
 
 
 def test_truth_values_are_no_coordinates() -> None:
-    with pytest.raises(DataError, match="expected finite numbers, found others"):
+    with pytest.raises(DataError, match="expected numbers, found values of the type bool"):
         recording_of_array(np.ones((4, 15, 3), dtype=bool), SBU15, "clip")
 
 

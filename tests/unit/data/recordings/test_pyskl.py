@@ -25,7 +25,7 @@ def flat(name: str, **changes: Any) -> dict[str, Any]:
     scores = rng.uniform(0.1, 1.0, size=(2, 4, 17)).astype(np.float16)
     return {
         "frame_dir": name,
-        "label": 2,
+        "label": 0,
         "total_frames": 4,
         "img_shape": (480, 640),
         "original_shape": (480, 640),
@@ -217,7 +217,7 @@ def test_it_can_be_pickled_and_leaves_its_content_behind(tmp_path: Path) -> None
 
     copy = pickle.loads(pickle.dumps(source))  # noqa: S301
 
-    assert set(vars(copy)) == {"path", "layout"}
+    assert set(vars(copy)) == {"path", "layout", "labels_from"}
     assert copy.read(source.items()[0]).num_frames == 6
 
 
