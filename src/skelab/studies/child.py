@@ -1,0 +1,15 @@
+"""One command of the lab, which ends with the process that began it: PARENT COMMAND WORDS."""
+
+import os
+import runpy
+import sys
+
+from skelab.host.worker_process import die_with_parent
+
+if __name__ == "__main__":
+    parent, *words = sys.argv[1:]
+    die_with_parent()
+    if os.getppid() != int(parent):  # it had ended before the kernel was told
+        sys.exit(1)
+    sys.argv = ["skelab", *words]
+    runpy.run_module("skelab", run_name="__main__", alter_sys=True)
