@@ -82,7 +82,13 @@ def _runs_of(
     ):
         chosen = [f"data.stream={stream}"] if streams else []
         chosen += [f"data.split={split}"] if splits else []
-        parts = [data, Path(recipe).stem if "/" in recipe else recipe, stream, split, setting]
+        parts = [
+            data,
+            Path(recipe).stem if recipe.endswith((".yaml", ".yml")) else recipe,
+            stream,
+            split,
+            setting,
+        ]
         name = "_".join(slug(part) for part in (*parts, f"seed{seed}") if part)
         yield StudyRun(
             name=name,

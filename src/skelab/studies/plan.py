@@ -372,7 +372,7 @@ def _check_names(
 ) -> None:
     for name in names:
         if name not in known:
-            unknown = unknown_name(f"{kind} of the plan", name, map(str, known))
+            unknown = unknown_name(f"{kind} of the plan", str(name), map(str, known))
             raise ValueError(f"{where}: {unknown}")
 
 

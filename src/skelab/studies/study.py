@@ -150,7 +150,8 @@ def carry_out(
     with study.folder.hold():
         jobs = prepare(study, study.runs, data=data, parts=study.parts, on_message=tell)
         missing = [job for job, run in zip(jobs, study.runs, strict=True) if not study.is_done(run)]
-        tell(f"{study.plan.name}: {len(jobs):,} runs, {len(jobs) - len(missing):,} done already")
+        done = len(jobs) - len(missing)
+        tell(f"{study.plan.name}: {done:,} of {len(jobs):,} runs are done already")
         progress = Progress(len(missing), tell, on_progress)
         engine.carry_out(missing, on_end=progress.on_end, should_stop=_never)
     return progress.failed
