@@ -62,7 +62,7 @@ def slurm_cluster() -> Iterator[dict[str, str]]:
     Yields:
         What the commands of SLURM must find in their environment.
     """
-    folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))  # noqa: S108 - a short path
+    folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))
     daemons: list[subprocess.Popen[bytes]] = []
     try:
         environment = {**os.environ, "SLURM_CONF": str(_configure(folder))}
@@ -103,9 +103,7 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-def _start(
-    command: list[str], log: Path, environment: dict[str, str]
-) -> "subprocess.Popen[bytes]":
+def _start(command: list[str], log: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
     with log.open("wb") as file:
         return subprocess.Popen(command, stdout=file, stderr=file, env=environment)
 

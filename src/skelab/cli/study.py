@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,13 @@ SOME_FAILED = 1
 """Exit status where some of the runs failed and the others were carried out."""
 
 
+class EngineChoice(StrEnum):
+    """Where runs are carried out."""
+
+    HERE = "here"
+    SLURM = "slurm"
+
+
 def study_command(
     plan: Annotated[Path, typer.Argument(help="Plan of the study, a YAML file.")],
     out: Annotated[
@@ -41,6 +49,9 @@ def study_command(
     jobs: Annotated[
         int | None, typer.Option("--jobs", min=1, help="Runs at a time; by GPUs or cores if unset.")
     ] = None,
+    engine: Annotated[
+        EngineChoice, typer.Option("--engine", help="Carry runs out here, or on a SLURM cluster.")
+    ] = EngineChoice.HERE,
     yes: Annotated[bool, typer.Option("--yes", help="Carry out more than 100 runs.")] = False,
     table: Annotated[
         bool, typer.Option("--table", help="Print the table of what is there; run nothing.")
@@ -63,9 +74,10 @@ def study_command(
     check_size(study.plan, plan, agreed=yes)
 
     try:
-        failed = _carry_out(study, _engine(jobs), data)
+        failed = _carry_out(study, _engine(study, engine, jobs), data)
     except KeyboardInterrupt:
-        options = {"--data": data, "--jobs": jobs}
+        chosen = None if engine is EngineChoice.HERE else engine.value
+        options = {"--data": data, "--jobs": jobs, "--engine": chosen}
         more = [str(w) for name, value in options.items() if value for w in (name, value)]
         words = ["skelab", "study", str(plan), "--out", str(out), *more]
         say(f"the study was stopped; it goes on with: {shlex.join(words)}")
@@ -83,7 +95,12 @@ def _is_large(study: "Study") -> bool:
     return study.plan.num_runs > ASK_ABOVE
 
 
-def _engine(jobs: int | None) -> "Engine":
+def _engine(study: "Study", choice: EngineChoice, jobs: int | None) -> "Engine":
+    if choice is EngineChoice.SLURM:
+        from skelab.studies.engines.slurm import Cluster
+
+        return Cluster(study.folder.path / "slurm", study.plan.slurm, at_once=jobs)
+
     from skelab.studies.engines.here import Here, share_machine
 
     shares = share_machine(jobs)
