@@ -1,4 +1,4 @@
-"""A SLURM of one node on this machine, for the length of a test; needs root, munge and slurm-wlm."""
+"""A SLURM of one node on this machine, for the length of a test; needs root and slurm-wlm."""
 
 import os
 import shutil

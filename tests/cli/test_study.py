@@ -27,6 +27,8 @@ def study_process(*words: object, limit: str = "") -> "subprocess.Popen[str]":
     command = [sys.executable, "-P", "-m", "skelab", "study", *map(str, words)]
     if limit:
         command = ["bash", "-c", f'{limit}; exec "$@"', "bash", *command]
+    # In the background of a shell Ctrl-C is ignored, and a process hands that down.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

@@ -69,6 +69,10 @@ def study_command(
     if table:
         _print_only(study, as_json)
         return
+    if study.plan.search:
+        from skelab.studies.search import check_optuna
+
+        check_optuna()
     if not yes and sys.stdin.isatty() and _is_large(study):
         yes = typer.confirm(f"{plan}: carry out {study.plan.num_runs:,} runs?", err=True)
     check_size(study.plan, plan, agreed=yes)
@@ -82,6 +86,9 @@ def study_command(
         words = ["skelab", "study", str(plan), "--out", str(out), *more]
         say(f"the study was stopped; it goes on with: {shlex.join(words)}")
         raise
+    if study.plan.search:
+        _print_search(study, as_json)
+        return
     _print_table(study, as_json)
     if failed:
         names = ", ".join(failed)
@@ -112,6 +119,12 @@ def _carry_out(study: "Study", engine: "Engine", data: Path | None) -> Mapping[s
     """Carry the study out, with a bar on stderr."""
     from skelab.studies.study import carry_out
 
+    if study.plan.search:
+        from skelab.studies.search import carry_out_search
+
+        with progress(study.plan.name, "trials") as bar:
+            carry_out_search(study, engine, data=data, on_message=bar.say, on_progress=bar)
+        return {}
     with progress(study.plan.name, "runs") as bar:
         return carry_out(study, engine, data=data, on_message=bar.say, on_progress=bar)
 
@@ -122,6 +135,9 @@ def _print_only(study: "Study", as_json: bool) -> None:
 
     if not study.folder.path.is_dir():
         raise StudyError(f"{study.folder.path}: there is no study yet; without --table it begins")
+    if study.plan.search:
+        _print_search(study, as_json)
+        return
     made = make_table(study)
     if as_json:
         print_json(made.to_dict())
@@ -149,3 +165,16 @@ def _print_table(study: "Study", as_json: bool) -> None:
         result(f"baseline {made.baseline}")
     for file in files:
         result(f"wrote {file}")
+
+
+def _print_search(study: "Study", as_json: bool) -> None:
+    """The trials of a search, and the best of them."""
+    from skelab.studies.search import search_result
+
+    found = search_result(study)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    columns, rows = found.cells()
+    print_table(columns, rows, title=f"{found.name}, judged on the validation part alone")
+    result(found.verdict)
