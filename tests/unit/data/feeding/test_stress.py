@@ -86,7 +86,7 @@ def test_the_limbs_of_a_body_are_its_arms_legs_and_head() -> None:
 def test_a_limb_is_lost_for_a_share_of_the_frames() -> None:
     found = under("lost limb", 0.6)
 
-    missing = ~found.joints.any(axis=(0, 3))  # T V
+    missing = np.logical_not(found.joints.any(axis=(0, 3)))  # T V
     joints = np.flatnonzero(missing.any(axis=0))
     assert tuple(sorted(joints.tolist())) in {tuple(sorted(limb)) for limb in limbs_of(SBU15)}
     assert missing[:, joints[0]].sum() == round(0.6 * PAIR.num_frames)
