@@ -31,7 +31,10 @@ def skelab(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         (["train"], "skelab: Missing argument 'recipe'; see skelab train --help"),
         (["nosuch"], "skelab: No such command 'nosuch'; see skelab --help"),
         (["synth", "x", "--clips", "many"], "skelab: Invalid value for '--clips'"),
-        (["train", "nosuch", "--out", "x"], "skelab: unknown recipe 'nosuch'. Known: aagcn"),
+        (
+            ["train", "nosuch", "--out", "x"],
+            "skelab: unknown recipe 'nosuch'. 43 are known, such as aagcn",
+        ),
         (["inspect", "nosuch"], "skelab: nosuch: there is nothing to inspect"),
     ],
 )

@@ -34,7 +34,7 @@ def evaluate(
     ],
     data: Annotated[Path, typer.Option("--data", help="Clip store or npz.")],
     split: Annotated[str | None, typer.Option(help="Protocol; the recipe's by default.")] = None,
-    part: Annotated[SplitPart, typer.Option(help="SplitPart of the split.")] = SplitPart.TEST,
+    part: Annotated[SplitPart, typer.Option(help="Part of the split.")] = SplitPart.TEST,
     out: Annotated[
         Path | None,
         typer.Option(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skelab.cli.output import print_json, print_pairs, result, say
+from skelab.cli.output import next_command, print_json, print_pairs, result, say
 from skelab.cli.paths import Force, named
 
 if TYPE_CHECKING:
@@ -86,7 +86,9 @@ def export(
         return
     _show(made)
     result(
-        f"next: skelab predict {made.path} FILE" + (" --trust" if to is ExportTarget.TORCH else "")
+        next_command(
+            "predict", made.path, "FILE", *(["--trust"] if to is ExportTarget.TORCH else [])
+        )
     )
 
 

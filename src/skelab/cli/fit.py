@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skelab.cli.output import print_json, print_table, progress, result, say
+from skelab.cli.output import next_command, print_json, print_table, progress, result, say
 from skelab.cli.paths import Force, named
 from skelab.errors import OutputError
 
@@ -156,4 +156,5 @@ def _write_recipe(path: Path, report: "FitReport") -> None:
         )
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    say(f"recipe: {path}; next: skelab train {path} --data STORE --out RUN")
+    command = next_command("train", path, "--data", "STORE", "--out", "RUN")
+    say(f"recipe: {path}; {command}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skelab.cli.data import Ignore, LayoutName, Names, check_data, open_data
-from skelab.cli.output import QUIET, print_json, print_pairs, progress, result, say
+from skelab.cli.output import QUIET, next_command, print_json, print_pairs, progress, result, say
 from skelab.cli.paths import named
 from skelab.cli.watch import TrainingBar
 from skelab.errors import RecipeError
@@ -123,7 +123,7 @@ def train(
             draw_log=draw_log,
             start=weights,
         )
-    following = f"next: skelab evaluate {out} --data {data or store.path}"
+    following = next_command("evaluate", out, "--data", data or store.path)
     if folders != [out]:
         if as_json:
             print_json({"run": str(out), "seeds": [str(folder) for folder in folders]})

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from skelab.cli.output import print_json, print_pairs, result, say
+from skelab.cli.output import next_command, print_json, print_pairs, result, say
 from skelab.cli.paths import Force, named
 from skelab.errors import WeightsError
 
@@ -87,7 +87,7 @@ def import_weights(
         print_json({**facts, "notes": list(made.notes)})
         return
     print_pairs({name: str(value) for name, value in facts.items()})
-    result(f"next: skelab evaluate {out} --data STORE")
+    result(next_command("evaluate", out, "--data", "STORE"))
 
 
 def export_weights(

@@ -1,6 +1,9 @@
 """Memory of this process, as reported by the system."""
 
+import contextlib
 import re
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -8,6 +11,28 @@ import psutil
 
 _STATUS: Final = Path("/proc/self/status")
 _FORGET_PEAK: Final = Path("/proc/self/clear_refs")
+
+
+def physical_memory() -> int:
+    """Memory of this machine, bytes."""
+    return int(psutil.virtual_memory().total)
+
+
+@contextlib.contextmanager
+def growth_within_memory() -> Iterator[None]:
+    """Let this process grow by the memory of the machine, and no further, in a block.
+
+    A file from a stranger may ask for any amount; the system would grant it and end this process,
+    or another one, when it is used. Within the block that much is refused as it is asked for.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    bound = psutil.Process().memory_info().vms + physical_memory()
+    limits = [limit for limit in (bound, soft, hard) if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def reset_peak_memory() -> int | None:

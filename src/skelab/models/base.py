@@ -15,6 +15,7 @@ from skelab.models.traits import FamilyTraits
 from skelab.nn import (
     AbsentBodies,
     BodyNorm,
+    BodySplit,
     ConstantFeatures,
     find_absent,
     keeps_duplicates_identical,
@@ -43,7 +44,7 @@ class SkeletonModel(nn.Module):
     the backbone in training has dropout or a batch norm other than PyTorch's own.
 
     A family adds losses of its own by a backbone that returns a ``BackboneOutput``, or by
-    overriding ``auxiliary_losses``.
+    overriding ``auxiliary_losses`` or ``output_losses``.
 
     Args:
         backbone: Takes single bodies B C T V, with body m of clip n in row n * M + m, and returns
@@ -57,6 +58,7 @@ class SkeletonModel(nn.Module):
         dropout: Probability of dropping a feature before the classifier, in training.
         norm_per_body: Normalise each body of a clip by statistics of its own.
         pooling: Maps ``Tokens`` to vectors N F; the mean by default.
+        input_norm: Splits clips into single bodies; a ``BodyNorm`` by default.
 
     Attributes:
         skips_absent: Skip absent bodies as described; ``set_skip_absent`` switches it.
@@ -82,6 +84,7 @@ class SkeletonModel(nn.Module):
         dropout: float = 0.0,
         norm_per_body: bool = True,
         pooling: nn.Module | None = None,
+        input_norm: BodySplit | None = None,
     ) -> None:
         super().__init__()
         if not 0.0 <= dropout < 1.0:
@@ -92,7 +95,9 @@ class SkeletonModel(nn.Module):
         self.max_bodies = max_bodies
         self.stride = stride
         self.traits = FamilyTraits()
-        self.input_norm = BodyNorm(in_channels, num_joints, max_bodies, per_body=norm_per_body)
+        self.input_norm = input_norm or BodyNorm(
+            in_channels, num_joints, max_bodies, per_body=norm_per_body
+        )
         self.backbone = with_weighted_norms(backbone)
         self.pooling = MeanPooling() if pooling is None else pooling
         self.dropout = nn.Dropout(dropout)
@@ -145,10 +150,11 @@ class SkeletonModel(nn.Module):
                 family is not a scalar.
         """
         tokens = self.forward_features(x)
-        logits = self.forward_head(self.pool(tokens))
+        features = self.pool(tokens)
+        logits = self.forward_head(features)
         if not self.training:
             return ModelOutput(logits)
-        own = self.auxiliary_losses(tokens)
+        own = {**self.auxiliary_losses(tokens), **self.output_losses(tokens, features, logits)}
         for name, term in own.items():
             if term.ndim or name in tokens.auxiliary:
                 found = "a second one of this name" if not term.ndim else f"{term.ndim} axes"
@@ -161,6 +167,12 @@ class SkeletonModel(nn.Module):
         Only ``outputs`` calls it, in training. ``tokens.given.labels`` are the classes, if training
         provides them.
         """
+        return {}
+
+    def output_losses(
+        self, tokens: Tokens, features: Float[Tensor, "N F"], logits: Float[Tensor, "N ..."]
+    ) -> Mapping[str, Tensor]:
+        """Loss terms of the pooled features or the logits; like ``auxiliary_losses``."""
         return {}
 
     def replace_head(self, head: nn.Module) -> None:
@@ -212,7 +224,9 @@ class SkeletonModel(nn.Module):
             for name, term in made.auxiliary.items()
             if self.training
         }
-        return Tokens(made.features, given, self.stride, absent, auxiliary=auxiliary)
+        return Tokens(
+            made.features, given, self.stride, absent, auxiliary=auxiliary, extras=made.extras
+        )
 
     def _mean_term(
         self, name: str, term: Tensor, rows: int, counts: Float[Tensor, " B"] | None

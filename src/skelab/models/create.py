@@ -1,16 +1,23 @@
 """Networks by the name of their family, and what a network was made with."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
+import torch
 from torch import nn
 
 from skelab.errors import ModelError, unknown_name
+from skelab.host.memory import physical_memory
 from skelab.models.base import SkeletonModel, set_skip_absent
 from skelab.models.options import COMMON_ARGUMENTS
 from skelab.models.registry import builder, get_card
 from skelab.skeleton import Layout, get_layout
+
+_LARGEST: Final = 1 << 20
+_LARGE: Final = 1 << 10
+_BYTES: Final = 4  # of a float32
 
 
 @dataclass(frozen=True)
@@ -74,13 +81,44 @@ def create_model(
     )
     arguments = {argument: getattr(spec, argument) for argument in COMMON_ARGUMENTS}
     own = {option: value for option, value in spec.options.items() if option != "skip_absent"}
-    model: nn.Module = builder(name)(**arguments, **own)
+    build = partial(builder(name), **arguments, **own)
+    _check_size(spec, build)
+    model: nn.Module = build()
     if isinstance(model, SkeletonModel):
-        model.traits = get_card(name).traits
+        model.traits = get_card(name).traits_with(spec.options)
     if not skip_absent:
         set_skip_absent(model, False)
     model.skelab_spec = spec  # type: ignore[assignment]  # a plain attribute, no submodule
     return model
+
+
+def _check_size(spec: ModelSpec, build: Callable[[], nn.Module]) -> None:
+    """Refuse a network that is larger than this machine's memory, before it takes any.
+
+    Only networks with an unusually large number among their options are built for that, on
+    PyTorch's device without memory.
+    """
+    large = {
+        option: value
+        for option, value in spec.options.items()
+        if type(value) is int and value > _LARGE
+    }
+    if not large:
+        return
+    state = torch.get_rng_state()
+    try:
+        with torch.device("meta"):
+            parameters = sum(parameter.numel() for parameter in build().parameters())
+    except (RuntimeError, NotImplementedError):
+        return  # the builder of a user's own family, which needs a real device
+    finally:
+        torch.set_rng_state(state)
+    if parameters * _BYTES > physical_memory():
+        written = ", ".join(f"{option} {value:,}" for option, value in large.items())
+        raise ModelError(
+            f"{spec.name}: expected a network that fits into {physical_memory() / 1e9:.0f} GB of"
+            f" memory, found one of {parameters * _BYTES / 1e9:,.0f} GB; lower {written}"
+        )
 
 
 def specify_model(
@@ -140,6 +178,11 @@ def model_spec(model: nn.Module) -> ModelSpec:
 def _of_kind(where: str, value: object, like: object) -> object:
     """The value as the kind of the default, which it must be; builders check ranges."""
     kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
+    if type(value) is int and abs(value) > _LARGEST:
+        raise ModelError(
+            f"{where}: expected a whole number up to {_LARGEST:,}, found one of"
+            f" {value.bit_length()} bits"
+        )
     if type(like) is float and type(value) is int:
         return float(value)
     if type(like) in kinds and type(value) is not type(like):

@@ -156,6 +156,15 @@ def authors_format(name: str) -> AuthorsFormat:
     return authors
 
 
+def has_authors_format(name: str) -> bool:
+    """Whether weights of the authors of the family ``name`` can be converted.
+
+    Raises:
+        ModelError: There is no such family.
+    """
+    return _family(name).network.authors is not None
+
+
 def decay_factors(name: str) -> Mapping[str, float]:
     """How many times the weight decay the parameters of the family ``name`` get, by pattern.
 

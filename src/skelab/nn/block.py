@@ -25,7 +25,7 @@ class Block(nn.Module):
 
     recomputes: bool = False
 
-    def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D L V"]:
+    def forward(self, x: Float[Tensor, "N C ..."]) -> Float[Tensor, "N D ..."]:
         """Apply the block, keeping its activations or recomputing them in the backward pass."""
         if not (self.recomputes and torch.is_grad_enabled()):
             return self.transform(x)
@@ -34,7 +34,7 @@ class Block(nn.Module):
         )
         return output
 
-    def transform(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D L V"]:
+    def transform(self, x: Float[Tensor, "N C ..."]) -> Float[Tensor, "N D ..."]:
         """Compute the block's output; implemented by each subclass."""
         raise NotImplementedError
 
@@ -42,6 +42,33 @@ class Block(nn.Module):
         self,
     ) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         return nullcontext(), _as_in_the_first_pass(self, current_multiplicities(self))
+
+
+class ResidualBlock(Block):
+    """Mix the joints, then the frames, add the (projected) input, and rectify.
+
+    Args:
+        spatial: Mixes the joints: N C T V to N D T V.
+        temporal: Mixes the frames: N D T V to N D L V.
+        residual: Carries the input to the shape of the output; None adds nothing.
+
+    Source: arXiv:1801.07455; most graph networks of skeletons since.
+    """
+
+    def __init__(
+        self, *, spatial: nn.Module, temporal: nn.Module, residual: nn.Module | None
+    ) -> None:
+        super().__init__()
+        self.spatial = spatial
+        self.temporal = temporal
+        self.residual = residual
+
+    def transform(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D L V"]:
+        """ReLU of what the convolutions make of x, plus x itself."""
+        mixed: Tensor = self.temporal(self.spatial(x))
+        if self.residual is not None:
+            mixed = mixed + self.residual(x)
+        return torch.relu(mixed)
 
 
 @contextmanager

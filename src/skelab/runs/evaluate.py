@@ -1,6 +1,5 @@
 """A trained network and a clip store become scores and a report."""
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from jaxtyping import Int64
 from numpy import ndarray
 
 from skelab.data.clips.index import UNKNOWN
-from skelab.data.datasets import check_split
+from skelab.data.clips.store import StoreInfo
+from skelab.data.datasets import check_split, find_datasets
 from skelab.data.opened import OpenedClips, check_trimmed
 from skelab.errors import NetworkError, SplitError
 from skelab.evaluation import Calibration, OutputScores, Scores, load_any_scores
@@ -27,7 +27,7 @@ from skelab.report import Report, Section, write_report
 from skelab.runs.parts import choose_parts, describe_parts
 from skelab.runs.progress import unfinished
 from skelab.runs.transfer import origin_notes
-from skelab.training.records import read_history
+from skelab.training.records import read_environment, read_history
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def evaluate_run(
     run = path if path.is_dir() else None
     early = unfinished(run) if run else ""
     report = Report(
-        title=f"{recipe.model.name} on {store.info.dataset}, {recipe.data.split} {part}",
+        title=f"{recipe.model.name} on {dataset_title(store.info)}, {recipe.data.split} {part}",
         scores=scores,
         history=_counted_from_one(read_history(run)) if run else (),
         recipe=trained.to_yaml() if spec.recipe else "",
@@ -215,12 +215,19 @@ def rows_of(
     return rows
 
 
+def dataset_title(info: StoreInfo) -> str:
+    """What people call the data set of some clips: of those that share a kind, by their classes."""
+    titles = [
+        card.title
+        for card in find_datasets(info.dataset)
+        if info.classes == card.classes[: len(info.classes)]
+    ]
+    return titles[0] if titles else info.dataset
+
+
 def _environment(run: Path | None) -> Mapping[str, Any]:
     """What the run was trained with, as it was written down then; else what is here now."""
-    if run and (run / "environment.json").is_file():
-        written: Mapping[str, Any] = json.loads((run / "environment.json").read_text())
-        return written
-    return describe_environment()
+    return (read_environment(run) if run else {}) or describe_environment()
 
 
 def _counted_from_one(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

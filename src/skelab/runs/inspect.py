@@ -322,7 +322,7 @@ def _describe_scores(scores: Scores | OutputScores) -> dict[str, Any]:
     }
     if isinstance(scores, OutputScores):
         return {**described, "task": scores.task, **figures, "checkpoint": info.checkpoint}
-    accuracies = {f"top-{k}": figures[f"top{k}"] for k in (1, 5)}
+    accuracies = {f"top-{k}": figures[f"top{k}"] for k in (1, 5) if f"top{k}" in figures}
     return {
         **described,
         **accuracies,
@@ -379,7 +379,9 @@ def _columns(index: ClipIndex, classes: Sequence[str]) -> dict[str, Any]:
     described: dict[str, Any] = {}
     if not index.untrimmed.all():
         described["per class"] = {
-            classes[label]: labels[label] for label in sorted(labels) if label >= 0
+            classes[label] if label < len(classes) else f"{label}, which has no name": labels[label]
+            for label in sorted(labels)
+            if label >= 0
         }
     for name in ("subjects", "cameras", "setups", "replications", "scripts"):
         column = getattr(index, name)

@@ -195,7 +195,7 @@ def _recipe(spec: ModelSpec, stream: str | None, window: int | None) -> Recipe:
 
 
 def _check_window(spec: ModelSpec, window: int) -> None:
-    traits = get_card(spec.name).traits
+    traits = get_card(spec.name).traits_with(spec.options)
     if not traits.takes(window):
         raise WeightsError(
             f"{spec.name}: expected a window of {traits.lengths} frames, found {window}"

@@ -1,5 +1,7 @@
 """Matrices derived from a layout: adjacency, hops, partitions and scales."""
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
@@ -45,6 +47,33 @@ def spatial_partition(layout: Layout) -> Float[ndarray, "3 V V"]:
     totals = subsets.sum(axis=1, keepdims=True)
     shares: ndarray = np.divide(subsets, totals, out=np.zeros_like(subsets), where=totals > 0)
     return shares
+
+
+def rooted_at(layout: Layout, root: int) -> Layout:
+    """The same bones, each pointing to the joint that is nearer to ``root``, the new centre."""
+    neighbours = adjacency(layout)
+    distance = hop_distance(neighbours)[root]
+    parents = {
+        joint: int(np.flatnonzero(neighbours[joint] & (distance == distance[joint] - 1))[0])
+        for joint in range(layout.num_joints)
+        if joint != root
+    }
+    return replace(layout, bones=tuple(parents.items()), centre=root)
+
+
+def ancestor_difference(layout: Layout, hops: int) -> Float[ndarray, "V V"]:
+    """The matrix that takes from each joint the one ``hops`` bones nearer to the centre.
+
+    Joints that have no such ancestor stay as they are: with one hop, the centre alone; with more
+    hops than the skeleton is deep, all of them.
+
+    Source: Chi et al., InfoGCN, CVPR 2022 (the multi-modal representation).
+    """
+    to_parent = np.zeros((layout.num_joints, layout.num_joints))
+    for joint, parent in layout.bones:
+        to_parent[joint, parent] = 1.0
+    difference: ndarray = np.eye(layout.num_joints) - np.linalg.matrix_power(to_parent, hops)
+    return difference
 
 
 def k_adjacency(linked: Bool[ndarray, "V V"], num_scales: int) -> Float[ndarray, "S V V"]:

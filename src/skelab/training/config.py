@@ -7,6 +7,12 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+_MANY: Final = 1_000_000
+"""Bound of counts, far beyond any use."""
+
+_LARGE: Final = 1e30
+"""Bound of factors: no use is near it, and a float32 holds it."""
+
 
 class Precision(StrEnum):
     """Number format of the forward and backward pass; weights stay in float32.
@@ -64,8 +70,8 @@ class GroupConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     pattern: str = Field(min_length=1)
-    rate: float = Field(default=1.0, gt=0)
-    decay: float = Field(default=1.0, ge=0)
+    rate: float = Field(default=1.0, gt=0, le=_LARGE)
+    decay: float = Field(default=1.0, ge=0, le=_LARGE)
     frozen: bool = False
 
     @field_validator("pattern")
@@ -117,31 +123,31 @@ class TrainingConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    epochs: int = Field(default=65, ge=1, strict=True)
-    batch_size: int = Field(default=64, ge=1, strict=True)
+    epochs: int = Field(default=65, ge=1, le=_MANY, strict=True)
+    batch_size: int = Field(default=64, ge=1, le=_MANY, strict=True)
     optimizer: OptimizerName = OptimizerName.SGD
-    learning_rate: float = Field(default=0.1, gt=0)
+    learning_rate: float = Field(default=0.1, gt=0, le=_LARGE)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     nesterov: bool = True
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (
         0.9,
         0.999,
     )
-    eps: float = Field(default=1e-8, gt=0)
-    weight_decay: float = Field(default=0.0004, ge=0)
-    clip_norm: float | None = Field(default=None, gt=0)
+    eps: float = Field(default=1e-8, gt=0, le=_LARGE)
+    weight_decay: float = Field(default=0.0004, ge=0, le=_LARGE)
+    clip_norm: float | None = Field(default=None, gt=0, le=_LARGE)
     groups: tuple[GroupConfig, ...] = ()
-    warmup_epochs: int = Field(default=5, ge=0, strict=True)
+    warmup_epochs: int = Field(default=5, ge=0, le=_MANY, strict=True)
     schedule: Schedule = Schedule.STEP
     schedule_unit: ScheduleUnit = ScheduleUnit.EPOCH
-    steps: tuple[Annotated[int, Field(ge=0, strict=True)], ...] = (35, 55)
+    steps: tuple[Annotated[int, Field(ge=0, le=_MANY, strict=True)], ...] = (35, 55)
     decay: float = Field(default=0.1, gt=0, le=1)
     min_rate: float = Field(default=0.0, ge=0)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    auxiliary: Mapping[str, Annotated[float, Field(ge=0)]] = {}
+    auxiliary: Mapping[str, Annotated[float, Field(ge=0, le=_LARGE)]] = {}
     ema: float = Field(default=0.0, ge=0, lt=1)
     drop_last: bool = True
-    checkpoint_minutes: float = Field(default=10.0, ge=0)
+    checkpoint_minutes: float = Field(default=10.0, ge=0, le=_LARGE)
     seed: int = Field(default=1, ge=0, lt=2**63, strict=True)
 
     @model_validator(mode="before")
@@ -215,9 +221,9 @@ class MemoryConfig(BaseModel):
     def _micro_batch_is_auto_or_counts(cls, given: object) -> object:
         if given is None:  # the default of recipes before "auto"
             return "auto"
-        counts = isinstance(given, int) and not isinstance(given, bool) and given >= 1
+        counts = type(given) is int and 1 <= given <= _MANY
         if given != "auto" and not counts:
-            raise ValueError(f"expected auto or a whole number from 1, found {given!r:.40}")
+            raise ValueError(f"expected auto or a whole number from 1, found {ascii(given)[:40]}")
         return given
 
     @model_validator(mode="after")

@@ -14,7 +14,13 @@ from jaxtyping import Int64
 from numpy import ndarray
 from torch.utils.data import DataLoader
 
-from skelab.data.feeding.dataset import ClipDataset, PaddedClips, pad_clips, read_ahead
+from skelab.data.feeding.dataset import (
+    ClipDataset,
+    PaddedClips,
+    killed_workers_named,
+    pad_clips,
+    read_ahead,
+)
 from skelab.errors import TrainingError
 from skelab.inference.checkpoint import Checkpoint, EpochTotals, TrainerState, read_checkpoint
 from skelab.inference.scoring import predict_with_targets
@@ -75,7 +81,8 @@ def train(
         )
         shown = open_trackers(trackers if first else (), job, watcher)
         history = History(job.run, first_epoch=state.epoch, trackers=shown) if first else None
-        with history or nullcontext():
+        hint = f"--resume goes on from the last checkpoint in {job.run}"
+        with history or nullcontext(), killed_workers_named(hint):
             for epoch in range(state.epoch, job.config.epochs):
                 totals = train_epoch(learner, state, saver)
                 record = _record(epoch, learner, totals) | validate(learner)

@@ -7,9 +7,7 @@ from skelab.files.atomic import atomic_write
 from skelab.host.environment import describe_environment
 from skelab.inference.places import RECIPE
 from skelab.training.learner import Learner
-
-ENVIRONMENT: Final = "environment.json"
-"""The machine, the versions, and the clips."""
+from skelab.training.records import ENVIRONMENT
 
 TRANSFER: Final = "transfer.json"
 """What a run took from trained weights, tensor by tensor."""

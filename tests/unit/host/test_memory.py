@@ -1,5 +1,6 @@
 """Memory of this process, as the system says it."""
 
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -38,3 +39,12 @@ def test_a_system_that_says_nothing_is_no_fault(
     monkeypatch.setattr(memory, "_STATUS", tmp_path / "none")
 
     assert memory.memory_growth(1) is None
+
+
+def test_more_than_the_machine_has_is_refused_within_the_block_only() -> None:
+    before = resource.getrlimit(resource.RLIMIT_AS)
+
+    with memory.growth_within_memory(), pytest.raises(MemoryError):
+        bytearray(memory.physical_memory() + (1 << 30))
+
+    assert resource.getrlimit(resource.RLIMIT_AS) == before

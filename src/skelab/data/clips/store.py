@@ -19,6 +19,7 @@ from numpy import ndarray
 
 from skelab.data.clips.annotations import Annotation, annotated_index, read_annotations
 from skelab.data.clips.clip import Clip
+from skelab.data.clips.description import STORE_SCHEMA, StoreDescription
 from skelab.data.clips.ragged import RaggedColumns
 from skelab.data.clips.sequence import Note, Segment, UntrimmedSequence
 from skelab.data.clips.store_format import (
@@ -37,7 +38,8 @@ from skelab.data.clips.store_format import (
     store_digest,
     stored_digest,
 )
-from skelab.errors import LayoutError, StoreError
+from skelab.errors import StoreError
+from skelab.files.description import read_description
 from skelab.skeleton import Layout
 
 FORMAT: Final = 1
@@ -128,22 +130,18 @@ class StoreInfo:
         Raises:
             StoreError: It is not of this format.
         """
-        try:
-            content = json.loads(text)
-            if (found := content.pop("format")) not in (FORMAT, SEQUENCE_FORMAT):
-                raise StoreError(
-                    f"expected a store of format version {FORMAT} or {SEQUENCE_FORMAT}, found"
-                    f" {found!r}; ingest the source again"
-                )
-            return cls(
-                layout=Layout.from_dict(content.pop("layout")),
-                classes=tuple(content.pop("classes")),
-                excluded=tuple(Excluded(*entry) for entry in content.pop("excluded")),
-                notes=tuple(Note(*entry) for entry in content.pop("notes", ())),
+        where = "the store's description is damaged"
+        found = read_description(text, STORE_SCHEMA, where, StoreError)
+        content = {name: getattr(found, name) for name in StoreDescription.model_fields}
+        del content["format"]
+        return cls(
+            **{
                 **content,
-            )
-        except (ValueError, KeyError, TypeError, AttributeError, LayoutError) as error:
-            raise StoreError(f"the store's description is damaged: {error}") from None
+                "layout": found.layout.layout,
+                "excluded": tuple(Excluded(*entry) for entry in found.excluded),
+                "notes": tuple(Note(*entry) for entry in found.notes),
+            }
+        )
 
 
 class ClipStore:

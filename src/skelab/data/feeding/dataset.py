@@ -1,10 +1,12 @@
 """From stored clips to tensors: a PyTorch dataset, and its collation."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Final, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -16,7 +18,7 @@ from torch.utils.data import Dataset
 from skelab.data.clips.clip import Clip
 from skelab.data.clips.index import UNKNOWN, ClipIndex
 from skelab.data.clips.store import PackedPoses
-from skelab.errors import SkelabError
+from skelab.errors import LoaderError, SkelabError
 from skelab.native import count_filled
 
 Batch = TypeVar("Batch")
@@ -56,6 +58,35 @@ class RowsOfSource:
 
     source: PackingSource
     rows: tuple[int, ...]
+
+
+_DEATH: Final = re.compile(
+    r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) (?:is killed by signal: ([\w ]+)|exited unexp)"
+)
+"""How PyTorch's loader words that a worker is gone."""
+
+
+@contextmanager
+def killed_workers_named(hint: str) -> Iterator[None]:
+    """Say which worker was killed; PyTorch tells it anywhere in the block, by a signal.
+
+    Args:
+        hint: How to go on.
+
+    Raises:
+        LoaderError: A worker was killed.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        found = _DEATH.search(str(error))
+        if found is None:
+            raise
+        cause = f" ({found[2].strip()})" if found[2] else ""
+        raise LoaderError(
+            f"loader process {found[1]} was killed{cause}, as a rule because memory ran out;"
+            f" {hint}, and --set data.workers=0 reads the clips in the training process"
+        ) from None
 
 
 def read_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:

@@ -5,10 +5,13 @@ from skelab.data.preprocessing.base import Pipeline
 from skelab.data.preprocessing.clean import CLEAN
 from skelab.data.preprocessing.ctrgcn import CTRGCN
 from skelab.data.preprocessing.msg3d import MSG3D, pad_loop
+from skelab.data.preprocessing.pyskl import PYSKL, PYSKL_CENTRED
 from skelab.errors import DataError, unknown_name
 from skelab.skeleton import Layout
 
-_PIPELINES = {pipeline.name: pipeline for pipeline in (AS_GIVEN, CLEAN, CTRGCN, MSG3D)}
+_PIPELINES = {
+    pipeline.name: pipeline for pipeline in (AS_GIVEN, CLEAN, CTRGCN, MSG3D, PYSKL, PYSKL_CENTRED)
+}
 
 
 def get_pipeline(name: str) -> Pipeline:

@@ -14,15 +14,13 @@ from skelab.data.preprocessing.base import (
     check_recording,
     drop_absent_bodies,
 )
-from skelab.errors import DataError, LayoutError, NoBodyError
+from skelab.data.preprocessing.turning import shoulders, spine, turn
+from skelab.errors import DataError, NoBodyError
 from skelab.skeleton import Layout
 
 MSG3D_FRAMES = 300
 MSG3D_BODIES = 2
 _SLOTS = 4  # list positions of a frame that are considered
-_SMALLEST = 1e-6  # smallest absolute sum and angle that cause a rotation
-_SPINE_BASE = ("base of spine", "hip centre")
-_SPINE_MIDDLE = ("middle of spine", "spine")
 
 
 def prepare_msg3d(raw: RawClip, layout: Layout, info: SampleInfo = ANONYMOUS) -> Clip:
@@ -62,14 +60,14 @@ def prepare_msg3d(raw: RawClip, layout: Layout, info: SampleInfo = ANONYMOUS) ->
             f"expected at most {MSG3D_FRAMES} frames, found {raw.num_frames}: the msg3d pipeline"
             " takes no more; use the ctrgcn pipeline"
         )
-    spine, shoulders = _spine(layout), _shoulders(layout)
-    chosen = _chosen_bodies(raw) if raw.actors_chosen else _bodies_by_energy(raw)
+    trunk, across = spine(layout, "msg3d"), shoulders(layout, "msg3d")
+    chosen = chosen_bodies(raw) if raw.actors_chosen else bodies_by_energy(raw)
     if not chosen.any():
         raise NoBodyError("expected a body in at least one frame, found only zeros")
     looped, sources = _loop(chosen)
     joints = _centre(looped, layout.origin)
-    joints = _turn(joints, *spine, towards=(0.0, 0.0, 1.0))
-    joints = _turn(joints, *shoulders, towards=(1.0, 0.0, 0.0))
+    joints = turn(joints, *trunk, towards=(0.0, 0.0, 1.0))
+    joints = turn(joints, *across, towards=(1.0, 0.0, 0.0))
     joints = drop_absent_bodies(joints)
     period = _period(joints, sources)
     return Clip(info, np.ascontiguousarray(joints[:, :period]), sources[:period])
@@ -103,28 +101,7 @@ def pad_loop(
     return padded
 
 
-def _spine(layout: Layout) -> tuple[int, int]:
-    """Joints at the base and the middle of the spine."""
-    return _joint(layout, _SPINE_BASE), _joint(layout, _SPINE_MIDDLE)
-
-
-def _shoulders(layout: Layout) -> tuple[int, int]:
-    """The left and the right shoulder."""
-    return _joint(layout, ("left shoulder",)), _joint(layout, ("right shoulder",))
-
-
-def _joint(layout: Layout, names: tuple[str, ...]) -> int:
-    for name in names:
-        if name in layout.joints:
-            return layout.joint(name)
-    raise LayoutError(
-        f"the msg3d pipeline turns bodies by spine and shoulders: expected a joint called"
-        f" {' or '.join(map(repr, names))}, found none in layout {layout.name!r}; use the ctrgcn"
-        " pipeline"
-    )
-
-
-def _chosen_bodies(raw: RawClip) -> Float32[ndarray, "2 T V 3"]:
+def chosen_bodies(raw: RawClip) -> Float32[ndarray, "2 T V 3"]:
     """The bodies that the makers of the data set chose, in their order."""
     if len(raw.bodies) > MSG3D_BODIES:
         raise DataError(f"expected at most {MSG3D_BODIES} bodies, found {len(raw.bodies)}")
@@ -135,7 +112,7 @@ def _chosen_bodies(raw: RawClip) -> Float32[ndarray, "2 T V 3"]:
     return chosen
 
 
-def _bodies_by_energy(raw: RawClip) -> Float32[ndarray, "2 T V 3"]:
+def bodies_by_energy(raw: RawClip) -> Float32[ndarray, "2 T V 3"]:
     """The two of four slots whose joints scatter most, the most energetic first."""
     shape = next(iter(raw.bodies.values())).joints.shape[1:]
     slots = np.zeros((_SLOTS, raw.num_frames, *shape))
@@ -184,33 +161,6 @@ def _centre(joints: Float32[ndarray, "M 300 V 3"], origin: int) -> Float32[ndarr
     centre = joints[0, :, origin][:, None]  # 300 1 3
     known = (joints.sum(axis=-1) != 0)[..., None]  # M 300 V 1
     return np.asarray((joints - centre) * known)
-
-
-def _turn(
-    joints: Float32[ndarray, "M 300 V 3"],
-    start: int,
-    end: int,
-    *,
-    towards: tuple[float, float, float],
-) -> Float32[ndarray, "M 300 V 3"]:
-    """Rotate all poses so that body 0's vector ``start`` to ``end`` points there in frame 0."""
-    bone = joints[0, 0, end].astype(np.float64) - joints[0, 0, start]
-    rotation = _rotation(bone, np.array(towards))
-    return np.asarray(joints @ rotation.T).astype(np.float32)
-
-
-def _rotation(
-    bone: Float64[ndarray, " 3"], target: Float64[ndarray, " 3"]
-) -> Float64[ndarray, "3 3"]:
-    """The smallest rotation from ``bone`` to the unit vector ``target``."""
-    axis = np.cross(bone, target)
-    length = float(np.linalg.norm(axis))
-    angle = float(np.arctan2(length, bone @ target))
-    if min(np.abs(bone).sum(), np.abs(axis).sum(), angle) < _SMALLEST:
-        return np.eye(3)
-    x, y, z = axis / length
-    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    return np.asarray(np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross))
 
 
 def _period(joints: Float32[ndarray, "M 300 V 3"], sources: Int32[ndarray, " 300"]) -> int:

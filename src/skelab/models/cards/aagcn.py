@@ -13,8 +13,7 @@ AAGCN = ModelCard(
     code=PYSKL_CODE,
     code_licence=PYSKL_LICENCE,
     num_parameters=3_781_668,
-    pipeline="msg3d",
-    pipeline_is_nearest=True,
+    pipeline="pyskl",
     reported=(
         ReportedAccuracy("NTU60", "xsub", "joint", 89.0, PYSKL_TABLE),
         ReportedAccuracy("NTU60", "xsub", "four streams", 91.5, PYSKL_TABLE),

@@ -25,8 +25,7 @@ STGCN = ModelCard(
     code=PYSKL_CODE,
     code_licence=PYSKL_LICENCE,
     num_parameters=_PARAMETERS,
-    pipeline="msg3d",
-    pipeline_is_nearest=True,
+    pipeline="pyskl",
     reported=(
         ReportedAccuracy("NTU60", "xsub", "joint", 87.8, PYSKL_TABLE),
         ReportedAccuracy("NTU60", "xsub", "four streams", 90.7, PYSKL_TABLE),

@@ -13,8 +13,7 @@ STGCNPP = ModelCard(
     code=PYSKL_CODE,
     code_licence=PYSKL_LICENCE,
     num_parameters=1_403_144,
-    pipeline="msg3d",
-    pipeline_is_nearest=True,
+    pipeline="pyskl",
     reported=(
         ReportedAccuracy("NTU60", "xsub", "joint", 89.3, PYSKL_TABLE),
         ReportedAccuracy("NTU60", "xsub", "four streams", 92.1, PYSKL_TABLE),

@@ -1,6 +1,5 @@
 """CTR-GCN: graph convolutions whose topology is refined channel by channel."""
 
-import re
 from collections.abc import Mapping
 
 import torch
@@ -8,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from skelab.errors import ModelError
-from skelab.models.authors import COMMON_NAMES, AuthorsFormat
+from skelab.models.authors import COMMON_NAMES, NUMBERED_BLOCKS, AuthorsFormat
 from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.cards.ctrgcn import CTRGCN
@@ -101,13 +100,9 @@ def _build_arguments(theirs: Mapping[str, Tensor]) -> dict[str, int]:
     }
 
 
-def _block_name(match: re.Match[str]) -> str:
-    return f"l{int(match[1]) + 1}."
-
-
 _AUTHORS = AuthorsFormat(
     names=(
-        (r"^backbone\.(\d+)\.", _block_name),
+        NUMBERED_BLOCKS,
         (r"\.spatial\.residual\.conv\.", ".gcn1.down.0."),
         (r"\.spatial\.residual\.norm\.", ".gcn1.down.1."),
         (r"\.spatial\.norm\.", ".gcn1.bn."),

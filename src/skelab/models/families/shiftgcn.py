@@ -1,6 +1,5 @@
 """Shift-GCN: shift operations mix joints and frames, followed by 1x1 convolutions."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from skelab.errors import ModelError
-from skelab.models.authors import COMMON_NAMES, AuthorsFormat
+from skelab.models.authors import COMMON_NAMES, NUMBERED_BLOCKS, AuthorsFormat
 from skelab.models.axes import BODY_NORM, GRAPH, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.cards.shiftgcn import SHIFTGCN
@@ -142,13 +141,9 @@ def _as_authors(key: str, tensor: Tensor) -> Tensor:
     return tensor
 
 
-def _block_name(match: re.Match[str]) -> str:
-    return f"l{int(match[1]) + 1}."
-
-
 _AUTHORS = AuthorsFormat(
     names=(
-        (r"^backbone\.(\d+)\.", _block_name),
+        NUMBERED_BLOCKS,
         (r"\.spatial\.weight$", ".gcn1.Linear_weight"),
         (r"\.spatial\.bias$", ".gcn1.Linear_bias"),
         (r"\.spatial\.mask$", ".gcn1.Feature_Mask"),

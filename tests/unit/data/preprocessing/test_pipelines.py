@@ -13,7 +13,8 @@ from skelab.skeleton import get_layout
 def test_pipelines_come_by_name_with_their_source() -> None:
     pipelines = list_pipelines()
 
-    assert [pipeline.name for pipeline in pipelines] == ["as-given", "clean", "ctrgcn", "msg3d"]
+    names = ["as-given", "clean", "ctrgcn", "msg3d", "pyskl", "pyskl-centred"]
+    assert [pipeline.name for pipeline in pipelines] == names
     assert all("@" in pipeline.source or pipeline.source == "ours" for pipeline in pipelines)
 
 
@@ -22,11 +23,12 @@ def test_an_unknown_pipeline_is_answered_with_those_that_there_are() -> None:
         get_pipeline("ctrgc")
 
     assert str(caught.value) == (
-        "unknown pipeline 'ctrgc', did you mean 'ctrgcn'? Known: as-given, clean, ctrgcn, msg3d"
+        "unknown pipeline 'ctrgc', did you mean 'ctrgcn'? Known: as-given, clean, ctrgcn, msg3d,"
+        " pyskl, pyskl-centred"
     )
 
 
-@pytest.mark.parametrize("name", ["clean", "ctrgcn", "msg3d"])
+@pytest.mark.parametrize("name", ["clean", "ctrgcn", "msg3d", "pyskl", "pyskl-centred"])
 @pytest.mark.parametrize("bodies", [{}, {"1": BodyTrack(np.empty(0, "i4"), np.empty((0, 25, 3)))}])
 def test_a_recording_without_a_body_is_refused(name: str, bodies: dict[str, BodyTrack]) -> None:
     raw = RawClip(17, bodies)
