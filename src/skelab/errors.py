@@ -18,6 +18,7 @@ SkelabError
 ├── ScoresError            a score file that is damaged or does not fit another
 ├── RecipeError            an unknown key or a value out of range in a recipe
 ├── TrainingError          a run that cannot start, go on or be resumed
+├── StudyError             a study's plan that cannot be carried out, or a folder of another
 ├── GpuError               a graphics card, or an amount of memory, that is not known
 └── OutputError            a result that could not be written
 
@@ -101,6 +102,10 @@ class RecipeError(SkelabError):
 
 class TrainingError(SkelabError):
     """A training run cannot start, go on, or be resumed."""
+
+
+class StudyError(SkelabError):
+    """A study's plan cannot be carried out, or its folder belongs to another."""
 
 
 class GpuError(SkelabError):

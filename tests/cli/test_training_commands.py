@@ -332,3 +332,29 @@ def test_data_sets_are_listed_with_their_splits_and_as_json(skelab: Skelab) -> N
     assert all(card["name"] in shown.out for card in listed.json)
     assert [card["name"] for card in listed.json][:2] == ["ntu120", "ntu60"]
     assert listed.json[1]["splits"][0]["clips"] == [40091, 16487]
+
+
+def test_a_run_is_scored_under_stress_and_its_report_says_so(
+    skelab: Skelab, small_set: SmallSet, tmp_path: Path
+) -> None:
+    words = ("evaluate", small_set.run, "--data", small_set.store, "--out", tmp_path, "--stress")
+
+    made = skelab(*words)
+    as_json = skelab(*words, "--json")
+
+    assert made.status == 0
+    assert "mean under stress" in made.out
+    assert "swapped bodies: left out, no clip has two bodies" in made.err
+    kept = json.loads((tmp_path / "stress-test.json").read_text())
+    assert {**kept, "files": {"stress": str(tmp_path / "stress-test.json")}} == as_json.json
+    assert "Top-1 under stress" in (tmp_path / "report.html").read_text()
+
+
+def test_the_quality_of_a_store_is_measured(skelab: Skelab, small_set: SmallSet) -> None:
+    made = skelab("inspect", small_set.store, "--quality")
+    as_json = skelab("inspect", small_set.store, "--quality", "--json")
+
+    assert made.status == 0
+    assert "48 SYNTHETIC clips" in made.out
+    assert "bone variation" in made.out
+    assert len(as_json.json["clips"]) == 48

@@ -83,7 +83,7 @@ def test_a_network_says_what_it_sees_and_why(
         (["{file}", "--network", "nosuch"], "nosuch: there is no checkpoint"),
         (["{file}", "--class", "wave"], "needs a network; --network names one"),
         (["{file}", "--network", "{run}", "--class", "jump"], "unknown class 'jump'"),
-        (["nan.npy"], "nan.npy: expected finite numbers, found others"),
+        (["nan.npy"], "nan.npy: expected finite numbers, found nan"),
         (["empty.npy"], "empty.npy: expected a body in at least one frame, found none"),
         (["one.npy", "--out", "one.gif"], "one: has one frame, of which no film can be made"),
         (["{file}", "--out", "{file}"], "ends with .html"),

@@ -12,10 +12,12 @@ from skelab.cli.data import Ignore, LayoutName, Names, NoAnatomyCheck, check_dat
 from skelab.cli.networks import EngineName, Trust
 from skelab.cli.output import print_json, print_table, progress, result, say
 from skelab.cli.paths import named
+from skelab.errors import NetworkError
 
 if TYPE_CHECKING:
     from skelab.evaluation import OutputScores, Scores, ScoresInfo
     from skelab.runs.evaluate import EvaluationResult
+    from skelab.runs.stress import StressResult
 
 
 class SplitPart(StrEnum):
@@ -43,6 +45,11 @@ def evaluate(
     ] = None,
     engine: EngineName = None,
     trust: Trust = False,
+    stress: Annotated[
+        bool,
+        typer.Option("--stress", help="Accuracy under nine kinds of stress, at five strengths."),
+    ] = False,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the stress.")] = 0,
     names: Names = None,
     ignore: Ignore = None,
     layout: LayoutName = None,
@@ -61,6 +68,10 @@ def evaluate(
 
     store = open_data(data, names, ignore, layout, anatomy_check=not no_anatomy_check)
     seeds = find_seed_runs(network)
+    if seeds and stress:
+        raise NetworkError(
+            f"{network}: holds runs of several seeds; --stress takes one, say {seeds[0]}"
+        )
     if seeds:
         results = {}
         for folder in seeds:
@@ -71,6 +82,21 @@ def evaluate(
                 )
         _print_seeds(results, as_json)
         return
+    stressed = None
+    if stress:
+        from skelab.runs.stress import stress_network, stress_section, write_stress
+
+        with progress("under stress", "passes") as bar:
+            stressed = stress_network(
+                network,
+                store,
+                split=split,
+                part=part,
+                engine=engine,
+                trust=trust,
+                seed=seed,
+                on_scored=bar,
+            )
     with progress("scoring") as bar:
         made = evaluate_run(
             network,
@@ -80,14 +106,36 @@ def evaluate(
             engine=engine,
             trust=trust,
             out=out,
+            sections=(stress_section(stressed),) if stressed else (),
             on_scored=bar,
         )
+    if stressed:
+        name = made.scores_file.stem.replace("scores", "stress", 1)
+        file = write_stress(stressed, made.scores_file.with_name(f"{name}.json"))
+        _print_stress(stressed, file, as_json)
+        if as_json:
+            return
     if made.unfinished:
         say(f"warning: {made.unfinished}")
     if isinstance(made.scores, OutputScores):
         _print_metrics(made, made.scores, as_json)
     else:
         _print_evaluation(made, made.scores, as_json)
+
+
+def _print_stress(stressed: "StressResult", file: Path, as_json: bool) -> None:
+    """The accuracy under each kind of stress."""
+    if as_json:
+        print_json({**stressed.to_dict(), "files": {"stress": str(file)}})
+        return
+    columns, rows = stressed.cells()
+    label = "SYNTHETIC, " if stressed.synthetic else ""
+    print_table(columns, rows, title=f"{label}{stressed.title}", right=",".join(columns[1:]))
+    for curve in stressed.curves:
+        if curve.unfit:
+            say(f"{curve.name}: left out, {curve.unfit}")
+    result(f"clean {stressed.clean.value:.2%}, mean under stress {stressed.mean:.2%}")
+    result(f"stress {file}")
 
 
 def _print_evaluation(made: "EvaluationResult", scores: "Scores", as_json: bool) -> None:

@@ -6,8 +6,16 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from skelab.cli.data import Ignore, LabelsFrom, LayoutName, Names, SplitName
-from skelab.cli.output import next_command, print_json, print_pairs, progress, result, say
+from skelab.cli.data import Ignore, LabelsFrom, LayoutName, Names, SplitName, open_data
+from skelab.cli.output import (
+    next_command,
+    print_json,
+    print_pairs,
+    print_table,
+    progress,
+    result,
+    say,
+)
 from skelab.errors import SourceError
 
 SHOWN_ENTRIES = 12
@@ -35,6 +43,12 @@ def inspect(
     verify: Annotated[
         bool, typer.Option("--verify", help="Compare every clip of a store with its digest.")
     ] = False,
+    quality: Annotated[
+        bool,
+        typer.Option(
+            "--quality", help="Drop-outs, bone-length variation and jumps, per set and clip."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Say what a path is and what it holds: layout, counts, frames, bodies, anatomy, digest."""
@@ -45,6 +59,9 @@ def inspect(
     from skelab.data.recordings.ignore_list import read_ignore_list
     from skelab.runs.inspect import inspect_path
 
+    if quality:
+        _print_quality(path, names, ignore, layout, as_json)
+        return
     ignored = read_ignore_list(ignore) if ignore else ()
     with progress("inspecting") as bar:
         found = inspect_path(
@@ -78,6 +95,39 @@ def inspect(
         raise fault
     if found.kind in _NEXT:
         result(next_command(*(word or path for word in _NEXT[found.kind])))
+
+
+def _print_quality(
+    path: Path, names: Path | None, ignore: Path | None, layout: str | None, as_json: bool
+) -> None:
+    """How well the bodies of prepared clips were tracked, and the worst of them."""
+    from skelab.data.audit.quality import FIGURES, check_quality
+
+    clips = open_data(path, names, ignore, layout)
+    with progress("measuring") as bar:
+        found = check_quality(clips, bar)
+    if as_json:
+        print_json({"path": str(path), "synthetic": clips.info.synthetic, **found.to_dict()})
+        return
+    label = "SYNTHETIC " if clips.info.synthetic else ""
+    shown = {name: name.replace("_", " ") for name in FIGURES}
+    rows = [
+        (
+            shown[name],
+            *("\u2013" if value is None else f"{value:.2%}" for value in figures.values()),
+        )
+        for name, figures in found.summary().items()
+    ]
+    columns = ["figure", "mean", "median", "95th percentile", "highest"]
+    title = f"{path}: {len(clips):,} {label}clips"
+    print_table(columns, rows, title=title, right=",".join(columns[1:]))
+    worst = [
+        (shown[name], clip.name, f"{getattr(clip, name):.2%}")
+        for name in FIGURES
+        for clip in found.worst(name, 3)
+    ]
+    if worst:
+        print_table(["figure", "worst clips", "value"], worst, right="value")
 
 
 def _in_words(value: Any) -> str:

@@ -26,6 +26,7 @@ from skelab.cli import (
     lists,
     predict,
     report,
+    study,
     synth,
     train,
     view,
@@ -64,6 +65,7 @@ app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(ensemble.ensemble)
 app.command()(report.report)
+app.command("study")(study.study_command)
 app.command()(predict.predict)
 app.command("view")(view.view_command)
 app.command()(export.export)
@@ -103,9 +105,12 @@ def run(arguments: Sequence[str]) -> int:
     if words[0] == "help":  # `skelab help train`, as other tools have it
         words = [*words[1:], "--help"]
     try:
-        if app(words, prog_name="skelab", standalone_mode=False) == STOPPED:
+        status = app(words, prog_name="skelab", standalone_mode=False)
+        if status == STOPPED:
             raise KeyboardInterrupt  # newer releases of typer give the status instead
         sys.stdout.flush()  # a full disk is found out here, and not when the interpreter ends
+        if isinstance(status, int) and status:
+            return status  # a command that did a part of its work has said what is missing
     except SkelabError as error:
         if debug:
             raise

@@ -213,4 +213,4 @@ class Bar:
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
-        self._display.console.print(printable(text), markup=False)
+        self._display.console.print(printable(text), markup=False, soft_wrap=True)

@@ -5,7 +5,7 @@ that names the line's key and not a run of two days with the default. A recipe m
 and another recipe's name or file: it then is that one with the keys that it gives itself.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
@@ -207,7 +207,7 @@ def parse_recipe(text: str, *, where: str = "recipe", overrides: Sequence[str] =
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        raise RecipeError(f"{where}: {_first_fault(error)}") from None
+        raise RecipeError(f"{where}: {first_fault(error, _known_keys)}") from None
 
 
 def _is_file(name: str) -> bool:
@@ -291,14 +291,24 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
     content[last] = value
 
 
-def _first_fault(error: ValidationError) -> str:
-    """One line for the first fault: its key, what was expected, what was found."""
+def first_fault(
+    error: ValidationError,
+    known_keys: Callable[[Sequence[str]], Sequence[str]],
+    whole: str = "recipe",
+) -> str:
+    """One line for the first fault: its key, what was expected, what was found.
+
+    Args:
+        error: What pydantic found.
+        known_keys: The keys of the section under some keys.
+        whole: What to call a fault that no key has.
+    """
     fault = error.errors()[0]
-    *above, last = [str(piece) for piece in fault["loc"]] or ["recipe"]
+    *above, last = [str(piece) for piece in fault["loc"]] or [whole]
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if fault["type"] == "extra_forbidden":
         kind = f"key of {'.'.join(above)}" if above else "key"
-        return f"{unknown_name(kind, last, _known_keys(above))}{more}"
+        return f"{unknown_name(kind, last, known_keys(above))}{more}"
     if fault["type"] == "missing":
         return f"key {'.'.join([*above, last])} is missing{more}"
     said = " ".join(fault["msg"].removeprefix("Value error, ").split())

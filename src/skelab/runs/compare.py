@@ -67,14 +67,25 @@ def _of_scores(name: str, scores: Scores | OutputScores) -> ComparedRun:
         protocol=info.protocol,
         synthetic=info.synthetic,
         scores=_with_classes([scores]),
-        figures=_figures([scores]),
+        figures=figures_of([scores]),
     )
 
 
-def _of_run(path: Path, name: str) -> ComparedRun:
+def read_seed_runs(folders: Sequence[Path], name: str) -> ComparedRun:
+    """Runs that differ in their seed alone, as one under a name.
+
+    Raises:
+        ScoresError: The scores of a run are damaged.
+        RecipeError: The recipe of the first is damaged.
+        TrainingError: The records of a run are damaged.
+    """
+    return _of_run(folders[0], name, folders)
+
+
+def _of_run(path: Path, name: str, seeds: Sequence[Path] = ()) -> ComparedRun:
     recipe = flatten_settings(_read_recipe(path / RECIPE))
     data = read_environment(path).get("data", {})
-    folders = find_seed_runs(path) or [path]
+    folders = seeds or find_seed_runs(path) or [path]
     if len(folders) > 1 and not data:
         data = read_environment(folders[0]).get("data", {})
     scored = [folder for folder in folders if (folder / TEST_SCORES).is_file()]
@@ -96,11 +107,11 @@ def _of_run(path: Path, name: str) -> ComparedRun:
         synthetic=bool(data.get("synthetic")) or any(each.info.synthetic for each in scores),
         seeds=len(folders),
         scores=_with_classes(scores),
-        figures=_figures(scores),
+        figures=figures_of(scores),
         histories=histories,
         chosen_epochs=tuple(_chosen_epoch(records, recipe) for records in histories),
         planned_epochs=_whole(recipe.get("training.epochs")),
-        cost=_cost(histories),
+        cost=training_cost(histories),
         recipe=recipe,
         remedy=_remedy(path, folders, scored, histories),
     )
@@ -111,8 +122,8 @@ def _with_classes(scores: Sequence[Scores | OutputScores]) -> tuple[Scores, ...]
     return tuple(each for each in scores if isinstance(each, Scores))
 
 
-def _figures(scores: Sequence[Scores | OutputScores]) -> dict[str, Figure]:
-    """Figures of a run; the interval of one run is over its clips, of several over their seeds."""
+def figures_of(scores: Sequence[Scores | OutputScores]) -> dict[str, Figure]:
+    """Figures of scores, one per seed; the interval of one is over clips, of several over seeds."""
     if not scores:
         return {}
     found = [headline_figures(each) for each in scores]
@@ -128,7 +139,7 @@ def _figures(scores: Sequence[Scores | OutputScores]) -> dict[str, Figure]:
     return figures
 
 
-def _cost(histories: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, float]:
+def training_cost(histories: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, float]:
     """What the training took: means over the seeds, of the memory the highest."""
     seconds = [_recorded(records, "seconds") for records in histories]
     waits = [_recorded(records, "data_seconds") for records in histories]

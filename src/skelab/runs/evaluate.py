@@ -93,8 +93,8 @@ def evaluate_run(
     if split is not None:
         check_split(split, store.info.dataset, store.index, store.path, option="--split ")
     trained = recipe_of(network, split)
-    recipe = trained if split is None else _with_split(trained, split)
-    rows = _rows_of(part, recipe, store, needs_labels=network.task.needs_labels)
+    recipe = trained if split is None else with_split(trained, split)
+    rows = rows_of(part, recipe, store, needs_labels=network.task.needs_labels)
     if recipe != trained and spec.epoch:  # of imported weights nobody knows what trained them
         _refuse_known_clips(trained, recipe, store, rows, path)
     folder = out or (path if path.is_dir() else path.parent)
@@ -148,7 +148,8 @@ def _confused_clips(scores: Scores | OutputScores, store: OpenedClips) -> Mappin
     return scenes
 
 
-def _with_split(recipe: Recipe, split: str) -> Recipe:
+def with_split(recipe: Recipe, split: str) -> Recipe:
+    """The recipe with another split."""
     data = recipe.data.model_copy(update={"split": split})
     return recipe.model_copy(update={"data": data})
 
@@ -217,9 +218,14 @@ def _files_of(path: Path) -> tuple[Path, ...]:
     return (chosen_checkpoint(path),) if path.is_dir() else files_of(path)
 
 
-def _rows_of(
+def rows_of(
     part: str, recipe: Recipe, store: OpenedClips, *, needs_labels: bool
 ) -> Int64[ndarray, " N"]:
+    """The rows of a part of the recipe's split.
+
+    Raises:
+        SplitError: The clips do not fit the split, the part is empty, or clips have no label.
+    """
     if needs_labels:
         check_trimmed(store)
     rows: Int64[ndarray, " N"] = getattr(choose_parts(recipe, store), part)

@@ -411,7 +411,7 @@ def test_a_part_or_a_file_of_another_kind_is_rejected(tmp_path: Path) -> None:
         (np.ones((0, 4, 3)), "found the shape 0 x 4 x 3"),
         (np.ones((9, 5, 4, 3)), "found the shape 9 x 5 x 4 x 3"),
         (np.ones(12), "found the shape 12"),
-        (np.ones((5, 4, 3), bool), "expected numbers, found truth values"),
+        (np.ones((5, 4, 3), bool), "expected numbers, found values of the type bool"),
         (
             np.full((5, 4, 3), 1e39),
             "expected finite numbers, found 1e+39 at frame 0, joint 'head',"

@@ -1,0 +1,1 @@
+"""Many runs as one plan: carried out, resumed, fused, and compared in one table."""
