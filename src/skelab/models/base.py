@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from skelab.errors import ModelError
 from skelab.models.inputs import ModelInput, as_input
-from skelab.models.pooling import MeanPooling
+from skelab.models.pooling import MeanPooling, RecentPooling
 from skelab.models.tokens import BackboneOutput, ModelOutput, Tokens
 from skelab.models.traits import FamilyTraits
 from skelab.nn import (
@@ -61,7 +61,9 @@ class SkeletonModel(nn.Module):
     Attributes:
         skips_absent: Spare absent bodies as said above; ``set_skip_absent`` switches it.
         traits: What the network mixes, and which lengths of clips it takes; ``create_model`` takes
-            them from the family's card.
+            them from the family's card, and of a causal network says so.
+        answers_per_frame: ``forward`` gives logits N T K: at each frame those of the clip that
+            ends with it. For causal networks only, see ``forward_frames``.
 
     Raises:
         ModelError: ``dropout`` or ``stride`` is out of range.
@@ -96,6 +98,7 @@ class SkeletonModel(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(num_features, num_classes)
         self.skips_absent = True
+        self.answers_per_frame = False
         self._constants = ConstantFeatures()
 
     def forward_features(self, x: ModelInput | Float[Tensor, "N C T V M"]) -> Tokens:
@@ -122,7 +125,7 @@ class SkeletonModel(nn.Module):
         features: Tensor = self.pooling(tokens)
         return features
 
-    def forward_head(self, features: Float[Tensor, "N F"]) -> Float[Tensor, "N ..."]:
+    def forward_head(self, features: Float[Tensor, "N *L F"]) -> Float[Tensor, "N ..."]:
         """Logits of the K classes; no softmax."""
         logits: Tensor = self.classifier(self.dropout(features))
         return logits
@@ -133,7 +136,15 @@ class SkeletonModel(nn.Module):
         Raises:
             ModelError: As in ``forward_features``.
         """
-        return self.forward_head(self.pool(self.forward_features(x)))
+        return self._answers(self.forward_features(x))
+
+    def forward_frames(self, x: ModelInput | Float[Tensor, "N C T V M"]) -> Float[Tensor, "N T K"]:
+        """Logits at each frame: those of the clip that ends with it. For causal networks.
+
+        Raises:
+            ModelError: As in ``forward_features``; or the network is not causal.
+        """
+        return self._per_frame(self.forward_features(x))
 
     def outputs(self, x: ModelInput | Float[Tensor, "N C T V M"]) -> ModelOutput:
         """Logits and, in training, auxiliary losses by name.
@@ -143,7 +154,7 @@ class SkeletonModel(nn.Module):
                 family's is no single number.
         """
         tokens = self.forward_features(x)
-        logits = self.forward_head(self.pool(tokens))
+        logits = self._answers(tokens)
         if not self.training:
             return ModelOutput(logits)
         own = self.auxiliary_losses(tokens)
@@ -176,6 +187,22 @@ class SkeletonModel(nn.Module):
         """Set training or eval mode; what was kept of absent bodies is forgotten."""
         self._constants.clear()
         return super().train(mode)
+
+    def _answers(self, tokens: Tokens) -> Float[Tensor, "N ..."]:
+        """What ``forward`` gives."""
+        if self.answers_per_frame:
+            return self._per_frame(tokens)
+        return self.forward_head(self.pool(tokens))
+
+    def _per_frame(self, tokens: Tokens) -> Float[Tensor, "N T K"]:
+        if not self.traits.causal or not isinstance(self.pooling, RecentPooling):
+            raise ModelError(
+                "answers at each frame: expected a causal network, found one that looks ahead;"
+                " make it with causal=True (stgcn, ctrgcn, msg3d)"
+            )
+        logits = self.forward_head(self.pooling.at_every_token(tokens))  # N L K
+        frames = tokens.given.joints.shape[2]
+        return logits.repeat_interleave(self.stride, dim=1)[:, :frames]
 
     def _check_frames(self, x: Float[Tensor, "N C T V M"]) -> None:
         if not torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]

@@ -149,7 +149,9 @@ def create_model(
     arguments = {argument: getattr(spec, argument) for argument in COMMON_ARGUMENTS}
     model = family.build(**arguments, **{**defaults, **options})
     if isinstance(model, SkeletonModel):
-        model.traits = family.card.traits
+        # whether it looks ahead is an option; all else the card says
+        traits = family.card.traits
+        model.traits = replace(traits, causal=traits.causal or model.traits.causal)
     if not skip_absent:
         set_skip_absent(model, False)
     model.skelab_spec = spec  # type: ignore[assignment]  # a plain attribute, no submodule

@@ -4,6 +4,13 @@ from skelab.nn.absent import AbsentBodies, ConstantFeatures, find_absent, versio
 from skelab.nn.attention import ChannelAttention, FrameAttention, JointAttention
 from skelab.nn.block import Block
 from skelab.nn.bodies import BodyNorm
+from skelab.nn.causal import (
+    FrameMemory,
+    make_causal,
+    running_mean,
+    step,
+    step_with_residual,
+)
 from skelab.nn.graph_conv import (
     AdaptiveGraphConv,
     ChannelTopologyConv,
@@ -42,6 +49,7 @@ __all__ = [
     "CountedBatchNorm1d",
     "CountedBatchNorm2d",
     "FrameAttention",
+    "FrameMemory",
     "JointAttention",
     "MergingTemporalConv",
     "MultiBranchTemporalConv",
@@ -57,8 +65,12 @@ __all__ = [
     "init_convs_by_fan_out",
     "init_norms_near_one",
     "joint_shift_table",
+    "make_causal",
     "projection",
     "row_counts",
+    "running_mean",
+    "step",
+    "step_with_residual",
     "takes_batch_statistics",
     "treats_equal_rows_alike",
     "version_of",

@@ -32,7 +32,7 @@ from skelab.runs.parts import (
 from skelab.runs.progress import RECIPE
 from skelab.runs.transfer import TRANSFER, initial_weights, origin, with_source
 from skelab.runs.workers import choose_workers
-from skelab.tasks import TaskSpec
+from skelab.tasks import TaskSpec, observing_of
 from skelab.training.groups import training_groups
 from skelab.training.job import TrainingJob
 from skelab.training.loop import train
@@ -268,6 +268,7 @@ def plan_training(
             info.layout,
             keeps_gaps=get_pipeline(info.pipeline).keeps_gaps,
             log=draw_log,
+            observing=observing_of(task),
         ),
         config=recipe.training,
         memory=recipe.memory,

@@ -1,6 +1,7 @@
 """Tasks: what is predicted; head, losses, metrics and scores behind one protocol."""
 
 from skelab.tasks.classification import ClassificationTask
+from skelab.tasks.early import EarlyFramesTask, EarlyTask
 from skelab.tasks.outputs import model_outputs
 from skelab.tasks.registry import (
     DEFAULT_TASK,
@@ -10,12 +11,14 @@ from skelab.tasks.registry import (
     register_task,
     task_options,
 )
-from skelab.tasks.task import Choice, Losses, ScoredClips, Task
+from skelab.tasks.task import Choice, Losses, ScoredClips, Task, observing_of, ratios_of
 
 __all__ = [
     "DEFAULT_TASK",
     "Choice",
     "ClassificationTask",
+    "EarlyFramesTask",
+    "EarlyTask",
     "Losses",
     "ScoredClips",
     "Task",
@@ -23,6 +26,8 @@ __all__ = [
     "get_task",
     "list_tasks",
     "model_outputs",
+    "observing_of",
+    "ratios_of",
     "register_task",
     "task_options",
 ]

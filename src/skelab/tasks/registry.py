@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from skelab.errors import TaskError, unknown_name
 from skelab.tasks.classification import ClassificationTask
+from skelab.tasks.early import EarlyFramesTask, EarlyTask
 from skelab.tasks.task import Task
 
 Maker = TypeVar("Maker", bound=Callable[..., Task])
@@ -28,7 +29,9 @@ class TaskSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-_TASKS: dict[str, Callable[..., Task]] = {ClassificationTask.name: ClassificationTask}
+_TASKS: dict[str, Callable[..., Task]] = {
+    kind.name: kind for kind in (ClassificationTask, EarlyTask, EarlyFramesTask)
+}
 
 
 def register_task(name: str) -> Callable[[Maker], Maker]:

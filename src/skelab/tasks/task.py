@@ -9,6 +9,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from skelab.data.feeding.batch import Batch
+from skelab.data.feeding.observing import Observing
 from skelab.evaluation import OutputScores, Scores, ScoresInfo
 from skelab.models import ModelOutput
 
@@ -68,7 +69,8 @@ class ScoredClips:
 class Task(Protocol):
     """What is predicted, and how it is learned and judged.
 
-    Training, checkpoints, evaluation and the report know a task only by what stands here.
+    Training, checkpoints, evaluation and the report know a task only by what stands here. A task
+    may have two attributes more, see :func:`observing_of` and :func:`ratios_of`.
     """
 
     @property
@@ -116,3 +118,18 @@ class Task(Protocol):
     ) -> Scores | OutputScores:
         """What an evaluation writes to a score file and shows in the report."""
         ...
+
+
+def observing_of(task: Task) -> Observing | None:
+    """How much of a clip a task observes in training: its ``observing``, if it has that."""
+    found: Observing | None = getattr(task, "observing", None)
+    return found
+
+
+def ratios_of(task: Task) -> tuple[float, ...]:
+    """At which observed shares of the clips a task is validated: its ``ratios``, if it has them.
+
+    Its ``metrics`` then get outputs N R K; empty for whole clips, N K.
+    """
+    found: tuple[float, ...] = getattr(task, "ratios", ())
+    return found

@@ -30,15 +30,19 @@ class Batch:
         labels: Class indices; -1 unknown.
         rows: Row of each clip in its source.
         mixed: Labels and weights of the clips that were mixed in; None if none was.
+        whole: The stream of the whole clips, where ``joints`` shows their beginnings only and a
+            task asks for both; else None.
     """
 
     joints: Float[Tensor, "N C T V M"]
     labels: Int64[Tensor, " N"]
     rows: tuple[int, ...]
     mixed: MixedLabels | None = None
+    whole: Float[Tensor, "N C T V M"] | None = None
 
     def part(self, start: int, size: int) -> "Batch":
         """The ``size`` clips from ``start`` on, or as many as there are."""
         own = slice(start, start + size)
         mixed = self.mixed and MixedLabels(*(column[own] for column in self.mixed))
-        return Batch(self.joints[own], self.labels[own], self.rows[own], mixed)
+        whole = None if self.whole is None else self.whole[own]
+        return Batch(self.joints[own], self.labels[own], self.rows[own], mixed, whole)

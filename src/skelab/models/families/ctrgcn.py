@@ -13,17 +13,20 @@ from skelab.models.authors import COMMON_NAMES, AuthorsFormat
 from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.card import ModelCard, ReportedAccuracy
+from skelab.models.causal import Causal, Horizon, as_causal
 from skelab.models.options import Dropout, Option
 from skelab.models.plan import TenBlocks
 from skelab.models.registry import register_model
 from skelab.nn import (
     Block,
     ChannelTopologyUnit,
+    FrameMemory,
     MultiBranchTemporalConv,
     init_classifier,
     init_convs_by_fan_out,
     init_norms_near_one,
     projection,
+    step_with_residual,
 )
 from skelab.skeleton import Layout, spatial_partition
 
@@ -61,6 +64,13 @@ class CTRGCNBlock(Block):
         if self.residual is not None:
             mixed = mixed + self.residual(x)
         return torch.relu(mixed)
+
+    def step(
+        self, x: Float[Tensor, "N C 1 V"], memory: FrameMemory
+    ) -> Float[Tensor, "N D 1 V"] | None:
+        """The same for the newest frame of a causal network."""
+        mixed = step_with_residual((self.spatial, self.temporal), self.residual, x, memory)
+        return None if mixed is None else torch.relu(mixed)
 
     def _initialise(self) -> None:
         init_convs_by_fan_out(self)
@@ -159,8 +169,14 @@ def ctrgcn(
     max_bodies: int,
     dropout: Dropout = 0.0,
     width: Annotated[int, Option("channels of the first four blocks; a multiple of 4")] = 64,
+    causal: Causal = False,
+    horizon: Horizon = 64,
 ) -> SkeletonModel:
     """CTR-GCN for clips N C T V M of any length.
+
+    The network averages over all frames of a clip to see how joints are related. A causal one
+    averages over the latest ``horizon`` frames, anew for each frame, so that training it takes as
+    many times the memory there as it has frames; ``memory.activations: recompute`` spares most.
 
     Raises:
         ModelError: An option is out of range.
@@ -183,4 +199,4 @@ def ctrgcn(
         dropout=dropout,
     )
     init_classifier(model.classifier)
-    return model
+    return as_causal(model, horizon) if causal else model

@@ -20,6 +20,7 @@ from skelab.models.authors import AuthorsFormat
 from skelab.models.axes import BODY_NORM, GRAPH, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.card import ModelCard, ReportedAccuracy
+from skelab.models.causal import Causal, Horizon, as_causal
 from skelab.models.options import Dropout, Option
 from skelab.models.plan import TenBlocks
 from skelab.models.pyskl import (
@@ -34,10 +35,12 @@ from skelab.models.pyskl import (
 from skelab.models.registry import register_model
 from skelab.nn import (
     Block,
+    FrameMemory,
     PartitionedGraphConv,
     PlainTemporalConv,
     init_norms_near_one,
     projection,
+    step_with_residual,
 )
 from skelab.skeleton import Layout, adjacency, hop_distance
 
@@ -121,6 +124,13 @@ class STGCNBlock(Block):
         if self.residual is not None:
             mixed = mixed + self.residual(x)
         return torch.relu(mixed)
+
+    def step(
+        self, x: Float[Tensor, "N C 1 V"], memory: FrameMemory
+    ) -> Float[Tensor, "N D 1 V"] | None:
+        """The same for the newest frame of a causal network."""
+        mixed = step_with_residual((self.spatial, self.temporal), self.residual, x, memory)
+        return None if mixed is None else torch.relu(mixed)
 
 
 def _build(
@@ -303,6 +313,8 @@ def stgcn(
     temporal_dropout: TemporalDropout = 0.0,
     width: Width = 64,
     near_sighted_partition: NearSighted = False,
+    causal: Causal = False,
+    horizon: Horizon = 64,
 ) -> SkeletonModel:
     """ST-GCN as PYSKL has it, for clips N C T V M of any length.
 
@@ -324,7 +336,7 @@ def stgcn(
         near_sighted_partition=near_sighted_partition,
     )
     init_pyskl_classifier(model.classifier)
-    return model
+    return as_causal(model, horizon) if causal else model
 
 
 @register_model(_OFFICIAL_CARD, authors=_OFFICIAL, joint_axes=_JOINT_AXES)
@@ -338,6 +350,8 @@ def stgcn_official(
     temporal_dropout: TemporalDropout = 0.5,
     width: Width = 64,
     near_sighted_partition: NearSighted = False,
+    causal: Causal = False,
+    horizon: Horizon = 64,
 ) -> SkeletonModel:
     """ST-GCN as its authors have it, for clips N C T V M of any length.
 
@@ -363,4 +377,4 @@ def stgcn_official(
         if isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.normal_(layer.weight, std=_OFFICIAL_STD)
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # every layer here has one
-    return model
+    return as_causal(model, horizon) if causal else model
