@@ -39,11 +39,13 @@ if TYPE_CHECKING:
     )
     from skelab.models import create_model, export_weights, import_weights, list_models
     from skelab.recipes import Recipe, list_recipes, load_recipe
+    from skelab.runs.anticipate import Anticipation, anticipate
     from skelab.runs.evaluate import evaluate_run
     from skelab.runs.train import train_recipe
     from skelab.skeleton import Layout, get_layout, list_layouts
 
 __all__ = [
+    "Anticipation",
     "BodyTrack",
     "Clip",
     "ClipDataset",
@@ -61,6 +63,7 @@ __all__ = [
     "SkelabError",
     "UntrimmedSequence",
     "__version__",
+    "anticipate",
     "create_model",
     "evaluate_run",
     "evaluate_scores",
@@ -109,6 +112,7 @@ _MODULES = {
     "skelab.data.clips.store": ("ClipStore", "open_store", "write_store"),
     "skelab.errors": ("SkelabError",),
     "skelab.evaluation": ("Scores", "evaluate_scores"),
+    "skelab.runs.anticipate": ("Anticipation", "anticipate"),
     "skelab.runs.evaluate": ("evaluate_run",),
     "skelab.runs.train": ("train_recipe",),
     "skelab.export": ("export_checkpoint",),

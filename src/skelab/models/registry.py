@@ -150,8 +150,8 @@ def create_model(
     model = family.build(**arguments, **{**defaults, **options})
     if isinstance(model, SkeletonModel):
         # whether it looks ahead is an option; all else the card says
-        traits = family.card.traits
-        model.traits = replace(traits, causal=traits.causal or model.traits.causal)
+        looks_back, traits = model.traits.causal, family.card.traits
+        model.traits = replace(traits, causal=True) if looks_back else traits
     if not skip_absent:
         set_skip_absent(model, False)
     model.skelab_spec = spec  # type: ignore[assignment]  # a plain attribute, no submodule

@@ -4,6 +4,7 @@ from skelab.tasks.classification import ClassificationTask
 from skelab.tasks.early import EarlyFramesTask, EarlyTask
 from skelab.tasks.outputs import model_outputs
 from skelab.tasks.registry import (
+    CLASS_TASKS,
     DEFAULT_TASK,
     TaskSpec,
     get_task,
@@ -14,6 +15,7 @@ from skelab.tasks.registry import (
 from skelab.tasks.task import Choice, Losses, ScoredClips, Task, observing_of, ratios_of
 
 __all__ = [
+    "CLASS_TASKS",
     "DEFAULT_TASK",
     "Choice",
     "ClassificationTask",

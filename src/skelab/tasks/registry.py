@@ -29,6 +29,10 @@ class TaskSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+CLASS_TASKS = (ClassificationTask.name, EarlyTask.name, EarlyFramesTask.name)
+"""The tasks whose networks name classes, once a clip or at each frame."""
+
+
 _TASKS: dict[str, Callable[..., Task]] = {
     kind.name: kind for kind in (ClassificationTask, EarlyTask, EarlyFramesTask)
 }

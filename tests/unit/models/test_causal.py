@@ -11,6 +11,7 @@ from skelab.errors import ModelError
 from skelab.models import check_traits, create_model, get_card
 from skelab.models.base import SkeletonModel
 from skelab.models.causal import ModelStream
+from skelab.nn import Block
 
 FAMILIES = ["stgcn", "stgcn_official", "ctrgcn", "msg3d"]
 FRAMES = 27
@@ -100,6 +101,7 @@ def test_training_recomputed_gives_the_same_gradients() -> None:
     for recomputes in (False, True):
         model = network("ctrgcn", causal=True).train()
         for block in model.backbone.children():
+            assert isinstance(block, Block)
             block.recomputes = recomputes
         model(x).square().sum().backward()
         gradients.append([p.grad for p in model.parameters()])

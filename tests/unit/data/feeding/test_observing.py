@@ -139,8 +139,9 @@ def test_the_whole_clip_is_augmented_as_its_beginning_is() -> None:
     assert drawn[WHOLE] == [(0, 30), (0, 40)]
     assert batch.whole is not None
     assert torch.equal(batch.whole, expected.joints)
-    assert batch.part(1, 1).whole is not None
-    assert torch.equal(batch.part(1, 1).whole, expected.joints[1:])
+    part = batch.part(1, 1).whole
+    assert part is not None
+    assert torch.equal(part, expected.joints[1:])
 
 
 def test_a_batch_is_rebuilt_from_the_log(tmp_path: Path) -> None:
