@@ -1,3 +1,23 @@
+from .early import (
+    FIXED_THRESHOLDS as FIXED_THRESHOLDS,
+    RATIOS as RATIOS,
+    Area as Area,
+    AreaDifference as AreaDifference,
+    EarlyEvaluation as EarlyEvaluation,
+    EarlyProtocol as EarlyProtocol,
+    EarlyScores as EarlyScores,
+    ExitPoint as ExitPoint,
+    TimeToCorrect as TimeToCorrect,
+    area as area,
+    at_ratios as at_ratios,
+    choose_thresholds as choose_thresholds,
+    compare_areas as compare_areas,
+    early_exits as early_exits,
+    evaluate_early as evaluate_early,
+    frame_at_ratio as frame_at_ratio,
+    per_frame_accuracy as per_frame_accuracy,
+    time_to_correct as time_to_correct,
+)
 from .ensemble import (
     Calibration as Calibration,
     Comparison as Comparison,

@@ -1,7 +1,7 @@
 """Networks by the name of their family, and what a network was made with."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import nn
@@ -76,7 +76,9 @@ def create_model(
     own = {option: value for option, value in spec.options.items() if option != "skip_absent"}
     model: nn.Module = builder(name)(**arguments, **own)
     if isinstance(model, SkeletonModel):
-        model.traits = get_card(name).traits
+        # whether a network is causal is an option; the card has all other traits
+        is_causal, traits = model.traits.causal, get_card(name).traits
+        model.traits = replace(traits, causal=True) if is_causal else traits
     if not skip_absent:
         set_skip_absent(model, False)
     model.skelab_spec = spec  # type: ignore[assignment]  # a plain attribute, no submodule

@@ -4,6 +4,13 @@ from skelab.nn.absent import AbsentBodies, ConstantFeatures, find_absent, versio
 from skelab.nn.attention import ChannelAttention, FrameAttention, JointAttention
 from skelab.nn.block import Block
 from skelab.nn.bodies import BodyNorm
+from skelab.nn.causal import (
+    FrameMemory,
+    make_causal,
+    running_mean,
+    step,
+    step_with_residual,
+)
 from skelab.nn.graph_conv import (
     AdaptiveGraphConv,
     ChannelTopologyConv,
@@ -40,6 +47,7 @@ __all__ = [
     "ChannelTopologyUnit",
     "ConstantFeatures",
     "FrameAttention",
+    "FrameMemory",
     "JointAttention",
     "MergingTemporalConv",
     "MultiBranchTemporalConv",
@@ -58,8 +66,12 @@ __all__ = [
     "init_norms_near_one",
     "joint_shift_table",
     "keeps_duplicates_identical",
+    "make_causal",
     "multiplicities",
     "projection",
+    "running_mean",
+    "step",
+    "step_with_residual",
     "takes_batch_statistics",
     "version_of",
     "with_weighted_norms",

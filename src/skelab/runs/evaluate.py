@@ -89,14 +89,14 @@ def evaluate_run(
     if split is not None:
         check_split(split, store.info.dataset, store.index, store.path, option="--split ")
     trained = recipe_of(network, split)
-    recipe = trained if split is None else _with_split(trained, split)
-    rows = _rows_of(part, recipe, store, needs_labels=network.task.needs_labels)
+    recipe = trained if split is None else with_split(trained, split)
+    rows = rows_of(part, recipe, store, needs_labels=network.task.needs_labels)
     if recipe != trained and spec.epoch:  # of imported weights nobody knows what trained them
-        _refuse_known_clips(trained, recipe, store, rows, path)
+        refuse_known_clips(trained, recipe, store, rows, path)
     folder = out or (path if path.is_dir() else path.parent)
     scores_file, report_file = _result_files(folder, part, None if recipe == trained else split)
     for made, kind in ((scores_file, SCORES), (report_file, PAGE)):  # older ones are replaced
-        check_output(made, kind, inputs=(*_files_of(path), store.path), force=True)
+        check_output(made, kind, inputs=(*read_files(path), store.path), force=True)
     scores = network.scores(
         store,
         rows,
@@ -123,7 +123,8 @@ def evaluate_run(
     return EvaluationResult(scores, scores_file, report_file, report.calibration, early)
 
 
-def _with_split(recipe: Recipe, split: str) -> Recipe:
+def with_split(recipe: Recipe, split: str) -> Recipe:
+    """The same recipe on another split."""
     data = recipe.data.model_copy(update={"split": split})
     return recipe.model_copy(update={"data": data})
 
@@ -162,7 +163,7 @@ def _result_files(folder: Path, part: str, split: str | None) -> tuple[Path, Pat
     return folder / f"scores-{part}{named}.npz", folder / f"{report}{named}.html"
 
 
-def _refuse_known_clips(
+def refuse_known_clips(
     trained: Recipe, recipe: Recipe, store: OpenedClips, rows: Int64[ndarray, " N"], where: Path
 ) -> None:
     """Refuse to call clips a test that the network's own split has it train on.
@@ -187,14 +188,20 @@ def _refuse_known_clips(
         )
 
 
-def _files_of(path: Path) -> tuple[Path, ...]:
+def read_files(path: Path) -> tuple[Path, ...]:
     """The files that a network is read from."""
     return (chosen_checkpoint(path),) if path.is_dir() else files_of(path)
 
 
-def _rows_of(
+def rows_of(
     part: str, recipe: Recipe, store: OpenedClips, *, needs_labels: bool
 ) -> Int64[ndarray, " N"]:
+    """The rows of one part of a recipe's split.
+
+    Raises:
+        DataError: The store holds sequences where labelled clips are needed.
+        SplitError: The part is empty, or a clip of it lacks the label that it needs.
+    """
     if needs_labels:
         check_trimmed(store)
     rows: Int64[ndarray, " N"] = getattr(choose_parts(recipe, store), part)

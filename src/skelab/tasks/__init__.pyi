@@ -1,6 +1,11 @@
 from .classification import ClassificationTask as ClassificationTask
+from .early import (
+    EarlyFramesTask as EarlyFramesTask,
+    EarlyTask as EarlyTask,
+)
 from .outputs import model_outputs as model_outputs
 from .registry import (
+    CLASS_TASKS as CLASS_TASKS,
     get_task as get_task,
     list_tasks as list_tasks,
     register_task as register_task,
@@ -15,4 +20,6 @@ from .task import (
     Losses as Losses,
     ScoredClips as ScoredClips,
     Task as Task,
+    observing_of as observing_of,
+    ratios_of as ratios_of,
 )

@@ -17,7 +17,7 @@ from skelab.tasks import (
 
 
 def test_classification_is_the_task_of_those_that_name_none() -> None:
-    assert list_tasks() == ("classification",)
+    assert list_tasks() == ("classification", "early", "early-frames")
     assert isinstance(get_task(), ClassificationTask)
     assert TaskSpec() == TaskSpec("classification", {})
     assert task_options("classification") == ("label_smoothing",)
@@ -28,11 +28,13 @@ def test_a_registered_task_is_made_with_its_options() -> None:
     task = get_task("height", {"scale": 3.0})
 
     assert (task.name, vars(task)) == ("height", {"scale": 3.0})
-    assert list_tasks() == ("classification", "height")
+    assert list_tasks() == ("classification", "early", "early-frames", "height")
 
 
 def test_an_unknown_task_lists_the_known_ones() -> None:
-    with pytest.raises(TaskError, match=r"^unknown task 'detection'\. Known: classification$"):
+    with pytest.raises(
+        TaskError, match=r"^unknown task 'detection'\. Known: classification, early, early-frames$"
+    ):
         get_task("detection")
 
 
