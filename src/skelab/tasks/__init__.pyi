@@ -5,13 +5,13 @@ from .early import (
 )
 from .outputs import model_outputs as model_outputs
 from .registry import (
-    CLASS_TASKS as CLASS_TASKS,
     get_task as get_task,
     list_tasks as list_tasks,
     register_task as register_task,
     task_options as task_options,
 )
 from .spec import (
+    CLASS_TASKS as CLASS_TASKS,
     DEFAULT_TASK as DEFAULT_TASK,
     TaskSpec as TaskSpec,
 )

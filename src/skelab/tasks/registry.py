@@ -12,9 +12,6 @@ from skelab.tasks.task import Task
 
 Maker = TypeVar("Maker", bound=Callable[..., Task])
 
-CLASS_TASKS = (ClassificationTask.name, EarlyTask.name, EarlyFramesTask.name)
-"""The tasks whose networks classify, whole clips or each frame."""
-
 _TASKS: dict[str, Callable[..., Task]] = {
     kind.name: kind for kind in (ClassificationTask, EarlyTask, EarlyFramesTask)
 }

@@ -6,6 +6,7 @@ import pytest
 
 from skelab.errors import TaskError
 from skelab.tasks import (
+    CLASS_TASKS,
     Choice,
     ClassificationTask,
     TaskSpec,
@@ -21,6 +22,12 @@ def test_classification_is_the_task_of_those_that_name_none() -> None:
     assert isinstance(get_task(), ClassificationTask)
     assert TaskSpec() == TaskSpec("classification", {})
     assert task_options("classification") == ("label_smoothing",)
+
+
+def test_every_task_with_classes_can_be_made_without_options() -> None:
+    made = [get_task(name).name for name in CLASS_TASKS]
+
+    assert made == list(CLASS_TASKS)
 
 
 @pytest.mark.usefixtures("height_task")
