@@ -1,3 +1,17 @@
+from .detection import (
+    DETECTION_OVERLAPS as DETECTION_OVERLAPS,
+    Detection as Detection,
+    DetectionResult as DetectionResult,
+    GestureCounts as GestureCounts,
+    GestureDetection as GestureDetection,
+    GestureResult as GestureResult,
+    PkuResult as PkuResult,
+    Ranking as Ranking,
+    average_precision as average_precision,
+    evaluate_detections as evaluate_detections,
+    evaluate_gestures as evaluate_gestures,
+    evaluate_pku as evaluate_pku,
+)
 from .early import (
     FIXED_THRESHOLDS as FIXED_THRESHOLDS,
     RATIOS as RATIOS,
@@ -74,4 +88,16 @@ from .scores import (
     GROUPS as GROUPS,
     Scores as Scores,
     ScoresInfo as ScoresInfo,
+)
+from .segmentation import (
+    OVERLAPS as OVERLAPS,
+    Counts as Counts,
+    LabelRun as LabelRun,
+    SegmentationResult as SegmentationResult,
+    SegmentRule as SegmentRule,
+    edit_score as edit_score,
+    evaluate_segmentation as evaluate_segmentation,
+    f1_of as f1_of,
+    match_runs as match_runs,
+    runs_of as runs_of,
 )

@@ -32,6 +32,7 @@ from skelab.inference.engines import EngineOptions, Forward, choose_engine, load
 from skelab.inference.files import NetworkFile, read_network_file
 from skelab.inference.scoring import score_batches
 from skelab.inference.spec import NetworkSpec
+from skelab.inference.stream import NetworkStream
 from skelab.tasks import CLASS_TASKS, EarlyFramesTask, ScoredClips, Task, get_task
 
 _BATCH: Final = 16
@@ -76,6 +77,7 @@ class Network:
     spec: NetworkSpec
     engine: str
     _forward: Forward = field(repr=False)
+    _build: Callable[[], nn.Module] | None = field(default=None, repr=False)
 
     def logits(
         self, batch: Float[ndarray, "N C T V M"] | Float[Tensor, "N C T V M"]
@@ -91,6 +93,23 @@ class Network:
         joints = np.asarray(batch)
         self.spec.check_input(joints, str(self.path))
         return self._forward(joints.astype(np.float32, copy=False))
+
+    def stream(self) -> NetworkStream:
+        """A stream that is shown frame after frame, and answers after each.
+
+        It computes in PyTorch whatever the engine. Several streams of one network share nothing.
+
+        Raises:
+            NetworkError: The file holds a graph of whole clips; or the stream or preprocessing of
+                the network needs later frames.
+            ModelError: The network looks ahead; the message says what to do instead.
+        """
+        if self._build is None:
+            raise NetworkError(
+                f"{self.path}: an exported graph takes whole clips; open the run or the checkpoint"
+                " that it was exported from to stream"
+            )
+        return NetworkStream(self.spec, self._build(), str(self.path))
 
     def predict(self, clips: Sequence[Clip], *, top: int = 5) -> tuple[Prediction, ...]:
         """The ``top`` likeliest classes of each prepared clip; probabilities are the softmax.
@@ -322,7 +341,8 @@ def open_network(
             " files need no trust"
         )
     forward = load_network(file, chosen, EngineOptions(threads, precision))
-    return Network(file.path, file.spec, chosen.name, forward)
+    build = None if file.checkpoint is None else file.checkpoint.build
+    return Network(file.path, file.spec, chosen.name, forward, build)
 
 
 def _read(source: Path | str | Checkpoint | NetworkFile | nn.Module) -> NetworkFile:

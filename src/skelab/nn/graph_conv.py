@@ -52,6 +52,24 @@ class ChannelTopologyConv(nn.Module):
         mixed: Tensor = torch.einsum("nduv,ndtv->ndtu", refined, self.value(x))
         return mixed
 
+    def mix_frame(
+        self,
+        x: Float[Tensor, "N C 1 V"],
+        average: Float[Tensor, "N C 1 V"],
+        topology: Float[Tensor, "V V"],
+        strength: Float[Tensor, ""],
+    ) -> Float[Tensor, "N D 1 V"]:
+        """The same as ``mix`` for one frame, in fewer passes over the topologies."""
+        query, key = self.query(average), self.key(average)  # N R 1 V
+        relation = (query.transpose(2, 3) - key).tanh_()  # N R V V
+        weight = strength * self.refine.weight.flatten(1)  # D R
+        refined = (weight @ relation.flatten(2)).unflatten(2, relation.shape[2:])  # N D V V
+        if self.refine.bias is not None:
+            topology = topology + strength * self.refine.bias.view(-1, 1, 1)
+        refined += topology
+        mixed: Tensor = refined @ self.value(x).transpose(2, 3)  # N D V 1
+        return mixed.transpose(2, 3)
+
     def mix_per_frame(
         self,
         x: Float[Tensor, "N C T V"],
@@ -123,7 +141,7 @@ class ChannelTopologyUnit(nn.Module):
         ring, before = memory.ring(self, x, self.horizon)
         seen = min(before + 1, self.horizon)
         average = ring.sum(dim=2, keepdim=True) / seen  # places that are not filled yet are zeros
-        return self._joined(x, [conv.mix(x, average, *how) for conv, how in self._ways()])
+        return self._joined(x, [conv.mix_frame(x, average, *how) for conv, how in self._ways()])
 
     def _ways(self) -> Iterator[tuple[ChannelTopologyConv, tuple[Tensor, Tensor]]]:
         """The convolution of each subset with its topology and the strength."""
