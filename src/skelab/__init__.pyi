@@ -55,6 +55,10 @@ from .recipes import (
     list_recipes as list_recipes,
     load_recipe as load_recipe,
 )
+from .runs.anticipate import (
+    Anticipation as Anticipation,
+    anticipate as anticipate,
+)
 from .runs.evaluate import evaluate_run as evaluate_run
 from .runs.train import train_recipe as train_recipe
 from .skeleton import (

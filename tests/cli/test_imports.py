@@ -78,6 +78,8 @@ def test_help_and_lists_import_nothing_heavy(words: Sequence[str], tmp_path: Pat
         (["train", "ctrgcn", "--out="], "expected a name, found an empty text", set()),
         (["train", "ctrgcn", "--data=nosuch"], "nosuch: there is no clip store", READS_STORES),
         (["evaluate", "nosuch", "--data=x"], "x: there is no clip store", READS_STORES),
+        (["anticipate", "nosuch", "--data=x"], "x: there is no clip store", READS_STORES),
+        (["anticipate", "nosuch"], "nosuch: there is no checkpoint: expected a run", set()),
         (["predict", "nosuch", "x"], "nosuch: there is no checkpoint: expected a run", set()),
         (["predict", "net.onnx", "x"], "net.onnx: cannot be read: No such file", set()),
         (["view", "nosuch"], "nosuch: there is no such file; expected .skeleton", READS_STORES),

@@ -14,6 +14,7 @@ import typer
 
 from skelab._version import __version__
 from skelab.cli import (
+    anticipate,
     bench,
     convert,
     demo,
@@ -63,6 +64,7 @@ app.command()(inspect.inspect)
 app.command("convert")(convert.convert_command)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
+app.command()(anticipate.anticipate)
 app.command()(ensemble.ensemble)
 app.command()(report.report)
 app.command("study")(study.study_command)

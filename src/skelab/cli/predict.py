@@ -8,6 +8,7 @@ import typer
 from skelab.cli.data import NoAnatomyCheck
 from skelab.cli.networks import EngineName, Trust
 from skelab.cli.output import print_json, print_table, result
+from skelab.cli.stream import print_stream
 
 
 def predict(
@@ -26,13 +27,17 @@ def predict(
     engine: EngineName = None,
     trust: Trust = False,
     no_anatomy_check: NoAnatomyCheck = False,
+    stream: Annotated[
+        bool,
+        typer.Option("--stream", help="Read frames, a line of JSON each, from a file or from -."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Name the likeliest classes of clips, with their probabilities.
 
     Recordings go through the preprocessing that the network was trained with; clips of other
     joints, units or preprocessing are refused. Where clips are labelled, the last line says how
-    many are right.
+    many are right. With --stream a causal network answers after every frame.
     """
     from skelab.inference.places import check_network
 
@@ -42,6 +47,9 @@ def predict(
     from skelab.inference import predict as predict_clips
 
     network = open_network(model, engine=engine, trust=trust)
+    if stream:
+        print_stream(network.stream(), files, top=top, as_json=as_json)
+        return
     made = [
         (file, prediction)
         for file in files

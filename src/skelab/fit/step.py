@@ -19,7 +19,7 @@ from skelab.fit.fakes import PlainEngine, make_state, replace_by_fakes
 from skelab.fit.figures import Configuration, NotTriedError
 from skelab.models import create_model, set_activation_policy
 from skelab.skeleton import get_layout
-from skelab.tasks import TaskSpec, get_task
+from skelab.tasks import TaskSpec, get_task, observing_of
 from skelab.training.config import Precision
 from skelab.training.groups import set_training_mode
 from skelab.training.precision import StepEngine, make_engine
@@ -70,7 +70,9 @@ class TrainingStep(TrainStep):
             joints = _noise(configuration, engine.device)
             labels = torch.arange(self.micro_batch, device=engine.device)
             labels %= configuration.num_classes
-        self._batch = Batch(joints, labels, tuple(range(self.micro_batch)))
+            observing = observing_of(task)
+            whole = joints.clone() if observing is not None and observing.whole else None
+        self._batch = Batch(joints, labels, tuple(range(self.micro_batch)), whole=whole)
         set_training_mode(self.model)
 
     def run(self, micro_batches: int = 1) -> None:
@@ -109,6 +111,8 @@ class TrainingStep(TrainStep):
     def inputs(self) -> Iterator[Shaped[Tensor, " ..."]]:
         """Clips and labels."""
         yield self._batch.joints
+        if self._batch.whole is not None:
+            yield self._batch.whole
         yield self._batch.labels
 
 

@@ -17,13 +17,23 @@ from skelab.data.feeding.dataset import PaddedClips, pad_clips
 from skelab.data.feeding.feeder import Feeder
 from skelab.data.opened import OpenedClips
 from skelab.errors import DataError, ExportError, NetworkError
-from skelab.evaluation import OutputScores, Scores, ScoresInfo, softmax
+from skelab.evaluation import (
+    RATIOS,
+    EarlyProtocol,
+    EarlyScores,
+    OutputScores,
+    Scores,
+    ScoresInfo,
+    at_ratios,
+    softmax,
+)
 from skelab.inference.checkpoint import Checkpoint
 from skelab.inference.engines import EngineOptions, Forward, choose_engine, load_network
 from skelab.inference.files import NetworkFile, read_network_file
 from skelab.inference.scoring import score_batches
 from skelab.inference.spec import NetworkSpec
-from skelab.tasks import DEFAULT_TASK, ScoredClips, Task, get_task
+from skelab.inference.stream import NetworkStream
+from skelab.tasks import CLASS_TASKS, EarlyFramesTask, ScoredClips, Task, get_task
 
 _BATCH: Final = 16
 _MEMORY: Final = Path("checkpoint")  # what to call one that came from no file
@@ -67,11 +77,14 @@ class Network:
     spec: NetworkSpec
     engine: str
     _forward: Forward = field(repr=False)
+    _build: Callable[[], nn.Module] | None = field(default=None, repr=False)
 
     def logits(
         self, batch: Float[ndarray, "N C T V M"] | Float[Tensor, "N C T V M"]
-    ) -> Float32[ndarray, "N K"]:
+    ) -> Float32[ndarray, "N ..."]:
         """Logits of the K classes for N clips, shaped as the feeder shapes them.
+
+        Networks of the task ``early-frames`` give logits at each frame, N T K.
 
         Raises:
             NetworkError: The clips have other axes, frames, joints or bodies than the network
@@ -81,6 +94,23 @@ class Network:
         self.spec.check_input(joints, str(self.path))
         return self._forward(joints.astype(np.float32, copy=False))
 
+    def stream(self) -> NetworkStream:
+        """A stream that is shown frame after frame, and answers after each.
+
+        It computes in PyTorch whatever the engine. Several streams of one network share nothing.
+
+        Raises:
+            NetworkError: The file holds a graph of whole clips; or the stream or preprocessing of
+                the network needs later frames.
+            ModelError: The network looks ahead; the message says what to do instead.
+        """
+        if self._build is None:
+            raise NetworkError(
+                f"{self.path}: an exported graph takes whole clips; open the run or the checkpoint"
+                " that it was exported from to stream"
+            )
+        return NetworkStream(self.spec, self._build(), str(self.path))
+
     def predict(self, clips: Sequence[Clip], *, top: int = 5) -> tuple[Prediction, ...]:
         """The ``top`` likeliest classes of each prepared clip; probabilities are the softmax.
 
@@ -88,9 +118,9 @@ class Network:
             NetworkError: The network predicts something else than classes.
             DataError: There is no clip, or ``top`` is below 1.
         """
-        if self.spec.task.name != DEFAULT_TASK:
+        if self.spec.task.name not in CLASS_TASKS:
             raise NetworkError(
-                f"{self.path}: its task is {self.spec.task.name}; only {DEFAULT_TASK} names classes"
+                f"{self.path}: its task is {self.spec.task.name}; only classification names classes"
             )
         if not clips or top < 1:
             raise DataError(
@@ -148,9 +178,86 @@ class Network:
             batch_size=batch_size,
             on_scored=on_scored,
         )
-        outputs, targets = zip(*parts, strict=True)
         scored = self._scored_clips(store, rows, split=split, part=part)
+        outputs, targets = zip(*parts, strict=True)
         return self.task.scores(np.concatenate(outputs), np.concatenate(targets), scored)
+
+    def early_scores(
+        self,
+        store: OpenedClips,
+        rows: Int64[ndarray, " N"],
+        *,
+        split: str,
+        part: str,
+        protocol: EarlyProtocol = EarlyProtocol.P1,
+        batch_size: int = 64,
+        on_scored: Callable[[int, int], None] | None = None,
+    ) -> EarlyScores:
+        """Scores of rows of a store at 10, 20, … 100 % of each clip, in the given order.
+
+        Args:
+            store: The clips.
+            rows: Which of them.
+            split: Name of the benchmark split that the rows are from.
+            part: ``test``, ``validation`` or ``train``.
+            protocol: ``P1`` truncates each clip before all transforms; ``P2`` reads the frames of
+                a network that classifies each.
+            batch_size: Clips at once.
+            on_scored: Called with the clips that are done, and all clips.
+
+        Raises:
+            CheckpointError: The clips differ in kind from those that the network was trained on.
+            NetworkError: The network names no classes, or, for ``P2``, not at each frame.
+            ScoresError: A clip has no label, or a logit is not finite.
+        """
+        self.spec.check_store(store.info, store.path, str(self.path))
+        if self.spec.task.name not in CLASS_TASKS:
+            raise NetworkError(
+                f"{self.path}: its task is {self.spec.task.name}; early recognition needs a network"
+                " that names classes"
+            )
+        if protocol is EarlyProtocol.P2 and not self.answers_per_frame:
+            raise NetworkError(
+                f"{self.path}: answers once a clip and not at each frame; train a causal network:"
+                " --set task.name=early-frames --set model.causal=true"
+            )
+
+        def forward(clips: PaddedClips) -> tuple[ndarray, ndarray]:
+            found = self._at_ratios(clips, protocol)
+            return found, clips.labels.numpy()
+
+        parts = score_batches(
+            forward,
+            store,
+            rows,
+            max_bodies=self.spec.max_bodies,
+            batch_size=batch_size,
+            on_scored=on_scored,
+        )
+        scored = self._scored_clips(store, rows, split=split, part=part)
+        outputs, labels = (np.concatenate(column) for column in zip(*parts, strict=True))
+        frames = None
+        if protocol is EarlyProtocol.P2:
+            frames = float((outputs.argmax(axis=2) == labels[:, None]).mean())
+            outputs = at_ratios(outputs)
+        return EarlyScores(
+            scored.names, labels, outputs, RATIOS, scored.classes, scored.info, protocol, frames
+        )
+
+    @property
+    def answers_per_frame(self) -> bool:
+        """Whether the network gives logits at each frame."""
+        return self.spec.task.name == EarlyFramesTask.name
+
+    def _at_ratios(self, clips: PaddedClips, protocol: EarlyProtocol) -> Float32[ndarray, "N R K"]:
+        """Logits at each observed share (P1), or at each frame (P2)."""
+        if protocol is EarlyProtocol.P2:
+            return self.logits(self._feeder.evaluation_batch(clips).joints)
+        found = []
+        for share in RATIOS:
+            logits = self.logits(self._feeder.evaluation_batch(clips, share=share).joints)
+            found.append(logits[:, -1] if self.answers_per_frame else logits)
+        return np.stack(found, axis=1)
 
     def _scored_clips(
         self, store: OpenedClips, rows: Int64[ndarray, " N"], *, split: str, part: str
@@ -188,7 +295,8 @@ class Network:
         return self.spec.make_feeder()
 
     def _logits_of(self, clips: PaddedClips) -> Float32[ndarray, "N K"]:
-        return self.logits(self._feeder.evaluation_batch(clips).joints)
+        logits = self.logits(self._feeder.evaluation_batch(clips).joints)
+        return logits[:, -1] if self.answers_per_frame else logits
 
 
 def open_network(
@@ -233,7 +341,8 @@ def open_network(
             " files need no trust"
         )
     forward = load_network(file, chosen, EngineOptions(threads, precision))
-    return Network(file.path, file.spec, chosen.name, forward)
+    build = None if file.checkpoint is None else file.checkpoint.build
+    return Network(file.path, file.spec, chosen.name, forward, build)
 
 
 def _read(source: Path | str | Checkpoint | NetworkFile | nn.Module) -> NetworkFile:

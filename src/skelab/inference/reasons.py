@@ -312,7 +312,8 @@ def _watching(
         @torch.no_grad()
         def keep(_: nn.Module, given: tuple[Tensor, Tensor, Tensor]) -> None:
             bodies, *topology = given
-            refined = part.refined_topology(bodies[present], *topology)
+            average = bodies[present].mean(dim=2, keepdim=True)
+            refined = part.refined_topology(average, *topology)
             found.setdefault(layer, []).append(refined.abs().mean(dim=(0, 1)))
 
         return part.register_forward_pre_hook(keep)

@@ -1,6 +1,6 @@
 """Logits for the clips of a source, in batches."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
@@ -88,16 +88,24 @@ def predict_with_targets(
     engine: ForwardPrecision | None = None,
     processes: ProcessGroup | None = None,
     on_scored: Callable[[int, int], None] | None = None,
+    ratios: Sequence[float] = (),
 ) -> tuple[Float32[ndarray, "N ..."], Shaped[ndarray, "N ..."]]:
-    """As :func:`predict_logits`, and what ``targets_of`` makes of the same batches."""
+    """As :func:`predict_logits`, and what ``targets_of`` makes of the same batches.
+
+    With ``ratios`` each clip is scored once per observed share, and the outputs are N R K.
+    """
     own = rows if processes is None else processes.own(rows)
     device = engine.device if engine else next(model.parameters()).device
 
     def forward(clips: PaddedClips) -> tuple[ndarray, ndarray]:
-        batch = feeder.evaluation_batch(clips.to(device))
-        with engine.autocast() if engine else nullcontext():
-            outputs = model(batch.joints)
-        return outputs.float().cpu().numpy(), targets_of(batch).cpu().numpy()
+        clips = clips.to(device)
+        found = []
+        for share in ratios or (1.0,):
+            batch = feeder.evaluation_batch(clips, share=share)
+            with engine.autocast() if engine else nullcontext():
+                found.append(model(batch.joints).float().cpu().numpy())
+        outputs = np.stack(found, axis=1) if ratios else found[0]
+        return outputs, targets_of(batch).cpu().numpy()
 
     with _evaluation_mode(model), torch.inference_mode():
         parts = score_batches(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from skelab.errors import ModelError
 from skelab.models.inputs import ModelInput, as_input
-from skelab.models.pooling import MeanPooling
+from skelab.models.pooling import MeanPooling, RecentPooling
 from skelab.models.tokens import BackboneOutput, ModelOutput, Tokens
 from skelab.models.traits import FamilyTraits
 from skelab.nn import (
@@ -63,7 +63,9 @@ class SkeletonModel(nn.Module):
     Attributes:
         skips_absent: Skip absent bodies as described; ``set_skip_absent`` switches it.
         traits: What the network mixes, and which clip lengths it takes; ``create_model`` sets them
-            from the family's card.
+            from the family's card, and marks a causal network as causal.
+        answers_per_frame: ``forward`` gives logits N T K, at each frame those of the clip that
+            ends with it; for causal networks only, see ``forward_frames``.
 
     Raises:
         ModelError: ``dropout`` or ``stride`` is out of range.
@@ -103,6 +105,7 @@ class SkeletonModel(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(num_features, num_classes)
         self.skips_absent = True
+        self.answers_per_frame = False
         self._constants = ConstantFeatures()
 
     def forward_features(self, x: ModelInput | Float[Tensor, "N C T V M"]) -> Tokens:
@@ -129,7 +132,7 @@ class SkeletonModel(nn.Module):
         features: Tensor = self.pooling(tokens)
         return features
 
-    def forward_head(self, features: Float[Tensor, "N F"]) -> Float[Tensor, "N ..."]:
+    def forward_head(self, features: Float[Tensor, "N *L F"]) -> Float[Tensor, "N ..."]:
         """Logits of the K classes; no softmax."""
         logits: Tensor = self.classifier(self.dropout(features))
         return logits
@@ -140,7 +143,15 @@ class SkeletonModel(nn.Module):
         Raises:
             ModelError: As in ``forward_features``.
         """
-        return self.forward_head(self.pool(self.forward_features(x)))
+        return self._answers(self.forward_features(x))
+
+    def forward_frames(self, x: ModelInput | Float[Tensor, "N C T V M"]) -> Float[Tensor, "N T K"]:
+        """Logits at each frame, those of the clip that ends with it; for causal networks.
+
+        Raises:
+            ModelError: As in ``forward_features``; or the network is not causal.
+        """
+        return self._per_frame(self.forward_features(x))
 
     def outputs(self, x: ModelInput | Float[Tensor, "N C T V M"]) -> ModelOutput:
         """Logits and, in training, auxiliary losses by name.
@@ -150,10 +161,10 @@ class SkeletonModel(nn.Module):
                 family is not a scalar.
         """
         tokens = self.forward_features(x)
-        features = self.pool(tokens)
-        logits = self.forward_head(features)
         if not self.training:
-            return ModelOutput(logits)
+            return ModelOutput(self._answers(tokens))
+        features = self.pool(tokens)
+        logits = self._per_frame(tokens) if self.answers_per_frame else self.forward_head(features)
         own = {**self.auxiliary_losses(tokens), **self.output_losses(tokens, features, logits)}
         for name, term in own.items():
             if term.ndim or name in tokens.auxiliary:
@@ -189,6 +200,22 @@ class SkeletonModel(nn.Module):
         """Set training or eval mode, and clear the cached features of absent bodies."""
         self._constants.clear()
         return super().train(mode)
+
+    def _answers(self, tokens: Tokens) -> Float[Tensor, "N ..."]:
+        """Logits per clip, or per frame if ``answers_per_frame`` is set."""
+        if self.answers_per_frame:
+            return self._per_frame(tokens)
+        return self.forward_head(self.pool(tokens))
+
+    def _per_frame(self, tokens: Tokens) -> Float[Tensor, "N T K"]:
+        if not self.traits.causal or not isinstance(self.pooling, RecentPooling):
+            raise ModelError(
+                "answers at each frame: expected a causal network, found one that looks ahead;"
+                " make it with causal=True (stgcn, ctrgcn, msg3d)"
+            )
+        logits = self.forward_head(self.pooling.at_every_token(tokens))  # N L K
+        frames = tokens.given.joints.shape[2]
+        return logits.repeat_interleave(self.stride, dim=1)[:, :frames]
 
     def _check_frames(self, x: Float[Tensor, "N C T V M"]) -> None:
         if not torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]

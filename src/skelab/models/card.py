@@ -1,7 +1,7 @@
 """What a model family says of itself."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from skelab.models.options import ModelOption
@@ -76,8 +76,10 @@ class ModelCard:
         return {name: value for name, value in asdict(self).items() if name != "traits_of"}
 
     def traits_with(self, options: Mapping[str, Any]) -> FamilyTraits:
-        """The traits of a network with these options; defaults stand for those not given."""
-        if self.traits_of is None:
-            return self.traits
-        defaults = {option.name: option.default for option in self.options}
-        return self.traits_of({**defaults, **options})
+        """The traits of a network with these options; defaults stand for those not given.
+
+        Option ``causal`` makes the network of any family causal that has it.
+        """
+        chosen = {**{option.name: option.default for option in self.options}, **options}
+        traits = self.traits if self.traits_of is None else self.traits_of(chosen)
+        return replace(traits, causal=True) if chosen.get("causal") else traits

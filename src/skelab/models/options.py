@@ -40,6 +40,19 @@ class ModelOption:
 DROPOUT = ModelOption("dropout", 0.0, "probability of dropping a feature before the classifier")
 """The option that every family of the lab has."""
 
+CAUSAL = ModelOption(
+    "causal",
+    False,
+    "depend on no later frame, so that the network can classify every frame of a stream; weights"
+    " keep their names and shapes",
+)
+"""The option of families that can be made causal."""
+
+HORIZON = ModelOption(
+    "horizon", 64, "frames that a causal network averages over, where others average over the clip"
+)
+"""The length of the averages of a causal network."""
+
 Dropout = Annotated[float, Option(DROPOUT.meaning)]
 """The same in the signature of a builder whose card lists no options."""
 

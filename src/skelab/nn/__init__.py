@@ -4,6 +4,13 @@ from skelab.nn.absent import AbsentBodies, ConstantFeatures, find_absent, versio
 from skelab.nn.attention import ChannelAttention, FrameAttention, JointAttention
 from skelab.nn.block import Block, ResidualBlock
 from skelab.nn.bodies import BodyNorm, BodySplit, EmbeddedBodyNorm
+from skelab.nn.causal import (
+    FrameMemory,
+    make_causal,
+    running_mean,
+    step,
+    step_with_residual,
+)
 from skelab.nn.dynamic_graph import DynamicTopologyUnit
 from skelab.nn.graph_conv import (
     AdaptiveGraphConv,
@@ -52,6 +59,7 @@ __all__ = [
     "DynamicTopologyUnit",
     "EmbeddedBodyNorm",
     "FrameAttention",
+    "FrameMemory",
     "JointAttention",
     "MergingTemporalConv",
     "MultiBranchTemporalConv",
@@ -76,10 +84,14 @@ __all__ = [
     "joint_shift_table",
     "keeps_duplicates_identical",
     "limb_maps",
+    "make_causal",
     "multiplicities",
     "pooled_branch",
     "projection",
+    "running_mean",
     "spanning_tree_lengths",
+    "step",
+    "step_with_residual",
     "takes_batch_statistics",
     "version_of",
     "with_weighted_norms",

@@ -1,12 +1,15 @@
 """Graph convolutions, which mix the joints of a frame."""
 
+from collections.abc import Iterator, Sequence
 from functools import reduce
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from skelab.nn.causal import FrameMemory, running_mean
 from skelab.nn.residual import projection
 
 
@@ -33,22 +36,73 @@ class ChannelTopologyConv(nn.Module):
         strength: Float[Tensor, ""],
     ) -> Float[Tensor, "N D T V"]:
         """Mix joints by the shared topology plus ``strength`` times the clip's refinement."""
-        refined = self.refined_topology(x, topology, strength)
+        return self.mix(x, x.mean(dim=2, keepdim=True), topology, strength)
+
+    def mix(
+        self,
+        x: Float[Tensor, "N C T V"],
+        average: Float[Tensor, "N C 1 V"],
+        topology: Float[Tensor, "V V"],
+        strength: Float[Tensor, ""],
+    ) -> Float[Tensor, "N D T V"]:
+        """Mix joints as in ``forward``, with a given average over time."""
+        refined = self.refined_topology(average, topology, strength)
         mixed: Tensor = torch.einsum("nduv,ndtv->ndtu", refined, self.value(x))
         return mixed
 
     def refined_topology(
         self,
-        x: Float[Tensor, "N C T V"],
+        average: Float[Tensor, "N C 1 V"],
         topology: Float[Tensor, "V V"],
         strength: Float[Tensor, ""],
     ) -> Float[Tensor, "N D V V"]:
-        """The topology of each clip and channel; row u says how much of each joint reaches u."""
-        average = x.mean(dim=2, keepdim=True)  # N C 1 V
+        """The topology of each clip and channel; row u says how much of each joint reaches u.
+
+        Args:
+            average: Features, averaged over time.
+            topology: The shared topology.
+            strength: Weight of the clip's refinement.
+        """
         query, key = self.query(average), self.key(average)  # N R 1 V
         relation = (query.transpose(2, 3) - key).tanh()  # N R V V, pairs of joints
         refined: Tensor = topology + strength * self.refine(relation)
         return refined
+
+    def mix_frame(
+        self,
+        x: Float[Tensor, "N C 1 V"],
+        average: Float[Tensor, "N C 1 V"],
+        topology: Float[Tensor, "V V"],
+        strength: Float[Tensor, ""],
+    ) -> Float[Tensor, "N D 1 V"]:
+        """The same as ``mix`` for one frame, in fewer passes over the topologies."""
+        query, key = self.query(average), self.key(average)  # N R 1 V
+        relation = (query.transpose(2, 3) - key).tanh_()  # N R V V
+        weight = strength * self.refine.weight.flatten(1)  # D R
+        refined = (weight @ relation.flatten(2)).unflatten(2, relation.shape[2:])  # N D V V
+        if self.refine.bias is not None:
+            topology = topology + strength * self.refine.bias.view(-1, 1, 1)
+        refined += topology
+        mixed: Tensor = refined @ self.value(x).transpose(2, 3)  # N D V 1
+        return mixed.transpose(2, 3)
+
+    def mix_per_frame(
+        self,
+        x: Float[Tensor, "N C T V"],
+        averages: Float[Tensor, "N C T V"],
+        topology: Float[Tensor, "V V"],
+        strength: Float[Tensor, ""],
+    ) -> Float[Tensor, "N D T V"]:
+        """Mix joints with an average, and so a topology, per frame.
+
+        Needs T times the memory.
+        """
+        query, key = self.query(averages), self.key(averages)  # N R T V
+        relation = (query.unsqueeze(-1) - key.unsqueeze(-2)).tanh()  # N R T V V
+        added = self.refine(relation.flatten(2, 3)).unflatten(2, relation.shape[2:4])  # N D T V V
+        refined = topology + strength * added
+        mixed: Tensor = torch.einsum("ndtuv,ndtv->ndtu", refined, self.value(x))
+        return mixed
 
 
 class ChannelTopologyUnit(nn.Module):
@@ -57,8 +111,13 @@ class ChannelTopologyUnit(nn.Module):
     The topologies (one V x V matrix per subset) are learned; ``strength``, the weight of the
     refinement, is shared by all subsets and starts at 0.
 
+    In a causal unit each frame has its own topology, refined by the average over the latest
+    ``horizon`` frames instead of the whole clip.
+
     Source: arXiv:2107.12213, section 3.3.
     """
+
+    horizon: int | None = None
 
     def __init__(
         self, in_channels: int, out_channels: int, *, topology: Float[Tensor, "K V V"]
@@ -76,10 +135,40 @@ class ChannelTopologyUnit(nn.Module):
 
     def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D T V"]:
         """Mix the joints in each subset, sum, normalise and apply ReLU."""
+        if self.horizon is not None:
+            averages = running_mean(x, self.horizon)
+            return self._joined(
+                x, [conv.mix_per_frame(x, averages, *how) for conv, how in self._ways()]
+            )
+        return self._joined(x, [conv(x, *how) for conv, how in self._ways()])
+
+    def look_back(self, horizon: int) -> None:
+        """Average over the latest ``horizon`` frames instead of the clip."""
+        self.horizon = horizon
+
+    def step(self, x: Float[Tensor, "N C 1 V"], memory: FrameMemory) -> Float[Tensor, "N D 1 V"]:
+        """Output for the newest frame.
+
+        Raises:
+            RuntimeError: The unit is not causal.
+        """
+        if self.horizon is None:
+            raise RuntimeError("the unit averages over whole clips; make it look back first")
+        ring, before = memory.ring(self, x, self.horizon)
+        seen = min(before + 1, self.horizon)
+        average = ring.sum(dim=2, keepdim=True) / seen  # places that are not filled yet are zeros
+        return self._joined(x, [conv.mix_frame(x, average, *how) for conv, how in self._ways()])
+
+    def _ways(self) -> Iterator[tuple[ChannelTopologyConv, tuple[Tensor, Tensor]]]:
+        """The convolution of each subset with its topology and the strength."""
         strength = self.strength.squeeze(0)
-        pairs = zip(self.subsets, self.topology, strict=True)
-        mixed = reduce(torch.add, (conv(x, topology, strength) for conv, topology in pairs))
-        return torch.relu(self.norm(mixed) + self.residual(x))
+        for conv, topology in zip(self.subsets, self.topology, strict=True):
+            yield cast(ChannelTopologyConv, conv), (topology, strength)
+
+    def _joined(
+        self, x: Float[Tensor, "N C T V"], parts: Sequence[Float[Tensor, "N D T V"]]
+    ) -> Float[Tensor, "N D T V"]:
+        return torch.relu(self.norm(reduce(torch.add, parts)) + self.residual(x))
 
 
 class PartitionedGraphConv(nn.Module):
@@ -171,6 +260,8 @@ class MultiScaleGraphConv(nn.Module):
     """
 
     adjacency: Tensor
+    looks_back: bool = False
+    """Whether windows end with their frame instead of being centred on it."""
 
     def __init__(
         self,
@@ -191,6 +282,33 @@ class MultiScaleGraphConv(nn.Module):
     def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D W L"]:
         """Mix the nodes of each window; nodes precede frames in the result."""
         series = x.transpose(2, 3).contiguous()  # N C V T
+        if self.looks_back:
+            series = F.pad(series, (self.window - 1, 0))
+        return self._mixed(series)
+
+    def look_back(self, horizon: int) -> None:
+        """Let each window end with its frame; ``horizon`` is unused, since nothing is averaged."""
+        self.looks_back = True
+
+    def step(
+        self, x: Float[Tensor, "N C 1 V"], memory: FrameMemory
+    ) -> Float[Tensor, "N D W 1"] | None:
+        """Mix the nodes of the window that ends with the newest frame.
+
+        Returns None if the stride skips the frame.
+
+        Raises:
+            RuntimeError: The layer is not causal.
+        """
+        if not self.looks_back:
+            raise RuntimeError("the windows are centred on their frames; make them look back first")
+        ring, before = memory.ring(self, x, self.window)
+        if before % self.stride:
+            return None
+        ordered = ring.roll(self.window - 1 - before % self.window, dims=2)
+        return self._mixed(ordered.transpose(2, 3).contiguous())
+
+    def _mixed(self, series: Float[Tensor, "N C V T"]) -> Float[Tensor, "N D W L"]:
         return self._transform_first(series) if self.narrows else self._mix_first(series)
 
     def _transform_first(self, x: Float[Tensor, "N C V T"]) -> Float[Tensor, "N D W L"]:
@@ -222,4 +340,5 @@ class MultiScaleGraphConv(nn.Module):
     def _over_time(
         self, x: Float[Tensor, "B A T"], kernel: Float[Tensor, "D A w"]
     ) -> Float[Tensor, "B D L"]:
-        return F.conv1d(x, kernel, stride=self.stride, padding=self.window // 2)
+        padding = 0 if self.looks_back else self.window // 2
+        return F.conv1d(x, kernel, stride=self.stride, padding=padding)

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from skelab.nn.causal import FrameMemory, step
+
 
 class MultiBranchTemporalConv(nn.Module):
     """Parallel temporal convolutions, each with its share of the D output channels.
@@ -62,6 +64,14 @@ class MultiBranchTemporalConv(nn.Module):
     def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D L V"]:
         """Concatenate the branches' outputs along the channels."""
         return torch.cat([branch(x) for branch in self.branches], dim=1)
+
+    def step(
+        self, x: Float[Tensor, "N C 1 V"], memory: FrameMemory
+    ) -> Float[Tensor, "N D 1 V"] | None:
+        """Output for the newest frame, with causal branches; None if the stride skips it."""
+        made = [step(branch, x, memory) for branch in self.branches]
+        frames = [frame for frame in made if frame is not None]
+        return torch.cat(frames, dim=1) if frames else None
 
 
 class PlainTemporalConv(nn.Sequential):

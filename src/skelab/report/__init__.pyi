@@ -7,6 +7,18 @@ from .comparison import (
     write_comparison as write_comparison,
 )
 from .confused_clips import clips_to_show as clips_to_show
+from .early import (
+    EXPLANATIONS as EXPLANATIONS,
+    EarlyCurve as EarlyCurve,
+    accuracy_rows as accuracy_rows,
+    calibration_rows as calibration_rows,
+    change_lines as change_lines,
+    early_sections as early_sections,
+    exit_note as exit_note,
+    exit_rows as exit_rows,
+    settling_rows as settling_rows,
+    write_early_page as write_early_page,
+)
 from .plots import (
     figure_svg as figure_svg,
     name_axes as name_axes,

@@ -96,11 +96,11 @@ def evaluate_run(
     recipe = trained if split is None else with_split(trained, split)
     rows = rows_of(part, recipe, store, needs_labels=network.task.needs_labels)
     if recipe != trained and spec.epoch:  # of imported weights nobody knows what trained them
-        _refuse_known_clips(trained, recipe, store, rows, path)
+        refuse_known_clips(trained, recipe, store, rows, path)
     folder = out or (path if path.is_dir() else path.parent)
     scores_file, report_file = _result_files(folder, part, None if recipe == trained else split)
     for made, kind in ((scores_file, SCORES), (report_file, PAGE)):  # older ones are replaced
-        check_output(made, kind, inputs=(*_files_of(path), store.path), force=True)
+        check_output(made, kind, inputs=(*read_files(path), store.path), force=True)
     scores = network.scores(
         store,
         rows,
@@ -188,7 +188,7 @@ def _result_files(folder: Path, part: str, split: str | None) -> tuple[Path, Pat
     return folder / f"scores-{part}{named}.npz", folder / f"{report}{named}.html"
 
 
-def _refuse_known_clips(
+def refuse_known_clips(
     trained: Recipe, recipe: Recipe, store: OpenedClips, rows: Int64[ndarray, " N"], where: Path
 ) -> None:
     """Refuse to call clips a test that the network's own split has it train on.
@@ -213,7 +213,7 @@ def _refuse_known_clips(
         )
 
 
-def _files_of(path: Path) -> tuple[Path, ...]:
+def read_files(path: Path) -> tuple[Path, ...]:
     """The files that a network is read from."""
     return (chosen_checkpoint(path),) if path.is_dir() else files_of(path)
 

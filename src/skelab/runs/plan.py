@@ -19,7 +19,7 @@ from skelab.recipes import Recipe
 from skelab.runs.parts import choose_parts, describe_parts, settle_parts, warn_of_parts
 from skelab.runs.transfer import compare_clips
 from skelab.runs.workers import choose_workers
-from skelab.tasks import TaskSpec, get_task
+from skelab.tasks import TaskSpec, get_task, observing_of
 from skelab.training.job import TrainingJob
 from skelab.training.processes import Processes
 from skelab.training.transfer import SourceWeights
@@ -56,8 +56,8 @@ def plan_training(
         DataError: The store holds sequences, or the feeder does not fit the layout.
     """
     check_trimmed(store)
-    task = TaskSpec(recipe.task.name, recipe.task.options)
-    if get_task(task.name, task.options).needs_labels:
+    task = get_task(recipe.task.name, recipe.task.options)
+    if task.needs_labels:
         _check_labels(store)
     model, inputs = _specify_model(recipe, store), _specify_inputs(recipe, store)
     tell = on_message or _tell_nobody
@@ -86,6 +86,7 @@ def plan_training(
             store.info.layout,
             keeps_gaps=get_pipeline(store.info.pipeline).keeps_gaps,
             log=draw_log,
+            observing=observing_of(task),
         ),
         config=recipe.training,
         memory=recipe.memory,
@@ -94,7 +95,7 @@ def plan_training(
         recipe=text or recipe.to_yaml(),
         protocol=recipe.protocol.value,
         run=run,
-        task=task,
+        task=TaskSpec(recipe.task.name, recipe.task.options),
         transfer=recipe.transfer,
         start=compare_clips(start, inputs, recipe) if start else None,
     )

@@ -1,4 +1,8 @@
 from .classification import ClassificationTask as ClassificationTask
+from .early import (
+    EarlyFramesTask as EarlyFramesTask,
+    EarlyTask as EarlyTask,
+)
 from .outputs import model_outputs as model_outputs
 from .registry import (
     get_task as get_task,
@@ -7,6 +11,7 @@ from .registry import (
     task_options as task_options,
 )
 from .spec import (
+    CLASS_TASKS as CLASS_TASKS,
     DEFAULT_TASK as DEFAULT_TASK,
     TaskSpec as TaskSpec,
 )
@@ -15,4 +20,6 @@ from .task import (
     Losses as Losses,
     ScoredClips as ScoredClips,
     Task as Task,
+    observing_of as observing_of,
+    ratios_of as ratios_of,
 )

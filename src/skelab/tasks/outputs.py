@@ -1,5 +1,6 @@
 """Running a network as training does."""
 
+import torch
 from torch import nn
 
 from skelab.data.feeding.batch import Batch
@@ -9,10 +10,14 @@ from skelab.models import ModelInput, ModelOutput
 def model_outputs(model: nn.Module, batch: Batch) -> ModelOutput:
     """The outputs of a network for a batch, with the auxiliary losses that it has.
 
-    A network that is no ``SkeletonModel`` has logits and nothing else.
+    A network that is no ``SkeletonModel`` has logits and nothing else. If a batch has whole clips
+    beside their beginnings, the logits of the whole clips follow those of the beginnings.
     """
+    joints, labels = batch.joints, batch.labels
+    if batch.whole is not None:
+        joints, labels = torch.cat([joints, batch.whole]), torch.cat([labels, labels])
     outputs = getattr(model, "outputs", None)
     if outputs is None:
-        return ModelOutput(model(batch.joints))
-    found: ModelOutput = outputs(ModelInput(batch.joints, labels=batch.labels))
+        return ModelOutput(model(joints))
+    found: ModelOutput = outputs(ModelInput(joints, labels=labels))
     return found

@@ -7,6 +7,9 @@ from typing import Any, Final
 DEFAULT_TASK: Final = "classification"
 """The task of recipes and checkpoints that name none."""
 
+CLASS_TASKS: Final = (DEFAULT_TASK, "early", "early-frames")
+"""The tasks whose networks classify, whole clips or each frame. All their options have defaults."""
+
 
 @dataclass(frozen=True)
 class TaskSpec:

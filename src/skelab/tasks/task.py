@@ -9,6 +9,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from skelab.data.feeding.batch import Batch
+from skelab.data.feeding.observing import Observing
 from skelab.evaluation import OutputScores, Scores, ScoresInfo
 from skelab.models import ModelOutput
 
@@ -68,7 +69,8 @@ class ScoredClips:
 class Task(Protocol):
     """What is predicted, with its losses and metrics.
 
-    Training, checkpoints, evaluation and the report know a task only by what stands here.
+    Training, checkpoints, evaluation and the report know a task only by what stands here. Two
+    further attributes are optional, see :func:`observing_of` and :func:`ratios_of`.
     """
 
     @property
@@ -116,3 +118,18 @@ class Task(Protocol):
     ) -> Scores | OutputScores:
         """What an evaluation writes to a score file and shows in the report."""
         ...
+
+
+def observing_of(task: Task) -> Observing | None:
+    """Observed shares of a task in training: its ``observing``, None for whole clips."""
+    found: Observing | None = getattr(task, "observing", None)
+    return found
+
+
+def ratios_of(task: Task) -> tuple[float, ...]:
+    """Observed shares at which a task is validated: its ``ratios``, empty for whole clips.
+
+    With ratios, its ``metrics`` get outputs N R K instead of N K.
+    """
+    found: tuple[float, ...] = getattr(task, "ratios", ())
+    return found

@@ -24,7 +24,7 @@ from skelab.data.feeding.dataset import (
 from skelab.errors import TrainingError
 from skelab.inference.checkpoint import Checkpoint, EpochTotals, TrainerState, read_checkpoint
 from skelab.inference.scoring import predict_with_targets
-from skelab.tasks import Choice
+from skelab.tasks import Choice, ratios_of
 from skelab.training.config import USUAL_RATES
 from skelab.training.history import History
 from skelab.training.job import TrainingJob
@@ -156,6 +156,7 @@ def validate(learner: Learner) -> dict[str, float]:
             engine=learner.engine,
             processes=learner.processes,
             on_scored=lambda done, total: learner.watcher.on_scored(done=done, total=total),
+            ratios=ratios_of(learner.task),
         )
     found = learner.task.metrics(outputs, targets)
     return {f"validation_{name}": value for name, value in found.items()}

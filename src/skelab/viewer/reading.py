@@ -217,7 +217,9 @@ def _choose(path: Path, name: str | None, names: Sequence[str]) -> str:
 
 def _layout_of_array(joints: Shaped[ndarray, " ..."], where: str) -> Layout:
     if joints.ndim == 2:
-        raise LayoutError(f"{where}: which joints a line holds is not known; name them by --layout NAME")
+        raise LayoutError(
+            f"{where}: which joints a line holds is not known; name them by --layout NAME"
+        )
     if joints.ndim not in (3, 4):
         raise DataError(
             f"{where}: expected frames x joints x values, or several bodies of that, found the"

@@ -101,7 +101,8 @@ def test_a_model_remembers_what_it_was_made_with() -> None:
 
     assert (spec.name, spec.num_classes, spec.in_channels, spec.max_bodies) == ("ctrgcn", 7, 2, 1)
     assert spec.layout is get_layout("sbu15")
-    assert spec.options == {"dropout": 0.0, "width": 8, "skip_absent": True}
+    looks_ahead = {"causal": False, "horizon": 64}
+    assert spec.options == {"dropout": 0.0, "width": 8, **looks_ahead, "skip_absent": True}
 
 
 def test_a_model_made_in_another_way_has_no_spec() -> None:

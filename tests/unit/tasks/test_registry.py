@@ -6,6 +6,7 @@ import pytest
 
 from skelab.errors import TaskError
 from skelab.tasks import (
+    CLASS_TASKS,
     Choice,
     ClassificationTask,
     TaskSpec,
@@ -17,10 +18,16 @@ from skelab.tasks import (
 
 
 def test_classification_is_the_task_of_those_that_name_none() -> None:
-    assert list_tasks() == ("classification",)
+    assert list_tasks() == ("classification", "early", "early-frames")
     assert isinstance(get_task(), ClassificationTask)
     assert TaskSpec() == TaskSpec("classification", {})
     assert task_options("classification") == ("label_smoothing",)
+
+
+def test_every_task_with_classes_can_be_made_without_options() -> None:
+    made = [get_task(name).name for name in CLASS_TASKS]
+
+    assert made == list(CLASS_TASKS)
 
 
 @pytest.mark.usefixtures("height_task")
@@ -28,11 +35,13 @@ def test_a_registered_task_is_made_with_its_options() -> None:
     task = get_task("height", {"scale": 3.0})
 
     assert (task.name, vars(task)) == ("height", {"scale": 3.0})
-    assert list_tasks() == ("classification", "height")
+    assert list_tasks() == ("classification", "early", "early-frames", "height")
 
 
 def test_an_unknown_task_lists_the_known_ones() -> None:
-    with pytest.raises(TaskError, match=r"^unknown task 'detection'\. Known: classification$"):
+    with pytest.raises(
+        TaskError, match=r"^unknown task 'detection'\. Known: classification, early, early-frames$"
+    ):
         get_task("detection")
 
 

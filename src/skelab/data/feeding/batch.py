@@ -30,15 +30,19 @@ class Batch:
         labels: Class indices; -1 unknown.
         rows: Row of each clip in its source.
         mixed: Labels and weights of mixed-in clips; None without mixup.
+        whole: The stream of the whole clips, if ``joints`` shows only their beginnings and the
+            task needs both; else None.
     """
 
     joints: Float[Tensor, "N C T V M"]
     labels: Int64[Tensor, " N"]
     rows: tuple[int, ...]
     mixed: MixedLabels | None = None
+    whole: Float[Tensor, "N C T V M"] | None = None
 
     def part(self, start: int, size: int) -> "Batch":
         """Up to ``size`` clips from ``start`` on."""
         own = slice(start, start + size)
         mixed = self.mixed and MixedLabels(*(column[own] for column in self.mixed))
-        return Batch(self.joints[own], self.labels[own], self.rows[own], mixed)
+        whole = None if self.whole is None else self.whole[own]
+        return Batch(self.joints[own], self.labels[own], self.rows[own], mixed, whole)

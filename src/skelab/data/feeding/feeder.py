@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,13 @@ from skelab.data.feeding.chance import ClipChance, EpochChance
 from skelab.data.feeding.config import FeederConfig
 from skelab.data.feeding.dataset import PaddedClips
 from skelab.data.feeding.draw_log import DrawLog
+from skelab.data.feeding.observing import (
+    OBSERVE,
+    WHOLE,
+    Observing,
+    observe,
+    observed_frames,
+)
 from skelab.data.feeding.streams import derive_stream
 from skelab.data.feeding.transforms import (
     ClipFacts,
@@ -55,9 +63,8 @@ class Feeder:
     Streams are derived last, so that a looped clip has motion at its seam.
 
     The draws of a clip depend on seed, epoch and row: augmentation does not depend on batch,
-        process
-    or resumption. On a CPU compiled kernels, if built, fill the window and rotate, with the same
-    bits as torch.
+    process or resumption. On a CPU compiled kernels, if built, fill the window and rotate, with the
+    same bits as torch.
 
     Args:
         config: Its configuration.
@@ -66,6 +73,8 @@ class Feeder:
             resizing counts non-zero frames only, and a clip with gaps loses its end, as in the
             authors' code of CTR-GCN.
         log: Receives the draws of training.
+        observing: Which share of each clip training observes, from its beginning; None for whole
+            clips.
 
     Attributes:
         training: Steps of training, in order.
@@ -85,16 +94,29 @@ class Feeder:
         *,
         keeps_gaps: bool = False,
         log: DrawLog | None = None,
+        observing: Observing | None = None,
     ) -> None:
         _check_needs(config, layout)
         self.config = config
         self.layout = layout
         self.log = log
+        self.observing = observing
+        self._counts_all = keeps_gaps or config.fill is not Fill.RESIZE
         window = _window(config, config.train_crop, keeps_gaps=keeps_gaps)
         self.training = (Step(window.name, window), *_after_window(config, layout))
         window = _window(config, (config.eval_crop,), keeps_gaps=keeps_gaps)
         self.evaluation = (Step(window.name, window),)
         self._chance = EpochChance()
+        self._observe_chance = EpochChance(Observing.draws, name=OBSERVE)
+        self._whole_chance = EpochChance(window.draws, name=WHOLE)
+
+    @property
+    def drawn_labels(self) -> tuple[str, ...]:
+        """What the draws of training are called, in order."""
+        labels = tuple(step.label for step in self.training)
+        if self.observing is None:
+            return labels
+        return (OBSERVE, *labels, WHOLE) if self.observing.whole else (OBSERVE, *labels)
 
     def training_batch(self, clips: PaddedClips, *, seed: int, epoch: int) -> Batch:
         """Training clips, augmented by the draws of seed, epoch and row."""
@@ -103,8 +125,19 @@ class Feeder:
             self.log.add(drawn, seed=seed, epoch=epoch, rows=clips.rows, names=clips.names)
         return self.apply(clips, drawn)
 
-    def evaluation_batch(self, clips: PaddedClips) -> Batch:
-        """Evaluation clips, without random draws."""
+    def evaluation_batch(self, clips: PaddedClips, *, share: float = 1.0) -> Batch:
+        """Evaluation clips, without random draws.
+
+        Args:
+            clips: The clips.
+            share: Observed share of each clip, from its beginning; the batch depends on nothing
+                that follows, nor on how long it lasts.
+
+        Raises:
+            DataError: The share is not in (0, 1].
+        """
+        seen = [observed_frames(count, share) for count in self._counted_frames(clips)]
+        clips = observe(clips, self._unless_all(clips, seen))
         nothing = [ClipChance(())] * len(clips.rows)
         facts = self._facts(clips)
         drawn = {step.label: _sample(step.transform, facts, nothing) for step in self.evaluation}
@@ -112,17 +145,49 @@ class Feeder:
 
     def draw(self, clips: PaddedClips, *, seed: int, epoch: int) -> Draws:
         """Draw for each clip and training transform."""
+        drawn: dict[str, Sequence[Any]] = {}
+        given = clips
+        if self.observing is not None:
+            draws = self._observe_chance.of_clips(seed=seed, epoch=epoch, rows=clips.rows)
+            counts = self._counted_frames(clips)
+            seen = [self.observing.sample(*pair) for pair in zip(counts, draws, strict=True)]
+            drawn[OBSERVE] = self._unless_all(clips, seen)
+            clips = observe(clips, drawn[OBSERVE])
         shared = self._chance.of_clips(seed=seed, epoch=epoch, rows=clips.rows)
         facts = self._facts(clips)
-        drawn = {}
         for label, transform, own in self.training:
             draws = shared if own is None else own.of_clips(seed=seed, epoch=epoch, rows=clips.rows)
             drawn[label] = _sample(transform, facts, draws)
+        if self.observing is not None and self.observing.whole:
+            draws = self._whole_chance.of_clips(seed=seed, epoch=epoch, rows=given.rows)
+            drawn[WHOLE] = _sample(self.training[0].transform, self._facts(given), draws)
         return drawn
 
     def apply(self, clips: PaddedClips, drawn: Draws) -> Batch:
-        """Training clips, augmented by given draws."""
-        return self._apply(self.training, clips, drawn)
+        """Training clips, augmented by given draws.
+
+        If the whole clips are needed too, they fill the window by a draw of their own; all other
+        transforms use the same draws for both.
+        """
+        if self.observing is None:
+            return self._apply(self.training, clips, drawn)
+        batch = self._apply(self.training, observe(clips, drawn[OBSERVE]), drawn)
+        if not self.observing.whole:
+            return batch
+        same = {**drawn, self.training[0].label: drawn[WHOLE]}
+        return replace(batch, whole=self._apply(self.training, clips, same).joints)
+
+    def _counted_frames(self, clips: PaddedClips) -> tuple[int, ...]:
+        """The frames of each clip that fill the window."""
+        return clips.frames if self._counts_all else clips.valid
+
+    def _unless_all(self, clips: PaddedClips, seen: Sequence[int]) -> list[int]:
+        """The observed frames; all that a clip has where all that count are observed."""
+        counts = self._counted_frames(clips)
+        return [
+            own if observed >= count else observed
+            for own, count, observed in zip(clips.frames, counts, seen, strict=True)
+        ]
 
     def _facts(self, clips: PaddedClips) -> list[ClipFacts]:
         each = zip(

@@ -23,7 +23,7 @@ def replay_draws(feeder: Feeder, clips: PaddedClips, logged: LoggedDraws) -> Bat
             in the batch.
     """
     where = f"{logged.path}, epoch {logged.epoch}"
-    labels = [step.label for step in feeder.training]
+    labels = feeder.drawn_labels
     for row, name in zip(clips.rows, clips.names, strict=True):
         if logged.names.get(row) != name:
             found = "no such clip" if row not in logged.names else f"clip {logged.names[row]!r}"

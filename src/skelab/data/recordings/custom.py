@@ -7,9 +7,6 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, Final, NamedTuple
 
-import numpy as np
-from jaxtyping import Float64, Shaped
-from numpy import ndarray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from skelab.data.clips.clip import RawClip, SampleInfo
@@ -27,7 +24,7 @@ from skelab.data.recordings.frame_csv import parse_frame_csv
 from skelab.data.recordings.label_base import check_label_base, is_number
 from skelab.data.recordings.one_file import read_recording
 from skelab.data.recordings.tables import read_table
-from skelab.data.recordings.untrimmed import label_words, seen_bodies
+from skelab.data.recordings.untrimmed import label_words
 from skelab.errors import DataError, LayoutError, SourceError, unknown_name
 from skelab.files.strict_yaml import load_yaml, read_yaml_text
 from skelab.skeleton import Layout, get_layout

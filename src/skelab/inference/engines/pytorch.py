@@ -22,10 +22,10 @@ def _load(file: NetworkFile, options: EngineOptions) -> Forward:
     model = _module(file)
     halved = torch.autocast("cpu", torch.bfloat16, enabled=options.precision == "bf16")
 
-    def run(joints: Float32[ndarray, "N C T V M"]) -> Float32[ndarray, "N K"]:
+    def run(joints: Float32[ndarray, "N C T V M"]) -> Float32[ndarray, "N ..."]:
         clips = torch.from_numpy(_shareable(joints))
         with torch.inference_mode(), halved:
-            logits: Float32[ndarray, "N K"] = model(clips).float().numpy()
+            logits: Float32[ndarray, "N ..."] = model(clips).float().numpy()
         return logits
 
     return run

@@ -12,7 +12,7 @@ from numpy import ndarray
 from skelab.errors import NetworkError, unknown_name
 from skelab.inference.files import NetworkFile
 
-Forward = Callable[[Float32[ndarray, "N C T V M"]], Float32[ndarray, "N K"]]
+Forward = Callable[[Float32[ndarray, "N C T V M"]], Float32[ndarray, "N ..."]]
 """A network that is ready to compute: clips in, logits out."""
 
 

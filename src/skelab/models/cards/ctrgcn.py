@@ -1,7 +1,7 @@
 """The card of CTR-GCN."""
 
 from skelab.models.card import ModelCard, ReportedAccuracy
-from skelab.models.options import DROPOUT, ModelOption
+from skelab.models.options import CAUSAL, DROPOUT, HORIZON, ModelOption
 
 _PAPER = "the paper"
 CTRGCN = ModelCard(
@@ -25,6 +25,8 @@ CTRGCN = ModelCard(
     options=(
         DROPOUT,
         ModelOption("width", 64, "channels of the first four blocks; a multiple of 4"),
+        CAUSAL,
+        HORIZON,
     ),
 )
 

@@ -1,7 +1,7 @@
 """The card of MS-G3D."""
 
 from skelab.models.card import ModelCard, ReportedAccuracy
-from skelab.models.options import DROPOUT, ModelOption
+from skelab.models.options import CAUSAL, DROPOUT, HORIZON, ModelOption
 
 _PAPER = "the paper"
 _UNVERIFIED = "the paper, quoted from memory; not checked"
@@ -39,6 +39,8 @@ MSG3D = ModelCard(
             None,
             "scales within a window; unless given 6, fewer if no two joints are 5 bones apart",
         ),
+        CAUSAL,
+        HORIZON,
     ),
 )
 

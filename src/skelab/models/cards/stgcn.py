@@ -2,7 +2,7 @@
 
 from skelab.models.card import ModelCard, ReportedAccuracy
 from skelab.models.cards._pyskl import PYSKL_CODE, PYSKL_LICENCE, PYSKL_TABLE
-from skelab.models.options import DROPOUT, ModelOption
+from skelab.models.options import CAUSAL, DROPOUT, HORIZON, ModelOption
 
 _PAPER = (
     "Yan, Xiong, Lin: Spatial Temporal Graph Convolutional Networks for Skeleton-Based Action"
@@ -39,6 +39,8 @@ STGCN = ModelCard(
         ModelOption("temporal_dropout", 0.0, _TEMPORAL_DROPOUT),
         ModelOption("width", 64, "channels of the first four blocks"),
         ModelOption("near_sighted_partition", False, _NEAR_SIGHTED),
+        CAUSAL,
+        HORIZON,
     ),
 )
 
@@ -61,6 +63,8 @@ STGCN_OFFICIAL = ModelCard(
         ModelOption("temporal_dropout", 0.5, _TEMPORAL_DROPOUT),
         ModelOption("width", 64, "channels of the first four blocks"),
         ModelOption("near_sighted_partition", False, _NEAR_SIGHTED),
+        CAUSAL,
+        HORIZON,
     ),
 )
 

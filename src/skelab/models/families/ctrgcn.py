@@ -11,16 +11,19 @@ from skelab.models.authors import COMMON_NAMES, NUMBERED_BLOCKS, AuthorsFormat
 from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.cards.ctrgcn import CTRGCN
+from skelab.models.causal import as_causal
 from skelab.models.plan import TenBlocks
 from skelab.models.registry import register_model
 from skelab.nn import (
     Block,
     ChannelTopologyUnit,
+    FrameMemory,
     MultiBranchTemporalConv,
     init_classifier,
     init_convs_by_fan_out,
     init_norms_near_one,
     projection,
+    step_with_residual,
 )
 from skelab.skeleton import Layout, spatial_partition
 
@@ -58,6 +61,13 @@ class CTRGCNBlock(Block):
         if self.residual is not None:
             mixed = mixed + self.residual(x)
         return torch.relu(mixed)
+
+    def step(
+        self, x: Float[Tensor, "N C 1 V"], memory: FrameMemory
+    ) -> Float[Tensor, "N D 1 V"] | None:
+        """Output for the newest frame, in a causal network."""
+        mixed = step_with_residual((self.spatial, self.temporal), self.residual, x, memory)
+        return None if mixed is None else torch.relu(mixed)
 
     def _initialise(self) -> None:
         init_convs_by_fan_out(self)
@@ -131,8 +141,14 @@ def ctrgcn(
     max_bodies: int,
     dropout: float,
     width: int,
+    causal: bool,
+    horizon: int,
 ) -> SkeletonModel:
     """CTR-GCN for clips N C T V M of any length.
+
+    The network averages over all frames of a clip to relate joints. A causal network averages over
+    the latest ``horizon`` frames at each frame, so that this layer needs T times the memory in
+    training; ``memory.activations: recompute`` saves most of it.
 
     Raises:
         ModelError: An option is out of range.
@@ -155,4 +171,4 @@ def ctrgcn(
         dropout=dropout,
     )
     init_classifier(model.classifier)
-    return model
+    return as_causal(model, horizon) if causal else model

@@ -15,8 +15,17 @@ from skelab.models.authors import COMMON_NAMES, AuthorsFormat
 from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.cards.msg3d import MSG3D
+from skelab.models.causal import as_causal
 from skelab.models.registry import register_model
-from skelab.nn import Block, MultiBranchTemporalConv, MultiScaleGraphConv, projection
+from skelab.nn import (
+    Block,
+    FrameMemory,
+    MultiBranchTemporalConv,
+    MultiScaleGraphConv,
+    projection,
+    step,
+    step_with_residual,
+)
 from skelab.skeleton import Layout, adjacency, hop_distance, k_adjacency, window_adjacency
 
 _WINDOWS = (3, 5)  # frames
@@ -72,9 +81,19 @@ class WindowUnit(Block):
 
     def transform(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D L V"]:
         """One new vector a joint, from the joints of the window around it."""
-        nodes = torch.relu(self.norm(self.mix(x)))  # N E w*V L
+        return self._collapsed(self.mix(x), x.shape[3])
+
+    def step(
+        self, x: Float[Tensor, "N C 1 V"], memory: FrameMemory
+    ) -> Float[Tensor, "N D 1 V"] | None:
+        """Output for the window that ends with the newest frame, in a causal network."""
+        mixed = self.mix.step(x, memory)
+        return None if mixed is None else self._collapsed(mixed, x.shape[3])
+
+    def _collapsed(self, mixed: Float[Tensor, "N E W L"], joints: int) -> Float[Tensor, "N D L V"]:
+        nodes = torch.relu(self.norm(mixed))  # N E w*V L
         n, _, _, length = nodes.shape
-        frames = nodes.reshape(n, -1, x.shape[3], length)  # N E*w V L
+        frames = nodes.reshape(n, -1, joints, length)  # N E*w V L
         collapsed: Tensor = self.collapse_norm(self.collapse(frames))  # N D V L
         return collapsed.transpose(2, 3)
 
@@ -99,6 +118,13 @@ class TemporalUnit(Block):
         """The branches' outputs plus the input."""
         mixed = self.mix(x) + self.residual(x)
         return torch.relu(mixed) if self.rectify else mixed
+
+    def step(
+        self, x: Float[Tensor, "N C 1 V"], memory: FrameMemory
+    ) -> Float[Tensor, "N D 1 V"] | None:
+        """Output for the newest frame, in a causal network."""
+        mixed = step_with_residual((self.mix,), self.residual, x, memory)
+        return torch.relu(mixed) if mixed is not None and self.rectify else mixed
 
 
 class MSG3DStage(nn.Module):
@@ -138,6 +164,16 @@ class MSG3DStage(nn.Module):
         mixed: Tensor = reduce(torch.add, (unit(x) for unit in self.windows), self.frames(x))
         output: Tensor = self.temporal(torch.relu(mixed))
         return output
+
+    def step(
+        self, x: Float[Tensor, "N C 1 V"], memory: FrameMemory
+    ) -> Float[Tensor, "N D 1 V"] | None:
+        """Output for the newest frame, in a causal network."""
+        ways = [step(way, x, memory) for way in (*self.windows, self.frames)]
+        frames = [frame for frame in ways if frame is not None]
+        if not frames:
+            return None
+        return step(self.temporal, torch.relu(reduce(torch.add, frames)), memory)
 
 
 class MSG3DBackbone(nn.Sequential):
@@ -274,6 +310,8 @@ def msg3d(
     width: int,
     num_scales: int | None,
     num_window_scales: int | None,
+    causal: bool,
+    horizon: int,
 ) -> SkeletonModel:
     """MS-G3D for clips N C T V M of any length.
 
@@ -295,7 +333,7 @@ def msg3d(
         num_scales=scales["S"],
         num_window_scales=scales["R"],
     )
-    return SkeletonModel(
+    model = SkeletonModel(
         backbone,
         num_features=backbone.num_features,
         stride=backbone.stride,
@@ -305,6 +343,7 @@ def msg3d(
         max_bodies=max_bodies,
         dropout=dropout,
     )
+    return as_causal(model, horizon) if causal else model
 
 
 def _scales(option: str, given: int | None, default: int) -> int:

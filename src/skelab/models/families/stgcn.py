@@ -19,6 +19,7 @@ from skelab.models.authors import AuthorsFormat
 from skelab.models.axes import BODY_NORM, GRAPH, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.cards.stgcn import STGCN, STGCN_OFFICIAL
+from skelab.models.causal import as_causal
 from skelab.models.plan import TenBlocks
 from skelab.models.pyskl import (
     PYSKL_NAMES,
@@ -29,10 +30,12 @@ from skelab.models.pyskl import (
 from skelab.models.registry import register_model
 from skelab.nn import (
     Block,
+    FrameMemory,
     PartitionedGraphConv,
     PlainTemporalConv,
     init_norms_near_one,
     projection,
+    step_with_residual,
 )
 from skelab.skeleton import Layout, adjacency, hop_distance
 
@@ -116,6 +119,13 @@ class STGCNBlock(Block):
         if self.residual is not None:
             mixed = mixed + self.residual(x)
         return torch.relu(mixed)
+
+    def step(
+        self, x: Float[Tensor, "N C 1 V"], memory: FrameMemory
+    ) -> Float[Tensor, "N D 1 V"] | None:
+        """Output for the newest frame, in a causal network."""
+        mixed = step_with_residual((self.spatial, self.temporal), self.residual, x, memory)
+        return None if mixed is None else torch.relu(mixed)
 
 
 def _build(
@@ -245,6 +255,8 @@ def stgcn(
     temporal_dropout: float,
     width: int,
     near_sighted_partition: bool,
+    causal: bool,
+    horizon: int,
 ) -> SkeletonModel:
     """ST-GCN in the version of PYSKL, for clips N C T V M of any length.
 
@@ -266,7 +278,7 @@ def stgcn(
         near_sighted_partition=near_sighted_partition,
     )
     init_pyskl_classifier(model.classifier)
-    return model
+    return as_causal(model, horizon) if causal else model
 
 
 @register_model(STGCN_OFFICIAL, authors=_OFFICIAL, joint_axes=_JOINT_AXES)
@@ -280,6 +292,8 @@ def stgcn_official(
     temporal_dropout: float,
     width: int,
     near_sighted_partition: bool,
+    causal: bool,
+    horizon: int,
 ) -> SkeletonModel:
     """ST-GCN in the version of its authors, for clips N C T V M of any length.
 
@@ -305,4 +319,4 @@ def stgcn_official(
         if isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.normal_(layer.weight, std=_OFFICIAL_STD)
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # every layer here has one
-    return model
+    return as_causal(model, horizon) if causal else model
