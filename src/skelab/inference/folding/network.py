@@ -1,0 +1,75 @@
+"""From a model to a program of compiled steps and the head that follows it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64
+from numpy import ndarray
+from torch import nn
+
+from skelab.inference.folding.builder import Activation, Builder
+from skelab.inference.folding.ctrgcn import fold_ctrgcn
+from skelab.inference.folding.norms import Affine, as_float64, norm_of
+from skelab.models import SkeletonModel
+from skelab.models.families.ctrgcn import CTRGCNBackbone
+from skelab.models.pooling import MeanPooling
+from skelab.native.networks import ProgramPlan
+
+Fold = Callable[[Builder, Any, Activation], Activation]
+"""Writes a backbone's steps, from the normalised joints to its features."""
+
+_FOLDS: Final[dict[type[nn.Module], Fold]] = {CTRGCNBackbone: fold_ctrgcn}
+
+
+@dataclass(frozen=True)
+class FoldedNetwork:
+    """A model whose weights are folded for the compiled steps.
+
+    Attributes:
+        plan: From the joints of a body to its features, the mean over frames and joints.
+        features: Where the F features lie in what the program gives.
+        weight: Of the classifier.
+        bias: Of the classifier.
+    """
+
+    plan: ProgramPlan
+    features: Int64[ndarray, " F"]
+    weight: Float32[ndarray, "F K"]
+    bias: Float32[ndarray, " K"]
+
+    def head(self, outputs: Float32[ndarray, "N M L"]) -> Float32[ndarray, "N K"]:
+        """Logits from what the program gives for the bodies of N clips."""
+        features = outputs.mean(axis=1, dtype=np.float64)[:, self.features]
+        return (features @ self.weight + self.bias).astype(np.float32)
+
+
+def can_fold(model: nn.Module) -> bool:
+    """Whether there is a program for the model's family, head and pooling."""
+    return (
+        isinstance(model, SkeletonModel)
+        and type(model.backbone) in _FOLDS
+        and isinstance(model.pooling, MeanPooling)
+        and type(model.classifier) is nn.Linear
+        and not (model.traits.bodies_mix or model.traits.samples_mix)
+        and all(bool(torch.isfinite(tensor).all()) for tensor in model.state_dict().values())
+    )
+
+
+def fold(model: SkeletonModel, vector: int) -> FoldedNetwork:
+    """The program of a model for which ``can_fold`` holds, for vectors of so many lanes."""
+    channels, joints, bodies = model.input_norm.clip_shape
+    builder = Builder(channels, joints, vector)
+    norm = norm_of(model.input_norm.norm)
+    shape = (-1, joints, channels)  # of each body, or of all
+    x = builder.input(Affine(norm.factor.reshape(shape), norm.offset.reshape(shape)))
+    y = _FOLDS[type(model.backbone)](builder, model.backbone, x)
+    builder.mean(y)
+    return FoldedNetwork(
+        plan=builder.finish(),
+        features=y.lanes.positions,
+        weight=np.ascontiguousarray(as_float64(model.classifier.weight).T, dtype=np.float32),
+        bias=as_float64(model.classifier.bias).astype(np.float32),
+    )

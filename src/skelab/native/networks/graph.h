@@ -1,0 +1,222 @@
+// Graph convolutions over fixed topologies, in single frames or across windows of frames.
+//
+//   y[node] = act(bias + residual[node] + sum over scales k and nodes m of
+//                 topology_k[node][m] * (x[m] W_k))
+//
+// The nodes of a window are the joints of its frames. The two factors may be taken in either order;
+// what is cheaper depends on the channels: mixing first works on C channels, transforming first on
+// D, and transforms each frame once although it stands in several windows.
+#pragma once
+
+#include <cstring>
+
+#include "steps.h"
+
+namespace skelab {
+
+template <class Number>
+struct GraphWeights {
+    int window;  // frames, odd
+    int scales;
+    bool mixes_first;
+    AlignedArray<Number> topology;  // mixes first: scale, node, m; else: node, scale, m
+    std::vector<Weights<Number>> transforms;  // of each scale; else of each panel, scales as taps
+    AlignedArray<float> bias;
+};
+
+// What both steps below share: it makes the nodes of a few windows at once.
+template <class Number>
+class GraphNodes {
+public:
+    static constexpr long kWindows = 4;  // at once
+
+    GraphNodes(const Program<Number>& program, int from, int stride, GraphWeights<Number> weights)
+        : from_(from), stride_(stride), lanes_(program.spec(from).lanes), w_(std::move(weights)),
+          columns_(int(w_.bias.size())), nodes_(long(w_.window) * program.joints()) {
+        const size_t count = w_.mixes_first ? size_t(w_.scales) : size_t(panels()) * w_.scales;
+        bool fits = w_.window % 2 && w_.scales > 0 && columns_ > 0 && columns_ % kLanes == 0 &&
+                    w_.transforms.size() == count && w_.window > 0 && stride > 0 &&
+                    program.spec(from).halo >= w_.window / 2 &&
+                    w_.topology.size() == size_t(w_.scales) * nodes_ * nodes_;
+        for (const Weights<Number>& transform : w_.transforms)
+            fits = fits && transform.depth() <= lanes_;
+        if (!fits) throw std::invalid_argument("graph: weights that do not fit its tensors");
+    }
+
+    int columns() const { return columns_; }
+    long nodes() const { return nodes_; }
+
+    size_t scratch(long joints) const {
+        return w_.mixes_first ? size_t(kWindows * nodes_ * lanes_)
+                              : size_t(frames_held() * joints * columns_ * w_.scales);
+    }
+
+    // Nodes of `count` windows from `first` on; residual and result have `row` numbers a node.
+    void compute(const Body<Number>& body, long first, long count, const Number* residual,
+                 Number* to, long row, bool rectify) const {
+        w_.mixes_first ? mix_first(body, first, count, residual, to, row, rectify)
+                       : transform_first(body, first, count, residual, to, row, rectify);
+    }
+
+private:
+    int panel() const { return panel_vectors(columns_ / kLanes); }
+    int panels() const { return (columns_ / kLanes + panel() - 1) / panel(); }
+    long frames_held() const { return (kWindows - 1) * stride_ + w_.window; }
+
+    const Number* window(const Body<Number>& body, long number) const {
+        return body[from_] + (number * stride_ - w_.window / 2) * body.frame_size(from_);
+    }
+
+    void mix_first(const Body<Number>& body, long first, long count, const Number* residual,
+                   Number* to, long row, bool rectify) const {
+        Number* mixed = reinterpret_cast<Number*>(body.scratch);
+        for (int k = 0; k < w_.scales; ++k) {
+            Product<Number, Number> mix{};
+            mix.rows = nodes_, mix.columns = lanes_;
+            mix.a = w_.topology.data() + k * nodes_ * nodes_, mix.a_row = nodes_;
+            mix.depth = int(nodes_), mix.taps = 1;
+            mix.c_row = lanes_;
+            for (long i = 0; i < count; ++i) {
+                mix.b = {window(body, first + i), false, lanes_, 0};
+                mix.c = mixed + i * nodes_ * lanes_;
+                multiply(mix);
+            }
+            const Weights<Number>& transform = w_.transforms[size_t(k)];
+            Product<Number, Number> p{};
+            p.rows = count * nodes_, p.columns = columns_;
+            p.a = mixed, p.a_row = lanes_, p.depth = transform.depth(), p.taps = 1;
+            p.b = transform.right(), p.bias = k == 0 ? w_.bias.data() : nullptr;
+            p.residual = k == 0 ? residual : to, p.residual_row = row;
+            p.c = to, p.c_row = row, p.rectify = rectify && k == w_.scales - 1;
+            multiply(p);
+        }
+    }
+
+    // transformed[panel][scale][frame][joint]: the right factor of the mixture, panel by panel
+    void transform_first(const Body<Number>& body, long first, long count, const Number* residual,
+                         Number* to, long row, bool rectify) const {
+        Number* transformed = reinterpret_cast<Number*>(body.scratch);
+        const long rows = ((count - 1) * stride_ + w_.window) * body.joints();
+        for (int start = 0, number = 0; start < columns_; start += panel() * kLanes) {
+            const int width = std::min(panel() * kLanes, columns_ - start);
+            const long scale = rows * width;
+            for (int k = 0; k < w_.scales; ++k, ++number) {
+                const Weights<Number>& transform = w_.transforms[size_t(number)];
+                Product<Number, Number> p{};
+                p.rows = rows, p.columns = width;
+                p.a = window(body, first), p.a_row = lanes_, p.depth = transform.depth(), p.taps = 1;
+                p.b = transform.right();
+                p.c = transformed + k * scale, p.c_row = width;
+                multiply(p);
+            }
+            Product<Number, Number> mix{};
+            mix.rows = nodes_, mix.columns = width;
+            mix.a_row = w_.scales * nodes_, mix.a_tap = nodes_, mix.depth = int(nodes_);
+            mix.residual_row = mix.c_row = row;
+            const int together = int(std::max(1L, kBytesInL1 / (nodes_ * width * long(sizeof(Number)))));
+            for (long i = 0; i < count; ++i) {
+                mix.c = to + i * nodes_ * row + start;
+                for (int k = 0; k < w_.scales; k += together) {
+                    mix.taps = std::min(together, w_.scales - k);
+                    mix.a = w_.topology.data() + k * nodes_;
+                    mix.b = {transformed + k * scale + i * stride_ * body.joints() * width, false, width, scale};
+                    mix.bias = k == 0 ? w_.bias.data() + start : nullptr;
+                    mix.residual = k > 0 ? mix.c : residual ? residual + i * nodes_ * row + start : nullptr;
+                    mix.rectify = rectify && k + mix.taps == w_.scales;
+                    multiply(mix);
+                }
+            }
+        }
+    }
+
+    static constexpr long kBytesInL1 = 24 << 10;
+    int from_;
+    long stride_, lanes_;
+    GraphWeights<Number> w_;
+    int columns_;
+    long nodes_;
+};
+
+// The nodes of single frames are the result.
+template <class Number>
+class FrameGraph : public Step<Number> {
+public:
+    FrameGraph(Program<Number>& program, int from, int to, Epilogue epilogue,
+               GraphWeights<Number> weights)
+        : to_(to), epilogue_(epilogue), nodes_(program, from, 1, std::move(weights)) {
+        epilogue_.check(program, to, nodes_.columns());
+        const TensorSpec &in = program.spec(from), &out = program.spec(to);
+        if (in.stride != out.stride || out.lanes != nodes_.columns() ||
+            nodes_.nodes() != program.joints() || epilogue.residual.lane > 0 ||
+            (epilogue.residual.tensor >= 0 &&
+             program.spec(epilogue.residual.tensor).lanes != out.lanes))
+            throw std::invalid_argument("graph: weights that do not fit its tensors");
+    }
+    size_t scratch(long joints, long) const override { return nodes_.scratch(joints); }
+    void run(const Body<Number>& body) const override {
+        const long frames = body.frames(to_), size = body.frame_size(to_);
+        const Number* residual = epilogue_.residual_of(body);
+        for (long t = 0; t < frames; t += nodes_.kWindows)
+            nodes_.compute(body, t, std::min(nodes_.kWindows, frames - t),
+                           residual ? residual + t * size : nullptr, body[to_] + t * size,
+                           body.lanes(to_), epilogue_.rectify);
+    }
+
+private:
+    int to_;
+    Epilogue epilogue_;
+    GraphNodes<Number> nodes_;
+};
+
+// The nodes of a window of frames are rectified and collapsed to the joints of its middle frame,
+// which is added to what the result already holds. Nodes stand joint by joint, so that the frames
+// of a joint follow one another and the collapse is one product.
+template <class Number>
+class WindowGraph : public Step<Number> {
+public:
+    WindowGraph(Program<Number>& program, int from, int to, bool rectify,
+                GraphWeights<Number> weights, Weights<Number> collapse, AlignedArray<float> bias)
+        : to_(to), rectify_(rectify), window_(weights.window),
+          nodes_(program, from, program.spec(to).stride / program.spec(from).stride,
+                 std::move(weights)),
+          collapse_(std::move(collapse)), bias_(std::move(bias)) {
+        if (program.spec(to).stride % program.spec(from).stride ||
+            collapse_.depth() != window_ * nodes_.columns() ||
+            collapse_.columns() != program.spec(to).lanes ||
+            int(bias_.size()) != collapse_.columns())
+            throw std::invalid_argument("window: weights that do not fit its tensors");
+    }
+
+    size_t scratch(long joints, long) const override {
+        return nodes_.scratch(joints) + size_t(nodes_.kWindows * nodes_.nodes() * nodes_.columns());
+    }
+
+    void run(const Body<Number>& body) const override {
+        const long frames = body.frames(to_), columns = nodes_.columns();
+        Number* nodes = reinterpret_cast<Number*>(body.scratch + nodes_.scratch(body.joints()));
+        Product<Number, Number> p{};
+        p.columns = collapse_.columns();
+        p.a = nodes, p.a_row = window_ * columns, p.depth = collapse_.depth(), p.taps = 1;
+        p.b = collapse_.right(), p.bias = bias_.data();
+        p.residual_row = p.c_row = body.lanes(to_);
+        p.rectify = rectify_;
+        for (long t = 0; t < frames; t += nodes_.kWindows) {
+            const long some = std::min(nodes_.kWindows, frames - t);
+            nodes_.compute(body, t, some, nullptr, nodes, columns, true);
+            p.rows = some * body.joints();
+            p.c = body[to_] + t * body.frame_size(to_);
+            p.residual = p.c;
+            multiply(p);
+        }
+    }
+
+private:
+    int to_;
+    bool rectify_;
+    int window_;
+    GraphNodes<Number> nodes_;
+    Weights<Number> collapse_;
+    AlignedArray<float> bias_;
+};
+
+}  // namespace skelab
