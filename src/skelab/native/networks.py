@@ -106,13 +106,16 @@ class Program:
             raise NetworkError(f"native kernels: expected rows from 0 to {bodies - 1}, found others")
         if threads < 1:
             raise NetworkError(f"native kernels: expected at least one thread, found {threads}")
-        outputs = self._module.count_outputs(self._program, clips.shape[2])
-        out = np.empty((len(chosen), outputs), dtype=np.float32)
+        out = np.empty((len(chosen), self.outputs(clips.shape[2])), dtype=np.float32)
         if len(chosen):
             self._module.run_program(
                 self._program, clips, clips.shape, chosen.astype(np.int32), out, threads
             )
         return out
+
+    def outputs(self, frames: int) -> int:
+        """Numbers that come out for a body of clips of so many frames."""
+        return int(self._module.count_outputs(self._program, frames))
 
     def present(self, clips: Float32[ndarray, "N C T V M"]) -> Bool[ndarray, "N M"]:
         """Which bodies are there: those of which some number is not zero.

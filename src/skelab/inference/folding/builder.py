@@ -68,6 +68,23 @@ class ChannelGraphParts:
     projection: Linear | None
 
 
+@dataclass(frozen=True)
+class GraphParts:
+    """What a graph convolution over fixed topologies is made of; S scales, windows of W nodes.
+
+    Attributes:
+        window: Frames of a window.
+        topology: How much of each node reaches each node, S x W x W.
+        weight: C channels to D of each scale, norm included.
+        offset: Of the norm, and biases.
+    """
+
+    window: int
+    topology: Float64[ndarray, "S W W"]
+    weight: Float64[ndarray, "S C D"]
+    offset: Float64[ndarray, " D"]
+
+
 class Builder:
     """Collects the steps of a program.
 
@@ -166,6 +183,54 @@ class Builder:
         )
         self._add("channel graph", numbers, arrays, (source, target))
 
+    def frame_graph(
+        self,
+        source: Activation,
+        target: Activation,
+        parts: GraphParts,
+        *,
+        residual: Activation | None = None,
+        rectify: bool = False,
+    ) -> None:
+        """A graph convolution inside single frames."""
+        added = _NO_TENSOR if residual is None else residual.place
+        graph, arrays = self._graph(source, target.lanes, parts)
+        numbers = (source.number, target.number, *added, int(rectify), *graph)
+        self._add("frame graph", numbers, arrays, (source, target, residual))
+
+    def window_graph(
+        self,
+        source: Activation,
+        target: Activation,
+        parts: GraphParts,
+        collapse: Float64[ndarray, "w D E"],
+        offset: Float64[ndarray, " E"],
+        *,
+        rectify: bool = False,
+    ) -> None:
+        """A graph convolution across windows, rectified, collapsed and added to ``target``.
+
+        Args:
+            source: What the windows are of.
+            target: What is added to.
+            parts: The graph convolution; its D channels are those inside the window.
+            collapse: From the D channels of each frame of a window to the result's.
+            offset: Added to the result.
+            rectify: Whether the sum is rectified.
+        """
+        inner = self.lanes(parts.weight.shape[2])
+        window, joints = parts.window, self.joints
+        # nodes come out joint by joint, the frames of a joint one after the other
+        order = np.arange(window * joints).reshape(window, joints).T.reshape(-1)
+        turned = GraphParts(window, parts.topology[:, order], parts.weight, parts.offset)
+        graph, arrays = self._graph(source, inner, turned)
+        rows = np.zeros((window, inner.width, collapse.shape[2]))
+        rows[:, inner.positions] = collapse
+        folded = target.lanes.spread(rows.reshape(-1, collapse.shape[2]))
+        numbers = (source.number, target.number, len(folded), int(rectify), *graph)
+        added = (*arrays, folded, target.lanes.spread(offset))
+        self._add("window graph", numbers, added, (source, target))
+
     def mean(self, source: Activation) -> None:
         """The mean over frames and joints is the result."""
         self._add("mean", (source.number,), (), (source,))
@@ -182,6 +247,21 @@ class Builder:
             for each in self._tensors
         )
         return ProgramPlan(self.channels, self.joints, tensors, tuple(self._steps))
+
+    def _graph(
+        self, source: Activation, columns: Lanes, parts: GraphParts
+    ) -> tuple[tuple[int, ...], tuple[Float64[ndarray, "..."], ...]]:
+        """Numbers and arrays of a graph convolution, its factors in the cheaper order."""
+        rows = source.lanes
+        scales, nodes, _ = parts.topology.shape
+        mixing, transforming = scales * nodes * nodes, scales * rows.depth * columns.width
+        mix_first = mixing * rows.width + transforming * nodes
+        transform_first = mixing * columns.width + transforming * self.joints
+        is_mixed_first = mix_first < transform_first
+        topology = parts.topology if is_mixed_first else parts.topology.transpose(1, 0, 2)
+        weight = columns.spread(rows.spread_rows(parts.weight))
+        numbers = (rows.depth, columns.width, parts.window, scales, int(is_mixed_first))
+        return numbers, (topology, weight, columns.spread(parts.offset))
 
     def _by_vector(
         self, columns: Lanes, matrices: list[Float[ndarray, "A D"]]

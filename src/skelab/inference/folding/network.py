@@ -12,16 +12,23 @@ from torch import nn
 
 from skelab.inference.folding.builder import Activation, Builder
 from skelab.inference.folding.ctrgcn import fold_ctrgcn
+from skelab.inference.folding.msg3d import fold_msg3d
 from skelab.inference.folding.norms import Affine, as_float64, norm_of
 from skelab.models import SkeletonModel
 from skelab.models.families.ctrgcn import CTRGCNBackbone
+from skelab.models.families.msg3d import MSG3DBackbone
 from skelab.models.pooling import MeanPooling
 from skelab.native.networks import ProgramPlan
 
 Fold = Callable[[Builder, Any, Activation], Activation]
 """Writes a backbone's steps, from the normalised joints to its features."""
 
-_FOLDS: Final[dict[type[nn.Module], Fold]] = {CTRGCNBackbone: fold_ctrgcn}
+_FOLDS: Final[dict[type[nn.Module], Fold]] = {
+    CTRGCNBackbone: fold_ctrgcn,
+    MSG3DBackbone: fold_msg3d,
+}
+_FAMILIES: Final = ("ctrgcn", "msg3d")
+_HALO: Final = 2  # frames of zeros around the joints, for the widest windows
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,11 @@ class FoldedNetwork:
         return (features @ self.weight + self.bias).astype(np.float32)
 
 
+def foldable_families() -> tuple[str, ...]:
+    """The families that there is a program for."""
+    return _FAMILIES
+
+
 def can_fold(model: nn.Module) -> bool:
     """Whether there is a program for the model's family, head and pooling."""
     return (
@@ -64,7 +76,7 @@ def fold(model: SkeletonModel, vector: int) -> FoldedNetwork:
     builder = Builder(channels, joints, vector)
     norm = norm_of(model.input_norm.norm)
     shape = (-1, joints, channels)  # of each body, or of all
-    x = builder.input(Affine(norm.factor.reshape(shape), norm.offset.reshape(shape)))
+    x = builder.input(Affine(norm.factor.reshape(shape), norm.offset.reshape(shape)), halo=_HALO)
     y = _FOLDS[type(model.backbone)](builder, model.backbone, x)
     builder.mean(y)
     return FoldedNetwork(

@@ -63,6 +63,19 @@ public:
         return matrices;
     }
 
+    // `count` matrices in one array, each cut into panels: of the first panel all, then the next.
+    template <class Number>
+    std::vector<Weights<Number>> panels(int count, int depth, int columns, int widest) {
+        const ArrayView from = view();
+        check(from, 1, depth, columns, count);
+        std::vector<Weights<Number>> matrices;
+        for (int n = 0; n < columns; n += widest)
+            for (int i = 0; i < count; ++i)
+                matrices.emplace_back(from.start + long(i) * depth * columns + n, 1, depth,
+                                      std::min(widest, columns - n), columns);
+        return matrices;
+    }
+
     Part part() {
         const int tensor = number();
         return {tensor, number()};
@@ -148,16 +161,8 @@ GraphWeights<Number> read_graph(Reader& read) {
     w.scales = read.number();
     w.mixes_first = read.number() != 0;
     w.topology = read.array<Number>();
-    if (w.mixes_first) {
-        w.transforms = read.several<Number>(w.scales, depth, columns);
-    } else {  // one array a panel, since the last panel may be narrower
-        const int vectors = columns / kLanes, widest = panel_vectors(vectors);
-        for (int v = 0; v < vectors; v += widest) {
-            const int width = std::min(widest, vectors - v) * kLanes;
-            for (Weights<Number>& each : read.several<Number>(w.scales, depth, width))
-                w.transforms.push_back(std::move(each));
-        }
-    }
+    const int panel = w.mixes_first ? columns : panel_vectors(columns / kLanes) * kLanes;
+    w.transforms = read.panels<Number>(w.scales, depth, columns, panel);
     w.bias = read.array();
     return w;
 }

@@ -159,17 +159,19 @@ template <class Number>
 class Weights {
 public:
     Weights() = default;
-    Weights(const float* matrix, int taps, int depth, int columns)
+    // `row`: from one row of the matrix to the next, where it is part of a wider one.
+    Weights(const float* matrix, int taps, int depth, int columns, int row = 0)
         : taps_(taps), depth_(rounded_up(depth, kDepth)), columns_(columns) {
         packed_ = AlignedArray<Number>(size_t(taps) * depth_ * columns);
         Number* to = packed_.data();
         const int vectors = columns / kLanes, widest = panel_vectors(vectors);
+        if (row == 0) row = columns;
         for (int v = 0; v < vectors; v += widest)
             for (int tap = 0; tap < taps; ++tap)
                 for (int k = 0; k < depth_; k += kDepth)
                     for (int n = v * kLanes; n < std::min(v + widest, vectors) * kLanes; ++n)
                         for (int d = k; d < k + kDepth; ++d) {
-                            const long at = (long(tap) * depth + d) * columns + n;
+                            const long at = (long(tap) * depth + d) * row + n;
                             *to++ = rounded<Number>(d < depth ? matrix[at] : 0.0f);
                         }
     }
