@@ -274,14 +274,11 @@ class Builder:
 
     def _refinement(
         self, columns: Lanes, refine: list[Linear]
-    ) -> tuple[Float64[ndarray, "vectors K R1 W"], Float64[ndarray, "vectors K W"]]:
+    ) -> tuple[Float64[ndarray, "K rows L"], Float64[ndarray, "K L"]]:
         """Weights with a last row of ones, by which the shared topology is added."""
-        ones = [np.ones((1, columns.channels))] * len(refine)
-        rows = [np.concatenate([each.matrix, one]) for each, one in zip(refine, ones, strict=True)]
-        spread = np.stack([columns.spread(each) for each in rows])  # K R+1 L
-        bias = np.stack([columns.spread(each.bias) for each in refine])  # K L
-        cut = spread.reshape(*spread.shape[:2], -1, self.vector).transpose(2, 0, 1, 3)
-        return cut, bias.reshape(len(refine), -1, self.vector).transpose(1, 0, 2)
+        one = np.ones((1, columns.channels))
+        rows = [columns.spread(np.concatenate([each.matrix, one])) for each in refine]
+        return np.stack(rows), np.stack([columns.spread(each.bias) for each in refine])
 
     def _add(
         self,

@@ -145,7 +145,7 @@ StepPointer<Number> make_channel_graph(Program<Number>& program, Reader& read) {
     w.relation_bias = read.array();
     w.values = read.several<Number>(vectors, depth, lanes);
     w.value_bias = read.array();
-    w.refine = read.several<float>(vectors * subsets, relation + 1, kLanes);
+    w.refine = read.panels<float>(subsets, relation + 1, vectors * kLanes, kTogether * kLanes);
     w.refine_bias = read.array();
     w.topology = read.array();
     w.bias = read.array();

@@ -13,6 +13,10 @@
 
 namespace skelab {
 
+// Vectors of channels whose topologies are made at once: with few registers, one alone would wait
+// for what it loads.
+constexpr int kTogether = kRegisters == 32 ? 1 : 2;
+
 constexpr int kMixedFrames = 4, kMixedJoints = kRegisters == 32 ? 5 : 3;  // a tile of the mixture
 
 // The mixture of one vector of channels, a few frames and joints at once.
@@ -20,7 +24,8 @@ template <class Number>
 struct Mixture {
     int subsets;
     long joints;
-    const float* topology;  // subset, new joint, joint: a vector each
+    const float* topology;  // subset, new joint, joint: a vector each,
+    long topology_row;      // so far apart
     const float* values;    // frame, joint: `value_row` numbers, a vector a subset
     long value_row;
     Vector bias;
@@ -33,17 +38,17 @@ struct Mixture {
 
 template <int kFrames, int kJoints, class Number>
 void mix_tile(const Mixture<Number>& m, long frame, long joint) {
-    const long joints = m.joints, row = m.value_row;
+    const long joints = m.joints, row = m.value_row, pair = m.topology_row;
     Vector sums[kFrames][kJoints];
     SKELAB_UNROLL for (int t = 0; t < kFrames; ++t)
         SKELAB_UNROLL for (int u = 0; u < kJoints; ++u) sums[t][u] = m.bias;
     for (int i = 0; i < m.subsets; ++i) {
-        const float* topology = m.topology + (i * joints + joint) * joints * kLanes;
+        const float* topology = m.topology + (i * joints + joint) * joints * pair;
         const float* values = m.values + frame * joints * row + i * kLanes;
-        for (long v = 0; v < joints; ++v, topology += kLanes, values += row) {
+        for (long v = 0; v < joints; ++v, topology += pair, values += row) {
             Vector weights[kJoints];
             SKELAB_UNROLL for (int u = 0; u < kJoints; ++u)
-                weights[u] = load(topology + u * joints * kLanes);
+                weights[u] = load(topology + u * joints * pair);
             SKELAB_UNROLL for (int t = 0; t < kFrames; ++t) {
                 const Vector value = load(values + t * joints * row);
                 SKELAB_UNROLL for (int u = 0; u < kJoints; ++u) sums[t][u] += weights[u] * value;
@@ -91,8 +96,8 @@ struct ChannelGraphWeights {
     AlignedArray<float> relation_bias;
     std::vector<Weights<Number>> values;  // of each vector of channels: C x (subsets, projection)
     AlignedArray<float> value_bias;
-    std::vector<Weights<float>> refine;   // of each vector of channels and subset: R + 1 numbers
-    AlignedArray<float> refine_bias;
+    std::vector<Weights<float>> refine;  // of each `kTogether` vectors and subset: R + 1 numbers
+    AlignedArray<float> refine_bias;     // subset, lane
     AlignedArray<float> topology;  // subset, new joint, joint
     AlignedArray<float> bias;
 };
@@ -108,7 +113,7 @@ public:
         const size_t vectors = size_t(out.lanes / kLanes), joints = size_t(program.joints());
         lanes_ = w_.values.empty() ? 0 : w_.values[0].columns();
         if (in.stride != out.stride || (identity && in.lanes != out.lanes) || subsets < 1 ||
-            w_.values.size() != vectors || w_.refine.size() != vectors * subsets ||
+            w_.values.size() != vectors || w_.refine.size() != (vectors + kTogether - 1) / kTogether * subsets ||
             (lanes_ != subsets * kLanes && lanes_ != (subsets + 1) * kLanes) ||
             w_.relations.columns() < 2 * subsets * relation_ || in.lanes < w_.relations.depth() ||
             w_.value_bias.size() != vectors * lanes_ || w_.bias.size() != size_t(out.lanes) ||
@@ -125,7 +130,7 @@ public:
         const Layout at = layout(body.joints());
         relate(body, at);
         for (int block = 0; block < body.lanes(to_) / kLanes; ++block) {
-            make_topology(body, at, block);
+            if (block % kTogether == 0) make_topology(body, at, block);
             mix_frames(body, at, block);
         }
     }
@@ -144,7 +149,7 @@ private:
         at.related = at.mean + joints * from_lanes_;
         at.relations = at.related + joints * w_.relations.columns();
         at.topology = at.relations + pairs * (relation_ + 1) + kLanes;
-        at.values = at.topology + pairs * kLanes;
+        at.values = at.topology + pairs * kLanes * kTogether;
         at.end = at.values + kFrames * joints * lanes_;
         return at;
     }
@@ -174,17 +179,19 @@ private:
         for (float* x = relations + relation_; x < to; x += row) *x = *shared++;
     }
 
+    // topology[i][u][v]: of the vectors of channels from `block` on, as many as are made at once
     void make_topology(const Body<Number>& body, const Layout& at, int block) const {
         const long pairs = body.joints() * body.joints(), row = relation_ + 1;
         for (int i = 0; i < subsets_; ++i) {
-            const Weights<float>& refine = w_.refine[size_t(block * subsets_ + i)];
+            const Weights<float>& refine = w_.refine[size_t(block / kTogether * subsets_ + i)];
             Product<float, float> p{};
-            p.rows = pairs, p.columns = kLanes;
+            p.rows = pairs, p.columns = refine.columns();
             p.a = body.scratch + at.relations + i * pairs * row, p.a_row = row;
             p.depth = int(row), p.taps = 1;
             p.b = refine.right();
-            p.bias = w_.refine_bias.data() + (block * subsets_ + i) * kLanes;
-            p.c = body.scratch + at.topology + i * pairs * kLanes, p.c_row = kLanes;
+            p.bias = w_.refine_bias.data() + i * body.lanes(to_) + block * kLanes;
+            p.c_row = kTogether * kLanes;
+            p.c = body.scratch + at.topology + i * pairs * p.c_row;
             multiply(p);
         }
     }
@@ -200,7 +207,8 @@ private:
         p.c = values, p.c_row = lanes_;
         Mixture<Number> m{};
         m.subsets = subsets_, m.joints = joints;
-        m.topology = body.scratch + at.topology;
+        m.topology = body.scratch + at.topology + block % kTogether * kLanes;
+        m.topology_row = kTogether * kLanes;
         m.values = values, m.value_row = lanes_;
         m.bias = load(w_.bias.data() + block * kLanes);
         m.residual_row = body.lanes(from_);

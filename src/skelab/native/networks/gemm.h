@@ -19,8 +19,6 @@
 
 namespace skelab {
 
-constexpr int kMostVectors = 3;  // of a panel
-
 // Rows of a tile whose sums, with one vector of `a` and those of `b`, fill the registers.
 constexpr int rows_of_tile(int vectors) {
     return std::min((kRegisters - vectors - 1) / vectors, 14);
@@ -28,8 +26,8 @@ constexpr int rows_of_tile(int vectors) {
 
 // Vectors of the panels that so many vectors of columns are cut into; the last may have fewer.
 constexpr int panel_vectors(int vectors) {
-    if (vectors % 3 == 0) return 3;
-    return vectors % 2 == 0 ? 2 : std::min(vectors, kMostVectors);
+    if (vectors == 3) return 3;
+    return kRegisters == 32 && vectors % 3 == 0 ? 3 : std::min(vectors, 2);
 }
 
 // The right factor: K x N for each tap, packed by `Weights` or, not packed, rows anywhere.

@@ -28,7 +28,7 @@ struct GraphWeights {
 template <class Number>
 class GraphNodes {
 public:
-    static constexpr long kWindows = 4;  // at once
+    static constexpr long kWindows = 8;  // at once
 
     GraphNodes(const Program<Number>& program, int from, int stride, GraphWeights<Number> weights)
         : from_(from), stride_(stride), lanes_(program.spec(from).lanes), w_(std::move(weights)),
@@ -113,23 +113,19 @@ private:
             mix.rows = nodes_, mix.columns = width;
             mix.a_row = w_.scales * nodes_, mix.a_tap = nodes_, mix.depth = int(nodes_);
             mix.residual_row = mix.c_row = row;
-            const int together = int(std::max(1L, kBytesInL1 / (nodes_ * width * long(sizeof(Number)))));
+            mix.taps = w_.scales;
+            mix.bias = w_.bias.data() + start;
+            mix.rectify = rectify;
             for (long i = 0; i < count; ++i) {
+                mix.a = w_.topology.data();
+                mix.b = {transformed + i * stride_ * body.joints() * width, false, width, scale};
                 mix.c = to + i * nodes_ * row + start;
-                for (int k = 0; k < w_.scales; k += together) {
-                    mix.taps = std::min(together, w_.scales - k);
-                    mix.a = w_.topology.data() + k * nodes_;
-                    mix.b = {transformed + k * scale + i * stride_ * body.joints() * width, false, width, scale};
-                    mix.bias = k == 0 ? w_.bias.data() + start : nullptr;
-                    mix.residual = k > 0 ? mix.c : residual ? residual + i * nodes_ * row + start : nullptr;
-                    mix.rectify = rectify && k + mix.taps == w_.scales;
-                    multiply(mix);
-                }
+                mix.residual = residual ? residual + i * nodes_ * row + start : nullptr;
+                multiply(mix);
             }
         }
     }
 
-    static constexpr long kBytesInL1 = 24 << 10;
     int from_;
     long stride_, lanes_;
     GraphWeights<Number> w_;
