@@ -51,7 +51,12 @@ setup(
         for name in ("skeleton_text", "ctrgcn", "variance", "resample")
     ]
     + [
-        kernel(f"networks_{name}", f"networks/{name}.cpp", FAST + flags, headers_in(SOURCES / "networks"))
+        kernel(
+            f"networks_{name}",
+            f"networks/{name}.cpp",
+            FAST + flags,
+            headers_in(SOURCES / "networks"),
+        )
         for name, flags in INSTRUCTION_SETS.items()
         if is_x86 or name == "baseline"
     ],

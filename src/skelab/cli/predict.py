@@ -31,10 +31,10 @@ def predict(
     joints, units or preprocessing are refused. Where clips are labelled, the last line says how
     many are right.
     """
-    from skelab.inference import open_network
+    from skelab.inference import FASTEST, open_network
     from skelab.inference import predict as predict_clips
 
-    network = open_network(model, engine=engine, trust=trust)
+    network = open_network(model, engine=engine or FASTEST, trust=trust)
     made = [
         (file, prediction)
         for file in files

@@ -7,13 +7,14 @@ from skelab.inference.checkpoint import (
     load_checkpoint,
     read_checkpoint,
 )
-from skelab.inference.engines import list_engines
+from skelab.inference.engines import FASTEST, list_engines
 from skelab.inference.files import NetworkFile, read_network_file
 from skelab.inference.network import Network, Prediction, open_network
 from skelab.inference.predict import predict
 from skelab.inference.spec import NetworkSpec
 
 __all__ = [
+    "FASTEST",
     "Checkpoint",
     "InputSpec",
     "Network",

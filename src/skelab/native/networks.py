@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int32
+from jaxtyping import Bool, Float32, Int64, Shaped
 from numpy import ndarray
 
 from skelab.errors import NetworkError, unknown_name
@@ -86,14 +87,20 @@ class Program:
         steps = tuple(
             (step.name, step.numbers, tuple(map(_as_float32, step.arrays))) for step in plan.steps
         )
-        self._program = module.make_program(
-            precision, plan.channels, plan.joints, tensors, steps
-        )
+        self._program = module.make_program(precision, plan.channels, plan.joints, tensors, steps)
 
     def run(
-        self, clips: Float32[ndarray, "N C T V M"], rows: Sequence[int], threads: int = 1
+        self,
+        clips: Shaped[ndarray, "..."],
+        rows: Sequence[int] | Int64[ndarray, " B"],
+        threads: int = 1,
     ) -> Float32[ndarray, "B F"]:
-        """What comes out for some bodies, body m of clip n being row n * M + m.
+        """What comes out for some bodies of clips N C T V M, float32.
+
+        Args:
+            clips: The clips.
+            rows: Which bodies; body m of clip n is row n * M + m.
+            threads: Threads to share the bodies out to.
 
         Raises:
             NetworkError: The clips are not float32, have other axes than the program, none of
@@ -103,7 +110,9 @@ class Program:
         chosen = np.asarray(rows, dtype=np.int64).reshape(-1)
         bodies = clips.shape[0] * clips.shape[4]
         if ((chosen < 0) | (chosen >= bodies)).any():
-            raise NetworkError(f"native kernels: expected rows from 0 to {bodies - 1}, found others")
+            raise NetworkError(
+                f"native kernels: expected rows from 0 to {bodies - 1}, found others"
+            )
         if threads < 1:
             raise NetworkError(f"native kernels: expected at least one thread, found {threads}")
         out = np.empty((len(chosen), self.outputs(clips.shape[2])), dtype=np.float32)
@@ -117,8 +126,8 @@ class Program:
         """Numbers that come out for a body of clips of so many frames."""
         return int(self._module.count_outputs(self._program, frames))
 
-    def present(self, clips: Float32[ndarray, "N C T V M"]) -> Bool[ndarray, "N M"]:
-        """Which bodies are there: those of which some number is not zero.
+    def present(self, clips: Shaped[ndarray, "..."]) -> Bool[ndarray, "N M"]:
+        """Which bodies of clips N C T V M are there: those of which some number is not zero.
 
         Raises:
             NetworkError: As in ``run``.
@@ -127,13 +136,14 @@ class Program:
         found = self._module.find_present(clips, clips.shape)
         return np.frombuffer(found, dtype=np.bool_).reshape(clips.shape[0], clips.shape[4])
 
-    def _checked(self, clips: Float32[ndarray, "N C T V M"]) -> Float32[ndarray, "N C T V M"]:
+    def _checked(self, clips: Shaped[ndarray, "..."]) -> Float32[ndarray, "N C T V M"]:
         channels, joints = self._clip
         fits = clips.ndim == 5 and clips.size > 0
         if not fits or (clips.shape[1], clips.shape[3]) != self._clip:
             raise NetworkError(
-                f"native kernels: expected clips N x {channels} x T x {joints} x M (channels, frames,"
-                f" joints, bodies), none of them 0, found {' x '.join(map(str, clips.shape))}"
+                f"native kernels: expected clips N x {channels} x T x {joints} x M (channels,"
+                f" frames, joints, bodies), none of them 0, found"
+                f" {' x '.join(map(str, clips.shape))}"
             )
         if clips.dtype != np.float32:
             raise NetworkError(f"native kernels: expected float32, found {clips.dtype}")
@@ -233,8 +243,6 @@ def _supported() -> dict[str, bool]:
 
 
 def _is_built(name: str) -> bool:
-    from importlib.util import find_spec
-
     return find_spec(f"skelab.native._networks_{name}") is not None
 
 

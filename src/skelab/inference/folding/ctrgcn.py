@@ -47,7 +47,5 @@ def _parts(unit: ChannelTopologyUnit, *, is_same: bool) -> ChannelGraphParts:
         refine=[Linear(each.weight * strength, each.bias * strength) for each in refine],
         topology=as_float64(unit.topology),
         offset=norm.offset,
-        projection=projection_of(
-            unit.residual, queries[0].weight.shape[1], is_same=is_same
-        ),
+        projection=projection_of(unit.residual, queries[0].weight.shape[1], is_same=is_same),
     )

@@ -44,7 +44,9 @@ class Lanes:
     @cached_property
     def positions(self) -> Int64[ndarray, " C"]:
         """The lane of each channel."""
-        ranges = [np.arange(part) + start for start, part in zip(self.starts, self.parts, strict=False)]
+        ranges = [
+            np.arange(part) + start for start, part in zip(self.starts, self.parts, strict=False)
+        ]
         return np.concatenate(ranges)
 
     def part(self, number: int) -> "Lanes":

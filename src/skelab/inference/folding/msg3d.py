@@ -25,7 +25,7 @@ def fold_msg3d(builder: Builder, backbone: MSG3DBackbone, x: Activation) -> Acti
 
 
 def _stage(builder: Builder, stage: MSG3DStage, x: Activation) -> Activation:
-    frame_unit, first, second = (cast(nn.Module, each) for each in stage.frames)
+    frame_unit, first, second = stage.frames
     windows = [cast(WindowUnit, each) for each in stage.windows]
     branches = len(stage.temporal.mix.branches)
     mixed = _frame_unit(builder, cast(FrameUnit, frame_unit), x, branches=branches)
@@ -37,9 +37,7 @@ def _stage(builder: Builder, stage: MSG3DStage, x: Activation) -> Activation:
     return _temporal_unit(builder, stage.temporal, mixed, halo=halo)
 
 
-def _frame_unit(
-    builder: Builder, unit: FrameUnit, x: Activation, *, branches: int
-) -> Activation:
+def _frame_unit(builder: Builder, unit: FrameUnit, x: Activation, *, branches: int) -> Activation:
     parts = _graph_parts(unit.mix, norm_of(unit.norm))
     channels = parts.weight.shape[2]
     even = channels % branches == 0  # then its lanes are those of the temporal unit that follows
@@ -77,4 +75,3 @@ def _graph_parts(mix: MultiScaleGraphConv, norm: Affine) -> GraphParts:
     linear = linear_of(mix.transform).then(norm)
     weight = linear.matrix.reshape(len(topology), -1, linear.matrix.shape[1])
     return GraphParts(mix.window, topology, weight, linear.bias)
-

@@ -50,7 +50,8 @@ class FoldedNetwork:
     def head(self, outputs: Float32[ndarray, "N M L"]) -> Float32[ndarray, "N K"]:
         """Logits from what the program gives for the bodies of N clips."""
         features = outputs.mean(axis=1, dtype=np.float64)[:, self.features]
-        return (features @ self.weight + self.bias).astype(np.float32)
+        logits: Float32[ndarray, "N K"] = (features @ self.weight + self.bias).astype(np.float32)
+        return logits
 
 
 def foldable_families() -> tuple[str, ...]:
@@ -72,7 +73,7 @@ def can_fold(model: nn.Module) -> bool:
 
 def fold(model: SkeletonModel, vector: int) -> FoldedNetwork:
     """The program of a model for which ``can_fold`` holds, for vectors of so many lanes."""
-    channels, joints, bodies = model.input_norm.clip_shape
+    channels, joints, _ = model.input_norm.clip_shape
     builder = Builder(channels, joints, vector)
     norm = norm_of(model.input_norm.norm)
     shape = (-1, joints, channels)  # of each body, or of all

@@ -1,9 +1,10 @@
-"""Batch norms in eval mode are affine, so that they can be folded into what is linear beside them."""
+"""Batch norms in eval mode are affine, so that they fold into what is linear beside them."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float64
 from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -18,8 +19,8 @@ def as_float64(tensor: Tensor) -> Float64[ndarray, "..."]:
 class Affine:
     """``factor`` times each channel, plus ``offset``."""
 
-    factor: Float64[ndarray, " C"]
-    offset: Float64[ndarray, " C"]
+    factor: Float64[ndarray, "*A C"]
+    offset: Float64[ndarray, "*A C"]
 
 
 @dataclass(frozen=True)
@@ -36,23 +37,23 @@ class Linear:
     @property
     def matrix(self) -> Float64[ndarray, "C D"]:
         """The weights of a 1x1."""
-        return self.weight[0]
+        matrix: Float64[ndarray, "C D"] = self.weight[0]
+        return matrix
 
 
 def norm_of(norm: nn.Module) -> Affine:
     """What a batch norm does in eval mode."""
-    assert isinstance(norm, _BatchNorm)
-    assert norm.running_mean is not None and norm.running_var is not None
-    mean, var = as_float64(norm.running_mean), as_float64(norm.running_var)
-    factor = as_float64(norm.weight) / np.sqrt(var + norm.eps)
-    return Affine(factor, as_float64(norm.bias) - mean * factor)
+    made = cast(_BatchNorm, norm)
+    mean, var = (as_float64(cast(Tensor, each)) for each in (made.running_mean, made.running_var))
+    factor = as_float64(made.weight) / np.sqrt(var + made.eps)
+    return Affine(factor, as_float64(made.bias) - mean * factor)
 
 
 def linear_of(conv: nn.Module, norm: nn.Module | None = None) -> Linear:
     """A convolution over time, with the norm that follows it."""
-    assert isinstance(conv, nn.Conv2d)
-    weight = as_float64(conv.weight)[..., 0]  # D C t
-    bias = np.zeros(len(weight)) if conv.bias is None else as_float64(conv.bias)
+    made = cast(nn.Conv2d, conv)
+    weight = as_float64(made.weight)[..., 0]  # D C t
+    bias = np.zeros(len(weight)) if made.bias is None else as_float64(made.bias)
     linear = Linear(weight.transpose(2, 1, 0), bias)
     return linear if norm is None else linear.then(norm_of(norm))
 
@@ -63,8 +64,3 @@ def side_by_side(linears: list[Linear]) -> Linear:
         np.concatenate([each.weight for each in linears], axis=2),
         np.concatenate([each.bias for each in linears]),
     )
-
-
-def all_finite(values: Float[ndarray, "..."]) -> bool:
-    """Whether no number is NaN or infinite."""
-    return bool(np.isfinite(values).all())

@@ -49,7 +49,7 @@ def multi_branch(
     """Branches over time, one a part of ``target``: dilated convolutions, maximum, pointwise."""
     *over_time, pointwise = cast(list[nn.Sequential], list(module.branches))
     *dilated, pooled = over_time
-    reduced = side_by_side([linear_of(each.reduce, each.reduce_norm) for each in over_time])
+    reduced = side_by_side([_pointwise(each) for each in over_time])
     convs = [cast(nn.Conv2d, each.dilated) for each in dilated]
     hidden = builder.tensor(
         builder.lanes(*target.lanes.parts[:-1]),
@@ -75,6 +75,16 @@ def multi_branch(
     builder.maximum(
         hidden.only(part), target.only(part), norm, residual=added(part), rectify=rectify
     )
-    point = linear_of(cast(nn.Module, pointwise.reduce), cast(nn.Module, pointwise.reduce_norm))
     last = len(over_time)
-    builder.convolve(source, target.only(last), point, residual=added(last), rectify=rectify)
+    builder.convolve(
+        source,
+        target.only(last),
+        _pointwise(pointwise),
+        residual=added(last),
+        rectify=rectify,
+    )
+
+
+def _pointwise(branch: nn.Module) -> Linear:
+    """The 1x1 that a branch begins with, its norm folded."""
+    return linear_of(cast(nn.Module, branch.reduce), cast(nn.Module, branch.reduce_norm))
