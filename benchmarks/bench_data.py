@@ -29,7 +29,8 @@ from numpy import ndarray
 from timing import Result, compare, in_turn, report
 
 from skelab.data.clips.clip import Clip, SampleInfo
-from skelab.data.clips.store import ClipStore, StoreInfo, open_store, write_store
+from skelab.data.clips.store import ClipStore, StoreInfo, open_store
+from skelab.data.clips.write import write_store
 from skelab.data.datasets import open_source
 from skelab.data.ingest import ingest
 from skelab.data.preprocessing import get_pipeline

@@ -28,7 +28,7 @@ from skelab.fit.figures import Configuration
 from skelab.fit.gpus import MIB
 from skelab.fit.predict import PredictedDevice
 from skelab.fit.step import TrainingStep
-from skelab.fit.storage import Lives, Part, StorageWatch
+from skelab.fit.storage import Category, Lives, StorageWatch
 from skelab.fit.trace import Trace, trace_training
 from skelab.fit.worker import half_convolution
 from skelab.host.timing import clocked, in_turn
@@ -66,13 +66,13 @@ def counted(configuration: Configuration) -> Lives:
     with watch:
         step.prime()
         step.begin()
-    watch.hold(step.weights(), Part.WEIGHTS)
-    watch.hold(step.optimiser_state(), Part.OPTIMISER)
-    watch.hold(step.inputs(), Part.ACTIVATIONS)
+    watch.hold(step.weights(), Category.WEIGHTS)
+    watch.hold(step.optimiser_state(), Category.OPTIMISER)
+    watch.hold(step.inputs(), Category.ACTIVATIONS)
     watch.start()
     with watch:
         step.forward_backward()
-        watch.hold(step.gradients(), Part.GRADIENTS)
+        watch.hold(step.gradients(), Category.GRADIENTS)
         step.update()
     return watch.lives()
 

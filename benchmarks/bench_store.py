@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from skelab.data.clips.clip import Clip, SampleInfo
-from skelab.data.clips.store import StoreInfo, open_store, write_store
+from skelab.data.clips.store import StoreInfo, open_store
+from skelab.data.clips.write import write_store
 from skelab.skeleton import get_layout
 
 FRAMES, BATCH, ROUNDS = 80, 64, 5

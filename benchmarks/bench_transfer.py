@@ -38,8 +38,8 @@ from skelab.files.atomic import atomic_write
 from skelab.inference.network import open_network
 from skelab.recipes import Recipe, load_recipe
 from skelab.runs.parts import choose_parts
+from skelab.runs.plan import plan_training
 from skelab.runs.seeds import mean_over_seeds
-from skelab.runs.train import plan_training
 from skelab.runs.transfer import open_weights, with_source
 from skelab.training.job import TrainingJob
 from skelab.training.loop import train
@@ -98,12 +98,12 @@ def cell(
 ) -> dict[str, Any]:
     """Train one network on a share of the clips; its accuracy on the other view."""
     recipe = _recipe(seed, start is not None)
-    plan = plan_training(with_source(recipe, start, run), store, run, start=start)
+    plan = plan_training(with_source(recipe, start), store, run, start=start)
     rows = subsample(plan.train_rows, store.index.labels[plan.train_rows], share, seed)
     per_epoch = math.ceil(len(rows) / recipe.training.batch_size)
     epochs = max(EPOCHS, math.ceil(steps / per_epoch)) if steps == STEPS else steps // per_epoch
     training = recipe.training.model_copy(update={"epochs": epochs})
-    recipe = with_source(recipe.model_copy(update={"training": training}), start, run)
+    recipe = with_source(recipe.model_copy(update={"training": training}), start)
     began = time.perf_counter()
     job = plan_training(recipe, store, run, start=start)
     train_on(job, rows)

@@ -22,7 +22,7 @@ import numpy as np
 from skelab.evaluation import Scores, authors_weights, fuse
 from skelab.evaluation.metrics import Proportion, proportion, topk_accuracy
 from skelab.report import percent
-from skelab.training.history import read_history
+from skelab.training.records import read_history
 
 STREAMS = ("joint", "bone", "joint-motion", "bone-motion")
 SUBJECTS = ("1", "3", "5", "7")

@@ -89,7 +89,7 @@ if __name__ == "__main__":
     # Ingest slowly, so that somebody can kill it: FOLDER STORE SIZE.
     from skelab.data import ingest
 
-    vars(ingest)["CLIPS_PER_PART"] = 4
+    vars(ingest)["CLIPS_PER_SHARD"] = 4
     folder, store, size = sys.argv[1:]
     ingest.ingest(
         ListedSource(Path(folder), int(size), delay=0.05),

@@ -12,12 +12,24 @@ Module = TypeVar("Module", bound=nn.Module)
 # Options that make a family's network small.
 SMALL: dict[str, dict[str, Any]] = {
     "aagcn": {"width": 4},
+    "blockgcn": {"width": 8},
     "ctrgcn": {"width": 8},
+    "dgstgcn": {"width": 8},
+    "freqmixformer": {"width": 20},
+    "hdgcn": {"width": 16},
+    "hypergcn": {"width": 32},
+    "infogcn": {"width": 8, "noise": 0.0},
+    "lstc_mda": {"width": 32, "depth": 1, "attention_dropout": 0.0, "drop_path": 0.0},
     "msg3d": {"width": 6},
+    "posec3d": {"width": 2, "blocks": "1-1-1", "size": 8, "dropout": 0.0},
+    "protogcn": {"width": 8, "num_prototypes": 5},
     "shiftgcn": {"width": 4},
+    "skateformer": {"width": 32, "depth": 1, "attention_dropout": 0.0, "drop_path": 0.0},
+    "skeletonagent": {"width": 8},
     "stgcn": {"width": 4},
     "stgcn_official": {"width": 4, "temporal_dropout": 0.0},
     "stgcnpp": {"width": 6},
+    "usdrl": {"width": 4, "heads": 2, "drop_path": 0.0},
 }
 
 

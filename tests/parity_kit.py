@@ -3,6 +3,7 @@
 Gradients and steps are compared in float64: in float32 single ReLU flips move them.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ import torch
 from golden.golden_weights import digest
 from golden_kit import (
     golden_arrays,
-    golden_input,
+    golden_given,
     golden_loss,
     golden_model,
     golden_weights,
+    has_json,
     read_arrays,
     read_json,
     relative_error,
@@ -33,6 +35,8 @@ STRAY = 6.0
 # The largest of 1,000 values tells a uniform from a normal distribution: it lies at 1.7 deviations,
 # or at 3 and beyond.
 MANY, PEAK = 1_000, 2.2
+# Of fewer values than this nothing can be told.
+FEW = 4
 
 
 def check_golden_weights_are_those_that_the_kit_was_made_with(network: str) -> None:
@@ -44,11 +48,19 @@ def check_golden_weights_are_those_that_the_kit_was_made_with(network: str) -> N
 
 
 def check_logits(
-    network: str, case: str, dtype: torch.dtype, *, limit: float | None = None
+    network: str,
+    case: str,
+    dtype: torch.dtype,
+    *,
+    limit: float | None = None,
+    limits: Mapping[tuple[torch.dtype, str], float] | None = None,
 ) -> None:
-    """``limit`` replaces that of the type, for training mode too."""
+    """``limit`` replaces that of the type, for training mode too; ``limits`` that of a mode.
+
+    What is called ``train`` there counts wherever statistics of the batch do.
+    """
     model = golden_model(network, dtype)
-    x = golden_input(network, case, dtype)
+    x = golden_given(network, case, dtype)
     expected = read_arrays(network, f"io_{case}")
     modes = (("eval", False), ("train", True), ("eval_after_train_forward", False))
 
@@ -57,24 +69,29 @@ def check_logits(
 
     for mode, logits in found.items():
         error = relative_error(logits, expected[f"logits_{mode}_{SUFFIX[dtype]}"])
-        assert error < (limit or LOGITS_LIMIT[dtype]), f"{mode}: {error}"
+        kind = "eval" if mode == "eval" else "train"
+        allowed = (limits or {}).get((dtype, kind), limit or LOGITS_LIMIT[dtype])
+        assert error < allowed, f"{mode}: {error}"
 
 
-def check_statistics_and_gradients(network: str, case: str) -> None:
+def check_statistics_and_gradients(network: str, case: str, *, limit: float | None = None) -> None:
+    """``limit`` replaces that of statistics and gradients."""
     model = golden_model(network, torch.float64)
     loss = golden_loss(model, network, case)
     torch.autograd.backward(loss)
 
     io = read_arrays(network, f"io_{case}")
-    assert loss.item() == pytest.approx(float(io["loss_train_f64"]), rel=1e-9)
+    assert loss.item() == pytest.approx(float(io["loss_train_f64"]), rel=limit or 1e-9)
     statistics = export_weights(model)
-    for key, recorded in read_json(network, f"bn_after_train_{case}").items():
+    name = f"bn_after_train_{case}"
+    recorded_norms = read_json(network, name) if has_json(network, name) else {}
+    for key, recorded in recorded_norms.items():
         if not key.startswith("_"):
-            _check_statistic(key, statistics[key], recorded)
+            _check_statistic(key, statistics[key], recorded, limit or STATISTICS_LIMIT)
     gradients = _gradients(network, model)
     for key, recorded in read_json(network, f"grads_{case}").items():
         if not key.startswith("_") and not _is_zero_by_construction(recorded):
-            _check_gradient(key, gradients[key], recorded)
+            _check_gradient(key, gradients[key], recorded, limit or GRADIENTS_LIMIT)
 
 
 def check_three_steps(network: str, *, learning_rate: float, weight_decay: float) -> None:
@@ -103,7 +120,8 @@ def check_three_steps(network: str, *, learning_rate: float, weight_decay: float
     assert norm.item() == pytest.approx(float(io["sgd_weight_norm_f64"]), rel=1e-6)
 
 
-def check_initialisation(network: str, **options: Any) -> None:
+def check_initialisation(network: str, *, drawn: tuple[str, ...] = (), **options: Any) -> None:
+    """``drawn`` are single random numbers, of which nothing can be told."""
     torch.manual_seed(0)
     content = read_json(network, "init_stats")
     recorded = content.get("stats") or _init_stats(content)
@@ -114,7 +132,10 @@ def check_initialisation(network: str, **options: Any) -> None:
     for key, tensor in fresh.items():
         expected, values = recorded[key], tensor.double()
         spread = values.std(correction=0).item()
+        if key in drawn or (values.numel() < FEW and expected["std"] > 0):
+            continue
         stray = STRAY * expected["std"] * np.sqrt(2 / values.numel())
+        stray += 1e-8 * abs(expected["mean"])  # the records have ten digits
         assert values.mean().item() == pytest.approx(expected["mean"], abs=stray + 1e-12), key
         assert spread == pytest.approx(expected["std"], abs=stray + 1e-12), key
         if values.numel() >= MANY:
@@ -122,10 +143,12 @@ def check_initialisation(network: str, **options: Any) -> None:
             assert (values.max().item() > PEAK * spread) == peaked, key
 
 
-def check_key_lists_and_parameters(network: str, num_parameters: int) -> None:
+def check_key_lists_and_parameters(
+    network: str, num_parameters: int, *, layout: str = "ntu25"
+) -> None:
     entries = read_json(network, "state_dict")["entries"]
 
-    model = create_model(network, num_classes=60)
+    model = create_model(network, num_classes=60, layout=layout)
 
     found = [(key, list(tensor.shape)) for key, tensor in export_weights(model).items()]
     assert found == [(entry["name"], entry["shape"]) for entry in entries]
@@ -147,8 +170,8 @@ def _gradients(network: str, model: torch.nn.Module) -> dict[str, Tensor]:
     """The gradients by the authors' keys: exported as if they were the weights."""
     with torch.no_grad():
         for parameter in model.parameters():
-            if parameter.requires_grad:
-                assert parameter.grad is not None
+            # what is trained by an auxiliary loss alone has no gradient here, nor in the kits
+            if parameter.requires_grad and parameter.grad is not None:
                 parameter.copy_(parameter.grad)
     return export_weights(model)
 
@@ -169,14 +192,16 @@ def _is_zero_by_construction(recorded: dict[str, Any] | list[Any] | None) -> boo
     return recorded is None or len(recorded) == 3  # no gradient at all; a third entry, "z"
 
 
-def _check_statistic(key: str, found: Tensor, recorded: dict[str, Any] | list[float] | int) -> None:
+def _check_statistic(
+    key: str, found: Tensor, recorded: dict[str, Any] | list[float] | int, limit: float
+) -> None:
     if isinstance(recorded, int):  # the number of batches seen
         assert found.item() == recorded, key
         return
     if isinstance(recorded, list):
         norm, total = recorded
-        assert found.norm().item() == pytest.approx(norm, rel=STATISTICS_LIMIT), key
-        close = pytest.approx(total, rel=STATISTICS_LIMIT, abs=STATISTICS_LIMIT * norm)
+        assert found.norm().item() == pytest.approx(norm, rel=limit), key
+        close = pytest.approx(total, rel=limit, abs=limit * norm)
         assert found.sum().item() == close, key
         return
     first = found[:4].tolist()
@@ -184,12 +209,14 @@ def _check_statistic(key: str, found: Tensor, recorded: dict[str, Any] | list[fl
     assert first == pytest.approx(recorded["first4"], rel=1e-9, abs=1e-12), key
 
 
-def _check_gradient(key: str, found: Tensor, recorded: dict[str, Any] | list[Any]) -> None:
+def _check_gradient(
+    key: str, found: Tensor, recorded: dict[str, Any] | list[Any], limit: float
+) -> None:
     if isinstance(recorded, list):
         norm, expected = recorded
-        assert found.norm().item() == pytest.approx(norm, rel=GRADIENTS_LIMIT), key
+        assert found.norm().item() == pytest.approx(norm, rel=limit), key
         first = found.flatten()[: len(expected)].tolist()
-        close = pytest.approx(expected, rel=GRADIENTS_LIMIT, abs=GRADIENTS_LIMIT * norm)
+        close = pytest.approx(expected, rel=limit, abs=limit * norm)
         assert first == close, key
         return
     norm = recorded["norm_f64"]

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from skelab.data.clips.clip import Clip, SampleInfo
-from skelab.data.clips.store import ClipStore, StoreInfo, open_store, write_store
+from skelab.data.clips.store import ClipStore, StoreInfo, open_store
+from skelab.data.clips.write import write_store
 from skelab.skeleton import Layout, get_layout
 
 SBU15 = get_layout("sbu15")

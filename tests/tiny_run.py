@@ -21,9 +21,9 @@ from skelab.models import ModelCard, ModelSpec, Option, register_model, registry
 from skelab.recipes import Recipe
 from skelab.skeleton import Layout
 from skelab.training.config import TrainingConfig
-from skelab.training.history import read_history
 from skelab.training.job import TrainingJob
 from skelab.training.loop import train
+from skelab.training.records import read_history
 from skelab.training.watch import Watcher
 
 PYTHON_PATH = os.pathsep.join([str(Path(__file__).parent), str(Path(skelab.__file__).parents[1])])

@@ -3,7 +3,27 @@
 from skelab.fit.figures import Configuration
 from skelab.recipes import load_recipe
 
-FAMILIES = ("aagcn", "ctrgcn", "msg3d", "shiftgcn", "stgcn", "stgcn_official", "stgcnpp")
+FAMILIES = (
+    "aagcn",
+    "blockgcn",
+    "ctrgcn",
+    "dgstgcn",
+    "freqmixformer",
+    "hdgcn",
+    "hypergcn",
+    "infogcn",
+    "lstc_mda",
+    "msg3d",
+    "posec3d",
+    "protogcn",
+    "shiftgcn",
+    "skateformer",
+    "skeletonagent",
+    "stgcn",
+    "stgcn_official",
+    "stgcnpp",
+    "usdrl",
+)
 
 
 def short(name: str, *overrides: str, clips: int = 2, batch: int = 2) -> Configuration:

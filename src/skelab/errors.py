@@ -7,7 +7,8 @@ SkelabError
 │   ├── NoBodyError        a recording in which nobody was tracked
 │   ├── SourceError        a data source that cannot be read, or holds nothing
 │   ├── StoreError         a clip store that is damaged, unfinished or of another kind
-│   └── SplitError         a benchmark split that does not fit the clips
+│   ├── SplitError         a benchmark split that does not fit the clips
+│   └── LoaderError        a process that reads clips ahead was killed
 ├── ModelError             an unknown model, or options that it does not take
 ├── TaskError              an unknown task, or options that it does not take
 ├── WeightsError           a state dict whose keys or shapes do not fit
@@ -24,8 +25,10 @@ A message says where, what was expected, what was found and, where there is one,
 that mends it. The command line prints it as one line and exits with status 2.
 """
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from typing import Final
 
 
 class SkelabError(Exception):
@@ -58,6 +61,10 @@ class StoreError(DataError):
 
 class SplitError(DataError):
     """A benchmark split does not fit the clips at hand."""
+
+
+class LoaderError(DataError):
+    """A process that reads clips ahead was killed."""
 
 
 class ModelError(SkelabError):
@@ -104,15 +111,36 @@ class OutputError(SkelabError):
     """A result could not be written; what was there before is untouched."""
 
 
+_LISTED: Final = 40
+"""Names that a message lists all of."""
+
+_NEAR: Final = 8
+"""Names that it lists where there are more."""
+
+_COMPARED: Final = 5_000
+"""Names that are compared one by one; of more, the neighbours in the alphabet count as near."""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
-    """Word the message for a name that is not in a table: the name, the nearest, and all known.
+    """Word the message for a name that is not in a table: the name, the nearest, and what is known.
 
     Args:
         kind: What the name should have named, say ``"layout"``.
         name: The name that was given.
-        known: Every name that would have been right.
+        known: Every name that would have been right; of more than 40, the 8 nearest are listed.
     """
     names = sorted(known)
-    near = get_close_matches(name, names, n=1)
+    near = _nearest(name, names)
     hint = f", did you mean {near[0]!r}?" if near else "."
+    if len(names) > _LISTED:
+        shown = ", ".join(near or names[:_NEAR])
+        return f"unknown {kind} {name!r}{hint} {len(names):,} are known, such as {shown}"
     return f"unknown {kind} {name!r}{hint} Known: {', '.join(names) or 'none'}"
+
+
+def _nearest(name: str, names: Sequence[str]) -> list[str]:
+    """The names most like another, at most eight; empty where none is."""
+    if len(names) > _COMPARED:
+        place = bisect_left(names, name)
+        names = names[max(place - _LISTED, 0) : place + _LISTED]
+    return get_close_matches(name, names, n=_NEAR if len(names) > _LISTED else 1)

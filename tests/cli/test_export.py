@@ -12,7 +12,7 @@ from tiny_clips import tiny_clip, tiny_info, tiny_store
 from tiny_run import enter_tiny_family
 
 from skelab.cli.main import run
-from skelab.data.clips.store import write_store
+from skelab.data.clips.write import write_store
 from skelab.evaluation import Scores
 from skelab.inference import read_checkpoint
 from skelab.skeleton import get_layout

@@ -14,6 +14,7 @@ from cli_outcome import Outcome
 from fit_kit import MadeUpDevice
 
 from skelab.fit import answer
+from skelab.fit.explore import Question
 from skelab.fit.figures import Configuration, Cost
 from skelab.recipes import load_recipe
 from skelab.training.config import Precision
@@ -29,7 +30,7 @@ def card(monkeypatch: pytest.MonkeyPatch) -> MadeUpDevice:
 
     @contextmanager
     def ask(*words: object, thorough: bool, networks: int) -> Iterator[object]:
-        yield answer._Question(device, None, thorough, FORMATS)
+        yield Question(device, None, thorough, FORMATS)
 
     monkeypatch.setattr(answer, "_ask", ask)
     return device
@@ -83,7 +84,7 @@ def test_the_page_is_whole_and_fetches_nothing(
     html = page.read_text()
     assert html.count("<svg") == 3
     assert "http://" not in html.replace("http://www.w3.org", "")
-    assert "Where memory goes" in html
+    assert "Memory by category" in html
 
 
 def test_a_network_that_fails_is_a_row_and_no_crash(card: MadeUpDevice, skelab: Skelab) -> None:
@@ -120,11 +121,11 @@ def test_ctrl_c_shows_what_was_done(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--gpu", "RTX 3066"], "unknown GPU 'RTX 3066'; the nearest that are known: RTX 306"),
+        (["--gpu", "RTX 3066"], "unknown GPU 'RTX 3066'; the nearest known ones: RTX 306"),
         (["--vram", "8"], "expected a unit, GB, GiB, MB or MiB, found none; say 8GB"),
         (["--vram", "9000GB"], "expected 256 MB to 1024 GB"),
         (["ctrgnc"], "unknown model or recipe 'ctrgnc', did you mean 'ctrgcn'"),
-        (["--device", "cuda:7"], "--device cuda:7: this machine has"),
+        (["--device", "cuda:7"], "--device cuda:7: the driver shows"),
         (["--device", "cpu", "--gpu", "T4"], "--device measures, --gpu and --vram predict"),
         (["--quick", "--thorough"], "--quick and --thorough are opposites"),
         (["none.yaml"], "the recipe cannot be read"),

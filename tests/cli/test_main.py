@@ -31,7 +31,10 @@ def skelab(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         (["train"], "skelab: Missing argument 'recipe'; see skelab train --help"),
         (["nosuch"], "skelab: No such command 'nosuch'; see skelab --help"),
         (["synth", "x", "--clips", "many"], "skelab: Invalid value for '--clips'"),
-        (["train", "nosuch", "--out", "x"], "skelab: unknown recipe 'nosuch'. Known: aagcn"),
+        (
+            ["train", "nosuch", "--out", "x"],
+            "skelab: unknown recipe 'nosuch'. 43 are known, such as aagcn",
+        ),
         (["inspect", "nosuch"], "skelab: nosuch: there is nothing to inspect"),
     ],
 )
@@ -98,17 +101,3 @@ def test_the_shell_can_be_told_how_to_complete() -> None:
     assert "--install-completion" in skelab("--help").stdout
     assert "complete" in script.stdout
     assert found.stdout.split() == ["evaluate"]
-
-
-@pytest.mark.parametrize("words", [["--help"], ["layouts"], ["datasets"], ["synth", "--help"]])
-def test_a_light_command_does_not_load_pytorch(words: Sequence[str]) -> None:
-    code = (
-        "import sys; from skelab.cli.main import run; status = run(sys.argv[1:]);"
-        "sys.exit(status or ('torch' in sys.modules) * 9)"
-    )
-
-    done = subprocess.run(
-        [sys.executable, "-c", code, *words], capture_output=True, check=False, timeout=TIMEOUT
-    )
-
-    assert done.returncode == 0

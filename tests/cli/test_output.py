@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from rich.text import Text
 
 from skelab.cli import main as command_line
 from skelab.cli.output import (
+    next_command,
     print_entries,
     print_json,
     print_pairs,
@@ -15,6 +17,7 @@ from skelab.cli.output import (
     printable,
     result,
     say,
+    stdout,
 )
 from skelab.errors import DataError
 
@@ -70,3 +73,55 @@ def test_an_error_shows_a_hostile_name_as_text(
 
     assert command_line.run(["layouts"]) == 2
     assert capsys.readouterr().err.startswith(r"skelab: a\x1b]0;owned\x07b\x9bc")
+
+
+ROWS = [
+    ["drink water from a bottle", "0.873", "brushing teeth, wearing on glasses"],
+    ["counterclockwise", "0.4", "x"],
+]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_a_table_never_breaks_a_word(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stdout, "width", width)
+
+    print_table(["class", "accuracy", "confused with"], ROWS, right="accuracy", title="classes")
+
+    printed = capsys.readouterr().out
+    words = {word for row in ROWS for cell in row for word in cell.split()} | {"accuracy"}
+    assert words <= set(printed.split())
+    assert all(len(line) <= width for line in printed.splitlines())
+
+
+def test_a_table_that_is_wider_than_the_screen_lists_its_rows(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stdout, "width", 30)
+
+    print_table(["class", "accuracy", "confused with"], ROWS, right="accuracy")
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "drink water from a bottle"
+    assert lines[1].split() == ["accuracy", "0.873"]
+    assert "counterclockwise" in lines
+
+
+def test_columns_that_are_kept_whole_are_not_wrapped(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stdout, "width", 60)
+
+    print_table(["class", "accuracy", "confused with"], ROWS, whole="class")
+
+    assert any(
+        line.startswith(" drink water from a bottle ")
+        for line in capsys.readouterr().out.splitlines()
+    )
+
+
+def test_the_next_command_can_be_pasted_whatever_the_path_is_called() -> None:
+    line = next_command("evaluate", Path("my runs/it's one"), "--data", "STORE")
+
+    assert line == """next: skelab evaluate 'my runs/it'"'"'s one' --data STORE"""

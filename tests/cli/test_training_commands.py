@@ -130,7 +130,7 @@ def test_train_without_data_says_that_its_clips_are_synthetic(
             ["--set=data.transforms=[{name: shear, chance: 1}]"],
             "unknown key of data.transforms.0.shear 'chance'. Known: limit, name, probability",
         ),
-        (["--set=data.transforms=[mirror, mirror]"], "mirror stands twice; once is enough"),
+        (["--set=data.transforms=[mirror, mirror]"], "mirror is listed twice; once is enough"),
         (["--set=data.transforms=[rotate]"], "--set data.rotation=0 leaves it to the list"),
         (["--set=data.transforms=[crop-resize]"], "crop-resize fills the window, which every"),
     ],

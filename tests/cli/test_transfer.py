@@ -77,7 +77,7 @@ def test_a_run_that_goes_on_does_not_miss_its_source(
     [
         (["--from", "RUN", "--set=model.name=stgcn"], "weights of a ctrgcn, but the recipe trains"),
         (["--from", "RUN", "--set=model.width=16"], "more; width was 8, is 16"),
-        (["--from", "RUN", "--freeze", "backbnoe"], "--freeze backbnoe: found in no parameter"),
+        (["--from", "RUN", "--freeze", "backbnoe"], "--freeze backbnoe: matches no parameter"),
         (["--from", "RUN", "--freeze", "*"], "transfer.freeze: '*' is no regular expression"),
         (["--from", "RUN", "--set=transfer.depth_decay=0"], "transfer.depth_decay: "),
         (["--from", "RUN", "--set=transfer.depth=1"], "unknown key of transfer 'depth'"),

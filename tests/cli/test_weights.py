@@ -41,14 +41,14 @@ def test_the_authors_weights_go_in_and_come_out_unchanged(
 
 
 def test_what_was_assumed_is_printed(skelab: Skelab, tmp_path: Path) -> None:
-    torch.save(small_weights("stgcnpp"), tmp_path / "a.pt")
+    torch.save(small_weights("stgcn_official"), tmp_path / "a.pt")
     net = tmp_path / "net.safetensors"
 
-    done = skelab("import-weights", "stgcnpp", tmp_path / "a.pt", net, "--json")
+    done = skelab("import-weights", "stgcn_official", tmp_path / "a.pt", net, "--json")
 
     assert done.json["pipeline"] == "msg3d"
     assert done.json["layout"] == "ntu25"
-    assert (done.json["classes"], done.json["bodies"], done.json["window"]) == (60, 2, 100)
+    assert (done.json["classes"], done.json["bodies"], done.json["window"]) == (60, 2, 300)
     assert done.json["notes"][0] in done.err
 
 

@@ -40,9 +40,9 @@ def recipes(draw: st.DrawFn) -> Recipe:
     """Any recipe within the ranges."""
     options = draw(st.dictionaries(st.sampled_from(["width", "dropout", "deep"]), VALUE))
     return Recipe(
-        name=draw(TEXT),
+        name=draw(TEXT.filter(bool)),
         summary=draw(TEXT),
-        model=ModelConfig.model_validate({"name": draw(TEXT), **options}),
+        model=ModelConfig.model_validate({"name": draw(TEXT.filter(bool)), **options}),
         data=DataConfig(
             stream=draw(st.sampled_from(list(Stream))),
             window=draw(st.integers(4, 4096)),

@@ -18,7 +18,8 @@ from untrimmed_files import tiny_sequence
 
 from skelab.data.clips.clip import Clip, SampleInfo
 from skelab.data.clips.sequence import Segment, UntrimmedSequence
-from skelab.data.clips.store import ClipStore, join_parts, open_store, write_part, write_store
+from skelab.data.clips.store import ClipStore, open_store
+from skelab.data.clips.write import join_shards, write_shard, write_store
 from skelab.errors import StoreError
 
 ANY_FLOAT = st.floats(width=32, allow_nan=True, allow_infinity=True)
@@ -121,8 +122,8 @@ def test_the_digest_is_the_same_wherever_the_clips_are_parted(
     parts = []
     for number, (start, end) in enumerate(pairwise(edges)):
         parts.append(folder / f"{number}.part")
-        write_part(parts[-1], clips[start:end], SBU15)
-    info = join_parts(folder / "joined.arrow", parts, tiny_info())
+        write_shard(parts[-1], clips[start:end], SBU15)
+    info = join_shards(folder / "joined.arrow", parts, tiny_info())
 
     assert info.digest == expected
 

@@ -10,7 +10,7 @@ from jaxtyping import Float64, Int64
 from numpy import ndarray
 
 from skelab.data.datasets import parse_split
-from skelab.data.preprocessing.ctrgcn import prepare
+from skelab.data.preprocessing.ctrgcn import prepare_ctrgcn
 from skelab.data.recordings.sample_name import parse_sample_name
 from skelab.data.recordings.skeleton_file import parse_skeleton
 from skelab.skeleton import get_layout
@@ -37,7 +37,7 @@ def test_any_clip_reads_back_and_passes_for_a_human_body(name: str, seed: int) -
     clip = synthetic_clip(name, seed=seed)
 
     read = parse_skeleton(synthetic_file(name, seed=seed), name)
-    joints = prepare(read, LAYOUT).joints.astype(np.float64)
+    joints = prepare_ctrgcn(read, LAYOUT).joints.astype(np.float64)
     assert list(read.bodies) == list(clip.bodies)
     for body in joints:
         present = body[body.any(axis=(1, 2))]
@@ -67,7 +67,7 @@ def sequences() -> tuple[Float64[ndarray, "N T D"], Int64[ndarray, " N"], Int64[
     """Clips brought to 12 frames, their actions and their performers."""
     clips, infos = [], []
     for name in clip_names(420):
-        joints = prepare(synthetic_clip(name), LAYOUT).joints
+        joints = prepare_ctrgcn(synthetic_clip(name), LAYOUT).joints
         chosen = np.linspace(0, joints.shape[1] - 1, FRAMES).round().astype(int)
         clip = np.zeros((FRAMES, 2, 25, 3))
         clip[:, : len(joints)] = joints[:2, chosen].transpose(1, 0, 2, 3)

@@ -63,3 +63,22 @@ def test_the_known_names_may_come_from_a_generator() -> None:
     message = unknown_name("model", "zebra", known)
 
     assert message.endswith("Known: a, b")
+
+
+@pytest.mark.parametrize("count", [100, 20_000])
+def test_of_many_known_names_only_the_eight_nearest_are_listed(count: int) -> None:
+    known = [f"S001C001P{number:05}" for number in range(count)]
+
+    message = unknown_name("clip", "S001C001P00050x", known)
+
+    assert message.startswith("unknown clip 'S001C001P00050x', did you mean 'S001C001P00050'?")
+    assert f"{count:,} are known, such as S001C001P00050, " in message
+    assert message.count(",") <= 10
+
+
+def test_of_many_known_names_the_first_stand_for_all_where_none_is_near() -> None:
+    message = unknown_name("clip", "zebra", [f"{number:03}" for number in range(60)])
+
+    assert message == (
+        "unknown clip 'zebra'. 60 are known, such as 000, 001, 002, 003, 004, 005, 006, 007"
+    )

@@ -1,4 +1,4 @@
-"""What is measured: networks, and the ways in which each can be run."""
+"""The cases of a benchmark: a network in a runtime and a precision."""
 
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
@@ -9,7 +9,7 @@ from skelab.training.config import Precision
 
 
 class Runtime(StrEnum):
-    """Who computes."""
+    """What computes a network."""
 
     EAGER = "eager"
     ONNX = "onnx"
@@ -17,20 +17,20 @@ class Runtime(StrEnum):
 
     @property
     def engine(self) -> Engine:
-        """The engine that opens and computes the network."""
+        """The inference engine of the runtime."""
         names = {"eager": "torch", "onnx": "onnxruntime", "openvino": "openvino"}
         return get_engine(names[self.value])
 
 
 @dataclass(frozen=True)
 class BenchCase:
-    """One network, run in one way.
+    """One network in one runtime and precision.
 
     Attributes:
-        file: A checkpoint for ``eager``, else what was exported from it.
-        runtime: Who computes.
+        file: A checkpoint for ``eager``, otherwise its exported file.
+        runtime: Runtime.
         precision: ``fp32`` or ``bf16``.
-        shape: N C T V M of an input.
+        shape: Input shape N C T V M.
         threads: Threads to compute with.
     """
 
@@ -46,7 +46,7 @@ class BenchCase:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "BenchCase":
-        """The case that ``to_dict`` described."""
+        """Read a case from its JSON object."""
         known = {field.name: content[field.name] for field in fields(cls)}
         known["runtime"] = Runtime(known["runtime"])
         known["precision"] = Precision(known["precision"])
@@ -61,4 +61,4 @@ WAYS: tuple[tuple[Runtime, Precision], ...] = (
     (Runtime.OPENVINO, Precision.FP32),
     (Runtime.OPENVINO, Precision.BF16),
 )
-"""In which ways a network can be run."""
+"""The combinations of runtime and precision."""

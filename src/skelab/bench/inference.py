@@ -1,7 +1,7 @@
-"""How fast a network answers on this machine, and how much memory it takes, run in several ways.
+"""Latency, throughput and memory of networks on this machine, by runtime and precision.
 
-Each way runs in a process of its own, so that its memory is its own and no pool of threads stands
-in another's way. The processes take turns, a round each, and wait meanwhile.
+Each combination runs in its own process, so that memory and thread pools are separate. The
+processes take turns, one round each, and are idle meanwhile.
 """
 
 import tempfile
@@ -20,14 +20,15 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from skelab.bench.cases import WAYS, BenchCase, Runtime
-from skelab.data.feeding.feeder import FeederConfig
+from skelab.data.feeding.config import FeederConfig
 from skelab.errors import SkelabError
 from skelab.export import export_checkpoint
 from skelab.host.machine import describe_machine
 from skelab.host.timing import Quartiles, in_turn, quartiles
-from skelab.host.worker_process import AskedProcess, ProcessError
-from skelab.inference.checkpoint import Checkpoint, InputSpec, chosen_checkpoint
-from skelab.inference.files import file_kind, read_network_file
+from skelab.host.worker_process import ProcessError, WorkerProcess
+from skelab.inference.checkpoint import Checkpoint, InputSpec
+from skelab.inference.files import read_network_file
+from skelab.inference.places import chosen_checkpoint, file_kind
 from skelab.models import create_model, get_card, model_spec
 from skelab.recipes import Recipe, list_recipes, load_recipe
 from skelab.training.config import Precision
@@ -35,28 +36,29 @@ from skelab.training.config import Precision
 CLASSES: Final = 60
 LAYOUT: Final = "ntu25"
 BODIES: Final = 2
-"""What a network that is measured by its family's name is made for."""
+"""Classes, layout and bodies of a network that is given by its family name."""
 
 SHORTEST: Final = 0.05
-"""Seconds that a round of a way lasts at least; several calls make one where one is shorter."""
+"""Minimum duration of a round, seconds; a round of short calls has several of them."""
 
 FEWEST_ROUNDS: Final = 3
 _READ_HERE: Final = ("onnx", "openvino")
+_Way = tuple[Runtime, Precision]
 _EXPORTED_AS: Final = {Runtime.ONNX: "net.onnx", Runtime.OPENVINO: "net.xml"}
 
 
 @dataclass(frozen=True)
 class BenchPlan:
-    """What is measured, and for how long.
+    """What to measure, and for how long.
 
     Attributes:
-        batches: Clips at once.
-        runtimes: Who computes.
+        batches: Batch sizes.
+        runtimes: Runtimes.
         precisions: Number formats.
-        rounds: Rounds of each way, at most.
-        seconds: A batch size of a network ends after so long, with at least three rounds.
-        frames: Frames of a clip; None takes what the family's recipe or the file says.
-        threads: Threads to compute with; None takes all cores.
+        rounds: Maximum number of rounds.
+        seconds: Time limit per network and batch size, with at least three rounds.
+        frames: Frames of a clip; those of the family's recipe or of the file by default.
+        threads: Threads to compute with; all cores by default.
     """
 
     batches: tuple[int, ...] = (1, 16)
@@ -70,21 +72,21 @@ class BenchPlan:
 
 @dataclass(frozen=True)
 class BenchRow:
-    """What was measured of a network in one way.
+    """The measurement of a network in one runtime and precision.
 
     Attributes:
         model: The family, or the file.
         frames: Frames of a clip.
-        runtime: Who computed.
+        runtime: Runtime.
         precision: Number format.
-        batch: Clips at once.
-        ms_per_clip: Over the rounds; None if it could not be measured.
-        peak_mb: Growth of the process, at most, over what it was with its libraries loaded:
-            weights, activations and workspace. None where the system does not say.
-        deviation: Largest difference from the logits of PyTorch in fp32, as a share of the
-            largest logit; None where that was not run.
-        rounds: Rounds that were measured.
-        note: Why it could not be measured.
+        batch: Batch size.
+        ms_per_clip: Milliseconds per clip over the rounds; None if it could not be measured.
+        peak_mb: Peak growth of the process after its libraries were loaded: weights, activations
+            and workspace. None where the system does not report it.
+        deviation: Largest difference from the logits of PyTorch in fp32, relative to the largest
+            logit; None without that reference.
+        rounds: Number of measured rounds.
+        note: The reason why it could not be measured.
     """
 
     model: str
@@ -100,7 +102,7 @@ class BenchRow:
 
     @property
     def clips_per_second(self) -> float | None:
-        """In the median round."""
+        """Throughput in the median round."""
         return None if self.ms_per_clip is None else 1000 / self.ms_per_clip.median
 
 
@@ -109,10 +111,10 @@ class _MeasuredNetwork:
     """A network ready to be measured.
 
     Attributes:
-        name: What to call it.
+        name: Its name in the table.
         clip: C T V M.
-        files: What each runtime loads.
-        faults: Why there is nothing for a runtime.
+        files: The file that each runtime loads.
+        faults: The reason why a runtime has no file.
     """
 
     name: str
@@ -127,20 +129,20 @@ def bench(
     *,
     on_note: Callable[[str], None] | None = None,
 ) -> Iterator[BenchRow]:
-    """Measure networks one after the other; rows come as each batch size of each is done.
+    """Measure networks one after the other; yields rows as each batch size is finished.
 
-    Clips are noise in which every body is present. The weights of a network that is given by its
-    family's name are drawn: the time does not depend on them.
+    Clips are noise in which every body is present. A network that is given by its family
+    name has random weights: the time does not depend on them.
 
     Args:
         targets: Families, checkpoints, run folders, or files exported to ONNX or OpenVINO.
-        plan: What is measured, and for how long.
-        on_note: Told, in a few words, what is going on.
+        plan: What to measure, and for how long.
+        on_note: Called with the current activity.
 
     Raises:
         ModelError: There is no family of that name, or it takes no clips of ``frames`` frames.
         CheckpointError: A checkpoint is damaged, or there is none.
-        ExportError: An exported file is damaged, or what reads it is not installed.
+        ExportError: An exported file is damaged, or its runtime is not installed.
         RecipeError: ``frames`` is out of range.
     """
     note = on_note or (lambda text: None)
@@ -148,7 +150,7 @@ def bench(
         _check_target(target)
     for target in targets:
         with tempfile.TemporaryDirectory(prefix="skelab-bench-") as folder:
-            note(f"{target}: making the files")
+            note(f"{target}: preparing the files")
             network = _prepare(target, plan, Path(folder), note)
             for batch in plan.batches:
                 yield from _measure(network, batch, plan, note)
@@ -162,7 +164,7 @@ def _check_target(target: str) -> None:
 def _prepare(
     target: str, plan: BenchPlan, folder: Path, note: Callable[[str], None]
 ) -> _MeasuredNetwork:
-    """The network as each runtime of the plan loads it."""
+    """Prepare the files from which the runtimes of the plan load the network."""
     path = Path(target)
     if file_kind(path) in _READ_HERE and path.is_file():
         spec = read_network_file(path).spec
@@ -190,7 +192,7 @@ def _prepare(
 
 
 def _draw_checkpoint(name: str, plan: BenchPlan, folder: Path) -> Path:
-    """A checkpoint of a family with weights that nobody has trained."""
+    """Write a checkpoint of a family with random weights."""
     recipe = _recipe_of(name)
     changes = {} if plan.frames is None else {"window": plan.frames}
     feeder = FeederConfig.model_validate({**recipe.data.feeder.model_dump(), **changes})
@@ -219,7 +221,7 @@ def _draw_checkpoint(name: str, plan: BenchPlan, folder: Path) -> Path:
 
 
 def _recipe_of(name: str) -> Recipe:
-    """The recipe of the family's name; a plain one where there is none."""
+    """The recipe of that name; a default one if there is none."""
     if name in {recipe.name for recipe in list_recipes()}:
         return load_recipe(name)
     return Recipe.model_validate({"name": name, "model": {"name": name}})
@@ -228,60 +230,22 @@ def _recipe_of(name: str) -> Recipe:
 def _measure(
     network: _MeasuredNetwork, batch: int, plan: BenchPlan, note: Callable[[str], None]
 ) -> Iterator[BenchRow]:
-    """One batch size of a network, in all ways of the plan, in turn."""
-    machine = describe_machine(plan.threads)
-    shape = (batch, *network.clip)
-    where = f"{network.name}, batch {batch}"
-    faults: dict[tuple[Runtime, Precision], str] = {}
-    results: dict[tuple[Runtime, Precision], _Result] = {}
+    """The rows of one batch size of a network, one per combination of runtime and precision."""
     known = {*network.files, *network.faults} & set(plan.runtimes)
-    ways = [way for way in WAYS if way[0] in known and way[1] in plan.precisions]
+    measured = _Measurements([way for way in WAYS if way[0] in known and way[1] in plan.precisions])
     with ExitStack() as stack:
-        workers: dict[tuple[Runtime, Precision], _Worker] = {}
-        for way in ways:
-            runtime, precision = way
-            if runtime not in network.files:
-                faults[way] = network.faults[runtime]
-            elif way == (Runtime.OPENVINO, Precision.BF16) and not machine.bf16:
-                faults[way] = "this processor does not compute in bf16 by itself"
-            else:
-                note(f"{where}: loading {runtime.value} {precision.value}")
-                case = BenchCase(
-                    str(network.files[runtime]), runtime, precision, shape, machine.threads
-                )
-                worker = stack.enter_context(_Worker(case))
-                try:
-                    results[way] = _Result(worker.logits)
-                except ProcessError as error:
-                    faults[way] = str(error)
-                else:
-                    workers[way] = worker
-
-        def attempt(way: tuple[Runtime, Precision]) -> Mapping[str, Any]:
-            try:
-                return workers[way].run()
-            except ProcessError as error:
-                faults[way] = str(error)
-                return {}
-
-        turns = {way: partial(attempt, way) for way in workers}
-        started = time.monotonic()
-        for number, samples in enumerate(in_turn(turns, plan.rounds), start=1):
-            for way, sample in samples.items():
-                if sample:
-                    results[way].add(sample)
-            note(f"{where}: round {number} of {plan.rounds}")
-            late = time.monotonic() - started > plan.seconds
-            if late and number >= min(FEWEST_ROUNDS, plan.rounds):
-                break
-    yardstick = results.get((Runtime.EAGER, Precision.FP32))
-    for way in ways:
+        workers = _start_workers(stack, network, batch, plan, note, measured)
+        _run_rounds(
+            workers, plan, lambda text: note(f"{network.name}, batch {batch}: {text}"), measured
+        )
+    yardstick = measured.results.get((Runtime.EAGER, Precision.FP32))
+    for way in measured.ways:
         runtime, precision = way
         row = partial(BenchRow, network.name, network.clip[1], runtime, precision, batch)
-        if way in faults:
-            yield row(note=faults[way])
+        if way in measured.faults:
+            yield row(note=measured.faults[way])
             continue
-        result = results[way]
+        result = measured.results[way]
         yield row(
             ms_per_clip=quartiles([1000 * second / batch for second in result.seconds]),
             peak_mb=result.peak_mb,
@@ -290,30 +254,99 @@ def _measure(
         )
 
 
+def _start_workers(
+    stack: ExitStack,
+    network: _MeasuredNetwork,
+    batch: int,
+    plan: BenchPlan,
+    note: Callable[[str], None],
+    measured: "_Measurements",
+) -> "dict[_Way, _Worker]":
+    """Start a worker with the network for each combination that can run; others become faults."""
+    machine = describe_machine(plan.threads)
+    workers: dict[_Way, _Worker] = {}
+    for way in measured.ways:
+        runtime, precision = way
+        if runtime not in network.files:
+            measured.faults[way] = network.faults[runtime]
+            continue
+        if way == (Runtime.OPENVINO, Precision.BF16) and not machine.bf16:
+            measured.faults[way] = "this processor has no bf16 instructions"
+            continue
+        note(f"{network.name}, batch {batch}: loading {runtime.value} {precision.value}")
+        file, shape = str(network.files[runtime]), (batch, *network.clip)
+        worker = stack.enter_context(
+            _Worker(BenchCase(file, runtime, precision, shape, machine.threads))
+        )
+        try:
+            measured.results[way] = _Result(worker.logits)
+        except ProcessError as error:
+            measured.faults[way] = str(error)
+        else:
+            workers[way] = worker
+    return workers
+
+
+def _run_rounds(
+    workers: "Mapping[_Way, _Worker]",
+    plan: BenchPlan,
+    note: Callable[[str], None],
+    measured: "_Measurements",
+) -> None:
+    """Time the workers in turn, one round each, until the plan's rounds or seconds are used up."""
+
+    def attempt(way: _Way) -> Mapping[str, Any]:
+        try:
+            return workers[way].run()
+        except ProcessError as error:
+            measured.faults[way] = str(error)
+            return {}
+
+    started = time.monotonic()
+    turns = {way: partial(attempt, way) for way in workers}
+    for number, samples in enumerate(in_turn(turns, plan.rounds), start=1):
+        for way, sample in samples.items():
+            if sample:
+                measured.results[way].add(sample)
+        note(f"round {number} of {plan.rounds}")
+        late = time.monotonic() - started > plan.seconds
+        if late and number >= min(FEWEST_ROUNDS, plan.rounds):
+            break
+
+
 def _deviation(found: Float32[ndarray, "N K"], expected: Float32[ndarray, "N K"]) -> float:
     return float(np.abs(found - expected).max() / np.abs(expected).max())
 
 
 @dataclass
 class _Result:
-    """What a way has given so far."""
+    """The logits of a combination, and its measurements so far."""
 
     logits: Float32[ndarray, "N K"]
     seconds: list[float] = field(default_factory=list)
     peak_mb: float | None = None
 
     def add(self, sample: Mapping[str, Any]) -> None:
-        """Another round."""
+        """Add the measurements of a round."""
         self.seconds.append(sample["seconds"])
         self.peak_mb = sample["peak_mb"]
 
 
+@dataclass
+class _Measurements:
+    """The results of the combinations that ran, and the reasons of the others."""
+
+    ways: list[_Way]
+    results: dict[_Way, _Result] = field(default_factory=dict)
+    faults: dict[_Way, str] = field(default_factory=dict)
+
+
 class _Worker:
-    """The process of one case, from its first run until the block ends."""
+    """The worker process of one case; a context manager."""
 
     def __init__(self, case: BenchCase) -> None:
         self._case = case
-        self._process = AskedProcess("skelab.bench.worker")
+        self._process = WorkerProcess("skelab.bench.worker")
         self._calls = 1
 
     def __enter__(self) -> "_Worker":
@@ -330,17 +363,17 @@ class _Worker:
 
     @property
     def logits(self) -> Float32[ndarray, "N K"]:
-        """Let the network run for the first time.
+        """The logits of the first run.
 
         Raises:
-            ProcessError: It cannot.
+            ProcessError: The network cannot run.
         """
         first = self._process.ask(self._case.to_dict())
         self._calls = max(1, round(SHORTEST / max(first["seconds"], 1e-6)))
         return np.array(first["logits"], dtype=np.float32)
 
     def run(self) -> Mapping[str, Any]:
-        """A round: seconds a call, and the highest memory so far.
+        """Run a round: seconds per call, and the peak memory so far.
 
         Raises:
             ProcessError: The process has ended.

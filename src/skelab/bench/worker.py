@@ -1,7 +1,7 @@
-"""The process in which one case is measured, so that its memory is its own.
+"""A worker subprocess that speaks JSON lines and measures one case.
 
-Speaks JSON, a line a message. It is told its case first and answers when the network has run
-once; then it is told, as often as wanted, how many times in a row to run.
+It receives its case first and answers when the network has run once; each further message says how
+many times in a row to run it.
 """
 
 import json
@@ -15,7 +15,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from skelab.bench.cases import BenchCase
-from skelab.host.memory import memory_growth, start_to_watch_memory
+from skelab.host.memory import memory_growth, reset_peak_memory
 from skelab.host.worker_process import own_answers
 from skelab.inference.network import open_network
 
@@ -27,12 +27,12 @@ _LONG: Final = 1.0  # seconds
 
 
 def made_up_clips(shape: tuple[int, ...]) -> Clips:
-    """Clips of noise in which every body is present: the same for the same shape."""
+    """Clips of noise in which every body is present; deterministic for a shape."""
     return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
 
 
 def serve(commands: Iterator[str], write: Callable[[str], object]) -> None:
-    """Measure the case that the first line tells, until the lines end."""
+    """Measure the case of the first line until the input ends."""
 
     def answer(**content: Any) -> None:
         write(json.dumps(content) + "\n")
@@ -41,26 +41,26 @@ def serve(commands: Iterator[str], write: Callable[[str], object]) -> None:
         case = BenchCase.from_dict(json.loads(next(commands)))
         clips = made_up_clips(case.shape)
         engine = case.runtime.engine
-        engine.prepare()  # what is measured of the memory is the network's own
-        before = start_to_watch_memory()
+        engine.prepare()  # memory is counted from here: that of the network
+        before = reset_peak_memory()
         run = open_network(
             case.file, engine=engine.name, threads=case.threads, precision=case.precision.value
         ).logits
         started = time.perf_counter()
         logits = run(clips)
         seconds = time.perf_counter() - started
-        if seconds < _LONG:  # much of it may have been the first time's own
+        if seconds < _LONG:  # the first run may have taken more than later ones
             seconds = _time(run, clips, 1)
         answer(logits=logits.tolist(), seconds=seconds, peak_mb=_growth(before))
         for line in commands:
             seconds = _time(run, clips, json.loads(line)["calls"])
             answer(seconds=seconds, peak_mb=_growth(before))
-    except Exception as error:  # whatever it is, the process that asked says it
+    except Exception as error:  # any error is reported by the process that asked
         answer(error=f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
 def _time(run: Run, clips: Clips, calls: int) -> float:
-    """Seconds a call, of so many in a row."""
+    """Seconds per call, over a number of calls in a row."""
     started = time.perf_counter()
     for _ in range(calls):
         run(clips)
@@ -68,13 +68,13 @@ def _time(run: Run, clips: Clips, calls: int) -> float:
 
 
 def _growth(before: int | None) -> float | None:
-    """By how much the process has grown at most, MB."""
+    """Peak growth of the process, MB."""
     growth = memory_growth(before)
     return None if growth is None else growth / 2**20
 
 
 def main() -> None:
-    """Keep what libraries print away from the answers."""
+    """Serve requests, with the output of libraries kept apart from the answers."""
     serve(sys.stdin, own_answers().write)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 QUICK_ROUNDS, QUICK_SECONDS = 3, 10.0
 
 
-def bench(
+def bench_command(
     models: Annotated[
         list[str] | None,
         typer.Argument(
@@ -44,10 +45,15 @@ def bench(
     precisions = _known("--precision", precision, ("fp32", "bf16"))
     runtimes = _known("--runtime", runtime, ("eager", "onnx", "openvino"))
 
+    from skelab.models import get_card, list_models
+
+    for model in models or ():
+        if not Path(model).exists():
+            get_card(model)
+
     from skelab.bench import inference
     from skelab.bench.cases import Runtime
     from skelab.host.machine import describe_machine
-    from skelab.models import list_models
     from skelab.training.config import Precision
 
     plan = inference.BenchPlan(
@@ -82,7 +88,14 @@ def _show(rows: Sequence["BenchRow"], machine: "Machine", as_json: bool) -> None
         print_json({"machine": asdict(machine), "rows": [_as_dict(row) for row in rows]})
         return
     result(machine.title)
-    columns = ["run by", "ms per clip", "middle half", "clips/s", "MB", "off by"]
+    columns = [
+        "runtime",
+        "ms per clip",
+        "interquartile range",
+        "clips/s",
+        "MB",
+        "max. relative error",
+    ]
     for (model, frames, batch), group in groupby(rows, _table_of):
         table = [(f"{row.runtime.value} {row.precision.value}", *_figures(row)) for row in group]
         title = f"{model}, {frames} frames, batch {batch}"

@@ -9,7 +9,7 @@ from skelab.cli.output import print_json, progress, result
 from skelab.cli.paths import Force, named
 
 
-def convert(
+def convert_command(
     store: Annotated[Path, typer.Argument(help="Clip store, or other prepared clips.")],
     out: Annotated[
         Path,

@@ -31,6 +31,14 @@ SplitName = Annotated[
 ]
 
 
+def check_data(path: Path | None) -> None:
+    """Refuse clips that are not there, before anything heavy is imported."""
+    from skelab.data.opened import open_clips
+
+    if path is not None and not path.exists():
+        open_clips(path)  # says what is missing, and which command makes it
+
+
 def open_data(
     path: Path, names: Path | None, ignore: Path | None, layout: str | None
 ) -> "OpenedClips":

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skelab.cli.data import Ignore, LayoutName, Names, open_data
+from skelab.cli.data import Ignore, LayoutName, Names, check_data, open_data
 from skelab.cli.networks import EngineName, Trust
 from skelab.cli.output import print_json, print_table, progress, result, say
 from skelab.cli.paths import named
 
 if TYPE_CHECKING:
-    from skelab.evaluation import OutputScores
+    from skelab.evaluation import OutputScores, Scores, ScoresInfo
     from skelab.runs.evaluate import EvaluationResult
 
 
-class Part(StrEnum):
-    """Part of a split."""
+class SplitPart(StrEnum):
+    """SplitPart of a split."""
 
     TEST = "test"
     VALIDATION = "validation"
@@ -32,7 +32,7 @@ def evaluate(
     ],
     data: Annotated[Path, typer.Option("--data", help="Clip store or npz.")],
     split: Annotated[str | None, typer.Option(help="Protocol; the recipe's by default.")] = None,
-    part: Annotated[Part, typer.Option(help="Part of the split.")] = Part.TEST,
+    part: Annotated[SplitPart, typer.Option(help="Part of the split.")] = SplitPart.TEST,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -49,10 +49,14 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Score a network on one part of a split; write scores and report, print the figures."""
-    from skelab.evaluation import OutputScores, evaluate_scores
-    from skelab.report import confused_rows, percent, summary_rows
+    from skelab.inference.places import check_network
+
+    check_data(data)
+    check_network(network)
+
+    from skelab.evaluation import OutputScores
     from skelab.runs.evaluate import evaluate_run
-    from skelab.runs.seeds import find_seed_runs
+    from skelab.runs.progress import find_seed_runs
 
     store = open_data(data, names, ignore, layout)
     seeds = find_seed_runs(network)
@@ -81,27 +85,39 @@ def evaluate(
         say(f"warning: {made.unfinished}")
     if isinstance(made.scores, OutputScores):
         _print_metrics(made, made.scores, as_json)
-        return
-    evaluation = evaluate_scores(made.scores)
+    else:
+        _print_evaluation(made, made.scores, as_json)
+
+
+def _print_evaluation(made: "EvaluationResult", scores: "Scores", as_json: bool) -> None:
+    """The figures of classification, and the most frequent confusions."""
+    from skelab.evaluation import evaluate_scores
+    from skelab.report import confused_rows, percent, summary_rows
+
+    evaluation = evaluate_scores(scores)
     if as_json:
         files = {"scores": str(made.scores_file), "report": str(made.report_file)}
         calibration = made.calibration and asdict(made.calibration)
         print_json({**evaluation.to_dict(), "calibration": calibration, "files": files})
         return
-    info = made.scores.info
-    label = "SYNTHETIC clips, " if info.synthetic else ""
-    title = f"{info.title} on {label}{info.dataset} {info.split}, {info.part} ({info.protocol})"
-    print_table(["figure", "value", "95 %"], summary_rows(evaluation), title=title, right="value")
+    rows = summary_rows(evaluation)
+    print_table(["figure", "value", "95 %"], rows, title=_title(scores.info), right="value")
     if made.calibration:
-        mended = f"{percent(made.calibration.error)} at temperature"
         result(
-            f"calibration error {mended} {made.calibration.temperature:.2f}, fitted on validation"
+            f"calibration error {percent(made.calibration.error)} at temperature"
+            f" {made.calibration.temperature:.2f}, fitted on validation"
         )
     if evaluation.confused:
-        rows = confused_rows(evaluation)[:5]
-        print_table(["class", "taken for", "times", "of it"], rows, right="times,of it")
+        confused = confused_rows(evaluation)[:5]
+        columns = ["class", "predicted as", "count", "share"]
+        print_table(columns, confused, right="count,share")
     result(f"scores {made.scores_file}")
     result(f"report {made.report_file}")
+
+
+def _title(info: "ScoresInfo") -> str:
+    label = "SYNTHETIC clips, " if info.synthetic else ""
+    return f"{info.title} on {label}{info.dataset} {info.split}, {info.part} ({info.protocol})"
 
 
 def _print_metrics(made: "EvaluationResult", scores: "OutputScores", as_json: bool) -> None:
@@ -111,10 +127,7 @@ def _print_metrics(made: "EvaluationResult", scores: "OutputScores", as_json: bo
         print_json({"task": scores.task, **scores.metrics, "files": files})
         return
     rows = [(name, f"{value:.4g}") for name, value in scores.metrics.items()]
-    info = scores.info
-    label = "SYNTHETIC clips, " if info.synthetic else ""
-    title = f"{info.title} on {label}{info.dataset} {info.split}, {info.part} ({info.protocol})"
-    print_table(["figure", "value"], rows, title=title, right="value")
+    print_table(["figure", "value"], rows, title=_title(scores.info), right="value")
     result(f"scores {made.scores_file}")
     result(f"report {made.report_file}")
 
@@ -144,8 +157,6 @@ def _print_seeds(results: Mapping[str, "EvaluationResult"], as_json: bool) -> No
         files = {name: str(made.scores_file) for name, made in results.items()}
         print_json({**{name: asdict(figure) for name, figure in figures.items()}, "files": files})
         return
-    info = next(iter(results.values())).scores.info
-    label = "SYNTHETIC clips, " if info.synthetic else ""
     rows: list[tuple[str, ...]] = [
         (name, percent(each.top1.value), percent(each.top5.value), percent(each.macro_f1))
         for name, each in found.items()
@@ -153,7 +164,7 @@ def _print_seeds(results: Mapping[str, "EvaluationResult"], as_json: bool) -> No
     means = figures.values()
     rows.append(("mean", *(percent(figure.mean) for figure in means)))
     rows.append(("95 %", *(f"{percent(figure.low)} to {percent(figure.high)}" for figure in means)))
-    title = f"{info.title} on {label}{info.dataset} {info.split}, {info.part} ({info.protocol})"
+    title = _title(next(iter(results.values())).scores.info)
     print_table(["seed", *figures], rows, title=title, right=",".join(figures))
     for made in results.values():
         result(f"report {made.report_file}")

@@ -2,15 +2,18 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skelab.cli.output import print_json, print_pairs, result, say
+from skelab.cli.output import next_command, print_json, print_pairs, result, say
 from skelab.cli.paths import Force, named
 
+if TYPE_CHECKING:
+    from skelab.export.write import ExportReport
 
-class Target(StrEnum):
+
+class ExportTarget(StrEnum):
     """Kind of file."""
 
     ONNX = "onnx"
@@ -18,14 +21,14 @@ class Target(StrEnum):
     TORCH = "torch"
 
 
-class Precision(StrEnum):
+class ExportPrecision(StrEnum):
     """Numbers that the graph computes with."""
 
     FP32 = "fp32"
     INT8 = "int8"
 
 
-class Frames(StrEnum):
+class FrameLengths(StrEnum):
     """Whether clips may have any length."""
 
     AUTO = "auto"
@@ -39,13 +42,13 @@ def export(
         Path,
         typer.Argument(help="File to write: .onnx, .xml or .pt2.", parser=named, metavar="OUT"),
     ],
-    to: Annotated[Target, typer.Option("--to", help="Kind of file.")],
+    to: Annotated[ExportTarget, typer.Option("--to", help="Kind of file.")],
     precision: Annotated[
-        Precision, typer.Option(help="int8 for onnx and openvino.")
-    ] = Precision.FP32,
+        ExportPrecision, typer.Option(help="int8 for onnx and openvino.")
+    ] = ExportPrecision.FP32,
     frames: Annotated[
-        Frames, typer.Option(help="Clips of any length, or of the recipe's window only.")
-    ] = Frames.AUTO,
+        FrameLengths, typer.Option(help="Clips of any length, or of the recipe's window only.")
+    ] = FrameLengths.AUTO,
     calibrate: Annotated[
         Path | None, typer.Option(help="For int8: clip store or npz like the training clips.")
     ] = None,
@@ -60,6 +63,10 @@ def export(
     The graph is compared with the network on several shapes, with and without a second body; a
     file appears only if they agree.
     """
+    from skelab.inference.places import check_network
+
+    check_network(checkpoint)
+
     from skelab.export import export_checkpoint
 
     made = export_checkpoint(
@@ -72,27 +79,39 @@ def export(
         calibration_clips=calibration_clips,
         force=force,
     )
-    spec, check = made.spec, made.check
     for note in made.notes:
         say(note)
     if as_json:
-        print_json(
-            {
-                "files": [str(file) for file in made.files],
-                "bytes": made.num_bytes,
-                "model": spec.model.name,
-                "target": spec.target,
-                "precision": spec.precision,
-                "frames": "any" if spec.dynamic_frames else spec.window,
-                "compared": check.num_inputs,
-                "deviation": check.deviation,
-                "agreement": check.agreement,
-                "synthetic": spec.synthetic,
-                "versions": dict(spec.versions),
-                "notes": list(made.notes),
-            }
-        )
+        print_json(_as_dict(made))
         return
+    _show(made)
+    result(
+        next_command(
+            "predict", made.path, "FILE", *(["--trust"] if to is ExportTarget.TORCH else [])
+        )
+    )
+
+
+def _as_dict(made: "ExportReport") -> dict[str, Any]:
+    spec, check = made.spec, made.check
+    return {
+        "files": [str(file) for file in made.files],
+        "bytes": made.num_bytes,
+        "model": spec.model.name,
+        "target": spec.target,
+        "precision": spec.precision,
+        "frames": "any" if spec.dynamic_frames else spec.window,
+        "compared": check.num_inputs,
+        "deviation": check.deviation,
+        "agreement": check.agreement,
+        "synthetic": spec.synthetic,
+        "versions": dict(spec.versions),
+        "notes": list(made.notes),
+    }
+
+
+def _show(made: "ExportReport") -> None:
+    spec, check = made.spec, made.check
     limits = "" if spec.traits.takes_all else f", {spec.traits.lengths}"
     any_length = f"any number{limits}; skelab gives it {spec.window}"
     print_pairs(
@@ -108,4 +127,3 @@ def export(
             " the same class",
         }
     )
-    result(f"next: skelab predict {made.path} FILE" + (" --trust" if to is Target.TORCH else ""))

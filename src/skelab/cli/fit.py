@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skelab.cli.output import print_json, print_table, progress, result, say
+from skelab.cli.output import next_command, print_json, print_table, progress, result, say
 from skelab.cli.paths import Force, named
 from skelab.errors import OutputError
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from skelab.fit import FitReport
 
 
-def fit(
+def fit_command(
     models: Annotated[
         list[str] | None,
         typer.Argument(
@@ -67,6 +67,11 @@ def fit(
 
     from skelab.files.kinds import PAGE, RECIPE
     from skelab.files.output import check_output
+    from skelab.fit.demand import read_recipe
+
+    for asked in models or ():
+        read_recipe(asked)
+
     from skelab.fit import FitStopped
     from skelab.fit import fit as find_out
 
@@ -119,11 +124,11 @@ def _show(report: "FitReport", as_json: bool) -> None:
         print_json(report.to_dict())
         return
     result(device_line(report))
-    kept = ",".join(name for name in SHORT if name != "with")
-    print_table(SHORT, short_rows(report), right="clips,GiB,epoch,recipe", whole=kept)
+    kept = ",".join(name for name in SHORT if name != "settings")
+    print_table(SHORT, short_rows(report), right="clips,GiB,epoch,full", whole=kept)
     if report.thorough or len(report.models) == 1:
         numbers = ",".join(OPTIONS[3:])
-        print_table(OPTIONS, option_rows(report.models), title="what was tried", right=numbers)
+        print_table(OPTIONS, option_rows(report.models), title="options tried", right=numbers)
     for model in report.models:
         result(f"{model.model}: {model.verdict.value}; {model.reason}")
     for text in [*remarks(report), *notes(report)]:
@@ -151,4 +156,5 @@ def _write_recipe(path: Path, report: "FitReport") -> None:
         )
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    say(f"recipe: {path}; next: skelab train {path} --data STORE --out RUN")
+    command = next_command("train", path, "--data", "STORE", "--out", "RUN")
+    say(f"recipe: {path}; {command}")

@@ -8,6 +8,7 @@ import typer
 
 from skelab.cli.data import Ignore, LayoutName, Names, SplitName
 from skelab.cli.output import print_json, print_pairs, progress, say
+from skelab.errors import SourceError
 
 SHOWN_ENTRIES = 12
 
@@ -26,6 +27,9 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Say what a path is and what it holds: layout, counts, frames, bodies, anatomy, digest."""
+    if not path.exists():
+        raise SourceError(f"{path}: there is nothing to inspect")
+
     from skelab.data.datasets import parse_split
     from skelab.data.recordings.ignore_list import read_ignore_list
     from skelab.runs.inspect import inspect_path

@@ -1,7 +1,6 @@
 """`skelab models`, `recipes`, `layouts`, `datasets`: what there is, and where it comes from."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,7 +30,7 @@ def models(
         typer.echo(models_page(cards), nl=False)
         return
     if as_json:
-        print_json([asdict(card) for card in cards])
+        print_json([card.to_dict() for card in cards])
         return
     print_entries({card.name: list(_describe(card)) for card in cards})
 

@@ -7,12 +7,14 @@ cursor, colour the screen or set the terminal's title.
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import typer
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.padding import Padding
 from rich.progress import (
@@ -56,6 +58,14 @@ def result(text: str) -> None:
         typer.echo(printable(text))
 
 
+def next_command(*words: object) -> str:
+    """The line that names the next command, ready to be pasted into a shell.
+
+    Words in capitals stand for what the user has to fill in.
+    """
+    return f"next: skelab {shlex.join(map(str, words))}"
+
+
 def print_json(content: Any) -> None:
     """A result for machines."""
     text = json.dumps(content, indent=2, ensure_ascii=False)
@@ -72,32 +82,70 @@ def print_table(
 ) -> None:
     """A table on stdout; columns named in ``right`` (comma-separated) are numbers.
 
-    Those named in ``whole`` are never folded, so that others are where space is short.
+    Cells are wrapped between words. Where the longest words do not fit beside each other, each row
+    is printed as a list of its cells. Columns named in ``whole`` are not wrapped.
     """
-    numbers, unfolded = set(right.split(",")), set(whole.split(","))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=bool(whole))
-    for column in columns:
-        table.add_column(
-            _plain(column),
-            justify="right" if column in numbers else "left",
-            overflow="fold",
-            no_wrap=column in unfolded,
-        )
-    for row in rows:
-        table.add_row(*map(_plain, row))
     if title:
         stdout.print(Text(printable(title), style="bold"), soft_wrap=True)
+    numbers, unwrapped = set(right.split(",")), set(whole.split(","))
+    gap = 2 if whole else 3
+    room = stdout.width - gap * (len(columns) - 1) - 2  # and an edge on each side
+    cells = [columns, *rows]
+    natural = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+    least = [
+        wide if name in unwrapped else max(_longest_word(cell) for cell in column)
+        for name, wide, column in zip(columns, natural, zip(*cells, strict=True), strict=True)
+    ]
+    if sum(least) > room:
+        _print_rows(columns, rows)
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=bool(whole))
+    for column, width in zip(columns, _shared(least, natural, room), strict=True):
+        justify: Literal["right", "left"] = "right" if column in numbers else "left"
+        table.add_column(_plain(column), justify=justify, overflow="fold", width=width)
+    for row in rows:
+        table.add_row(*map(_plain, row))
     stdout.print(table)
+
+
+def _print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table that is too wide for the screen: its rows one below the other."""
+    for first, *others in rows:
+        stdout.print(Text(printable(first), style="bold"), soft_wrap=True)
+        pairs = {name: cell for name, cell in zip(columns[1:], others, strict=True) if cell}
+        _print_pairs(pairs, indent=2)
+
+
+def _shared(least: Sequence[int], natural: Sequence[int], room: int) -> list[int]:
+    """Widths of columns within the room: what each needs at least, then what others leave."""
+    widths = list(least)
+    for index in sorted(range(len(widths)), key=lambda index: natural[index] - least[index]):
+        open_columns = sum(width < wide for width, wide in zip(widths, natural, strict=True))
+        share = (room - sum(widths)) // max(open_columns, 1)
+        widths[index] += min(natural[index] - least[index], share)
+    return widths
+
+
+def _width(text: str) -> int:
+    return cell_len(printable(text))
+
+
+def _longest_word(text: str) -> int:
+    return max(map(_width, text.split()), default=0)
 
 
 def print_pairs(pairs: Mapping[str, str]) -> None:
     """Names and values, one a line, aligned."""
+    _print_pairs(pairs)
+
+
+def _print_pairs(pairs: Mapping[str, str], indent: int = 0) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="dim")
+    table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in pairs.items():
         table.add_row(printable(name), _plain(value))
-    stdout.print(table)
+    stdout.print(Padding(table, (0, 0, 0, indent)) if indent else table)
 
 
 def print_entries(entries: Mapping[str, Sequence[tuple[str, str | Text]]]) -> None:

@@ -31,6 +31,10 @@ def predict(
     joints, units or preprocessing are refused. Where clips are labelled, the last line says how
     many are right.
     """
+    from skelab.inference.places import check_network
+
+    check_network(model)
+
     from skelab.inference import FASTEST, open_network
     from skelab.inference import predict as predict_clips
 

@@ -30,11 +30,16 @@ def report(
     """Compare runs: figures, curves, classes, settings, significance; write one HTML page."""
     from skelab.files.kinds import PAGE
     from skelab.files.output import check_output
-    from skelab.report import write_comparison
-    from skelab.runs.compare import compare_paths
+    from skelab.runs.places import check_comparable
 
     # The default is a page for now, and made anew every time; a name that was given is not.
     out = check_output(out or Path(PAGE_NAME), PAGE, inputs=runs, force=force or out is None)
+    for path in runs:
+        check_comparable(path)
+
+    from skelab.report import write_comparison
+    from skelab.runs.compare import compare_paths
+
     comparison = compare_paths(runs)
     write_comparison(out, comparison)
     if as_json:

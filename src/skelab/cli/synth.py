@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from skelab.cli.output import progress, result
+from skelab.cli.output import next_command, progress, result
 from skelab.cli.paths import named
 
 
@@ -29,4 +29,4 @@ def synth(
             out, clips=clips, actions=actions, seed=seed, on_progress=lambda n: bar(n, clips)
         )
     result(f"{made.num_clips:,} SYNTHETIC clips of {made.num_actions} actions in {out}")
-    result(f"next: skelab ingest {out} {out.name}.arrow")
+    result(next_command("ingest", out, f"{out.name}.arrow"))

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skelab.cli.data import Ignore, LayoutName, Names, open_data
-from skelab.cli.output import print_json, print_pairs, progress, result, say
+from skelab.cli.data import Ignore, LayoutName, Names, check_data, open_data
+from skelab.cli.output import QUIET, next_command, print_json, print_pairs, progress, result, say
 from skelab.cli.paths import named
 from skelab.cli.watch import TrainingBar
 from skelab.errors import RecipeError
 
 if TYPE_CHECKING:
-    from skelab.data.opened import OpenedClips
+    pass
 
 
 def train(
@@ -65,23 +65,29 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train a network; checkpoints, metrics and the resolved recipe go to the run folder."""
+    from skelab.models import get_card
     from skelab.recipes import load_recipe
+    from skelab.runs.places import check_run_folder
 
     if freeze:
         overrides = [*(overrides or ()), f"transfer.freeze={json.dumps(freeze)}"]
     overrides = [*(overrides or ()), *(_half_precision(overrides or ()) if half else ())]
     loaded = load_recipe(recipe, overrides)
     out = out or Path("runs") / loaded.name
+    if not QUIET:  # of several processes the first may have begun the run by now
+        check_run_folder(out, resume=resume)
+    get_card(loaded.model.name)
+    check_data(data)
 
     from skelab.data.feeding import open_draw_log
     from skelab.data.opened import OpenedClips
+    from skelab.inference.checkpoint import read_checkpoint
     from skelab.runs.parts import use_given_split
     from skelab.runs.seeds import train_seeds
     from skelab.runs.synthetic import synthetic_store
-    from skelab.runs.train import train_recipe
     from skelab.runs.transfer import open_weights, with_source
-    from skelab.training.history import read_history
     from skelab.training.processes import Processes
+    from skelab.training.records import read_history
     from skelab.training.trackers import check_trackers
 
     trackers = track or ()
@@ -92,7 +98,8 @@ def train(
         say(f"{start} is not there any more; the run goes on without it")
     elif start is not None:
         weights = open_weights(start)
-    with_source(loaded, weights, out, resume=resume)  # refused before any clip is read
+    if not resume:
+        with_source(loaded, weights)  # refused before any clip is read
     store: OpenedClips
     if data is None:
         with progress("making synthetic clips") as bar, Processes().first_before_others():
@@ -100,31 +107,13 @@ def train(
     else:
         store = open_data(data, names, ignore, layout)
     if not any(override.startswith("data.split=") for override in overrides):
-        usual, loaded = loaded, use_given_split(loaded, store)
-        if loaded is not usual:
-            say(_says_given(store, usual.data.split, loaded.data.validation_subjects))
+        loaded, why = use_given_split(loaded, store)
+        if why:
+            say(why)
     synthetic = store.info.synthetic
     say(f"{loaded.name}: {len(store):,} {'SYNTHETIC ' if synthetic else ''}clips, run in {out}")
-    if loaded.seeds > 1:
-        with TrainingBar(verbose=verbose) as watcher:
-            folders = train_seeds(
-                loaded,
-                store,
-                out,
-                resume=resume,
-                watcher=watcher,
-                trackers=trackers,
-                draw_log=draw_log,
-                start=weights,
-            )
-        if as_json:
-            print_json({"run": str(out), "seeds": [str(folder) for folder in folders]})
-            return
-        result(f"{len(folders)} runs in {out}")
-        result(f"next: skelab evaluate {out} --data {data or store.path}")
-        return
     with TrainingBar(verbose=verbose) as watcher:
-        checkpoint = train_recipe(
+        folders = train_seeds(
             loaded,
             store,
             out,
@@ -134,23 +123,20 @@ def train(
             draw_log=draw_log,
             start=weights,
         )
-    last = read_history(out)[-1]
-    if as_json:
-        print_json({"run": str(out), "epoch": checkpoint.epoch, "synthetic": synthetic, **last})
+    following = next_command("evaluate", out, "--data", data or store.path)
+    if folders != [out]:
+        if as_json:
+            print_json({"run": str(out), "seeds": [str(folder) for folder in folders]})
+        else:
+            result(f"{len(folders)} runs in {out}")
+            result(following)
         return
-    print_pairs(_summary(out, checkpoint.epoch, last, synthetic))
-    result(f"next: skelab evaluate {out} --data {data or store.path}")
-
-
-def _says_given(store: "OpenedClips", usual: str, validation_subjects: int) -> str:
-    """Why the parts of the file itself are taken, and what comes of it."""
-    if validation_subjects:
-        return f"{store.path}: split {usual} is not theirs: the parts of the file itself are taken"
-    return (
-        f"{store.path}: the clips lack what split {usual} goes by: the parts of the file itself are"
-        " taken, nothing is held out for validation, and the last epoch counts;"
-        " --names would tell who is who"
-    )
+    epoch, last = read_checkpoint(out).epoch, read_history(out)[-1]
+    if as_json:
+        print_json({"run": str(out), "epoch": epoch, "synthetic": synthetic, **last})
+        return
+    print_pairs(_summary(out, epoch, last, synthetic))
+    result(following)
 
 
 def _half_precision(overrides: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -46,8 +47,8 @@ class TrainingBar(Watcher):
             disable=not stderr.is_terminal,
         )
         self._task = self._display.add_task("training", total=None, note="")
-        self._epochs = self._steps = self._clips = 0
-        self._since = time.perf_counter()
+        self._epochs = self._steps = self._clips = self._first = 0
+        self._began = self._since = time.perf_counter()
 
     def __enter__(self) -> Self:
         self._display.start()
@@ -60,11 +61,15 @@ class TrainingBar(Watcher):
         trace: TracebackType | None,
     ) -> None:
         self._display.stop()
+        if kind is KeyboardInterrupt and self._steps:
+            say("the same command with --resume goes on from the last checkpoint")
 
     def on_start(self, *, epochs: int, steps: int, first_epoch: int, first_step: int) -> None:
         """Set the length of the bar."""
         self._epochs, self._steps = epochs, steps
-        self._clips, self._since = 0, time.perf_counter()
+        self._first = first_epoch
+        self._clips, self._began = 0, time.perf_counter()
+        self._since = self._began
         done = first_epoch * steps + first_step
         self._display.reset(self._task, total=epochs * steps, completed=done)
 
@@ -81,8 +86,6 @@ class TrainingBar(Watcher):
 
     def on_step(self, *, epoch: int, step: int, clips: int, loss: float) -> None:
         """Move the bar by a step."""
-        if step == 0:
-            self._clips, self._since = 0, time.perf_counter()
         self._clips += clips
         speed = self._clips / max(time.perf_counter() - self._since, 1e-9)
         self._display.update(
@@ -101,7 +104,13 @@ class TrainingBar(Watcher):
         if found := _metrics(record, "validation"):
             line += f"  validation{found.replace('  top-1', '')}"
         line += f"  {record['clips_per_second']:5.1f} clips/s  {record['seconds']:5.1f} s"
-        self._display.console.print(printable(line), markup=False)
+        done = int(record["epoch"]) + 1
+        if not stderr.is_terminal and done < self._epochs:  # a terminal has the bar for that
+            spent = time.perf_counter() - self._began
+            left = spent / (done - self._first) * (self._epochs - done)
+            line += f"  left {timedelta(seconds=round(left))}"
+        self._display.console.print(printable(line), markup=False, soft_wrap=True)
+        self._clips, self._since = 0, time.perf_counter()  # the next epoch's first step starts here
 
     def on_message(self, text: str) -> None:
         """Print a line above the bar."""

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from skelab.cli.output import print_json, print_pairs, result, say
+from skelab.cli.output import next_command, print_json, print_pairs, result, say
 from skelab.cli.paths import Force, named
+from skelab.errors import WeightsError
 
 
 def import_weights(
@@ -47,10 +48,15 @@ def import_weights(
     """
     from skelab.files.kinds import CHECKPOINT
     from skelab.files.output import check_output
+    from skelab.models import get_card
+
+    get_card(model)
+    if not file.exists():
+        raise WeightsError(f"{file}: cannot be read: No such file or directory")
+    check_output(out, CHECKPOINT, inputs=[file, *([classes] if classes else [])], force=force)
+
     from skelab.runs.weights import import_weights_file, read_class_names
 
-    if classes is not None:
-        check_output(out, CHECKPOINT, inputs=[classes], force=True)
     made = import_weights_file(
         model,
         file,
@@ -81,7 +87,7 @@ def import_weights(
         print_json({**facts, "notes": list(made.notes)})
         return
     print_pairs({name: str(value) for name, value in facts.items()})
-    result(f"next: skelab evaluate {out} --data STORE")
+    result(next_command("evaluate", out, "--data", "STORE"))
 
 
 def export_weights(
@@ -96,6 +102,10 @@ def export_weights(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Write the weights of a checkpoint under the names that the authors' code gives them."""
+    from skelab.inference.places import check_network
+
+    check_network(checkpoint)
+
     from skelab.runs.weights import export_weights_file
 
     tensors = export_weights_file(checkpoint, out, force=force)

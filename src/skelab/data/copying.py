@@ -1,4 +1,4 @@
-"""From opened clips to a clip store: nothing is prepared anew, padding and absent bodies go."""
+"""Copies preprocessed clips to a store, without their padding."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,14 +10,8 @@ import pyarrow as pa
 from skelab._version import __version__
 from skelab.data.audit.anatomy import check_clips, refuse_if_scrambled
 from skelab.data.clips.clip import Clip
-from skelab.data.clips.store import (
-    CLIPS_PER_PART,
-    Excluded,
-    LeaveOut,
-    join_parts,
-    open_store,
-    write_part,
-)
+from skelab.data.clips.store import Excluded, open_store
+from skelab.data.clips.write import CLIPS_PER_SHARD, LeaveOut, join_shards, write_shard
 from skelab.data.ingest import IngestReport
 from skelab.data.opened import OpenedClips
 from skelab.errors import DataError, NoBodyError, OutputError, SourceError
@@ -37,27 +31,27 @@ def copy_clips(
     on_progress: Callable[[int, int], None] | None = None,
     force: bool = False,
 ) -> IngestReport:
-    """Copy clips that are prepared already to a clip store, in constant memory.
+    """Copy preprocessed clips to a clip store, in constant memory.
 
-    Clips are read in the order in which they lie, so that a compressed file is inflated once and
-    the checksums of an archive are checked. A clip that is all zeros or has a value that is not
-    finite is left out and named.
+    Clips are read in the order of the file, so that a compressed file is inflated once and the
+    checksums of an archive are verified. A clip that is all zeros or has a non-finite value is left
+    out and named.
 
     Args:
-        clips: What :func:`skelab.data.opened.open_clips` opened.
+        clips: The result of :func:`skelab.data.opened.open_clips`.
         path: The store to write, ``.arrow``.
         strict: Stop at the first damaged clip instead of leaving it out.
-        anatomy_check: Look at some clips first and refuse a file whose joints are scrambled.
-        leave_out: Says which clips to leave out of the store, now that all are read.
-        on_progress: Called with the clips that are done, and all clips.
-        force: Replace a store that is there, at the very end.
+        anatomy_check: Check some clips first, and refuse a file with scrambled joints.
+        leave_out: Chooses clips to leave out, once all are read.
+        on_progress: Called with the clips done, and their total.
+        force: Replace an existing store, at the very end.
 
     Raises:
         SourceError: The file is damaged, or its joints are scrambled.
         DataError: ``strict``, and a clip is damaged.
         StoreError: No clip is left.
-        OutputError: The disk is full, the folder cannot be written, there is a file that is not to
-            be overwritten, or another process writes the store.
+        OutputError: The disk is full, the folder cannot be written, a file exists that may
+            not be overwritten, or another process writes the store.
     """
     path = check_output(path, STORE, inputs=[clips.path], force=force)
     with hold_lock(lock_beside(path), str(path), OutputError):
@@ -72,28 +66,28 @@ def _copied(
     leave_out: LeaveOut | None,
     on_progress: Callable[[int, int], None] | None,
 ) -> IngestReport:
-    """Copy the clips, part by part; what was damaged is named."""
+    """Copy the clips, shard by shard; damaged ones are named."""
     anatomy = refuse_if_scrambled(check_clips(clips), clips.path) if anatomy_check else None
     info = replace(
         clips.info,
         source_digest=clips.info.digest,
         versions={"skelab": __version__, "numpy": np.__version__, "pyarrow": pa.__version__},
     )
-    parts: list[Path] = []
+    shards: list[Path] = []
     with folder_beside(path) as folder:
-        for first in range(0, len(clips), CLIPS_PER_PART):
-            stop = min(first + CLIPS_PER_PART, len(clips))
+        for first in range(0, len(clips), CLIPS_PER_SHARD):
+            stop = min(first + CLIPS_PER_SHARD, len(clips))
             read, excluded = _read(clips, range(first, stop), strict)
-            parts.append(folder / f"{len(parts):06d}.arrow")
-            write_part(parts[-1], read, info.layout, excluded)
+            shards.append(folder / f"{len(shards):06d}.arrow")
+            write_shard(shards[-1], read, info.layout, excluded)
             if on_progress:
                 on_progress(stop, len(clips))
-        finished = join_parts(path, parts, info, leave_out)
+        finished = join_shards(path, shards, info, leave_out)
     return IngestReport(path, finished, len(open_store(path)), num_resumed=0, anatomy=anatomy)
 
 
 def _read(clips: OpenedClips, rows: range, strict: bool) -> tuple[list[Clip], list[Excluded]]:
-    """The clips of some rows, and those of them that are left out."""
+    """The clips of several rows, and the excluded ones."""
     read: list[Clip] = []
     excluded: list[Excluded] = []
     for row in rows:

@@ -1,4 +1,4 @@
-"""From a store of sequences to a store of trimmed clips, one a segment, for classification."""
+"""Cuts a store of sequences into a store of trimmed clips, one per segment."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -10,13 +10,8 @@ import numpy as np
 
 from skelab.data.clips.clip import BodyTrack, Clip, RawClip
 from skelab.data.clips.sequence import Segment, UntrimmedSequence
-from skelab.data.clips.store import (
-    CLIPS_PER_PART,
-    Excluded,
-    StoreInfo,
-    join_parts,
-    write_part,
-)
+from skelab.data.clips.store import Excluded, StoreInfo
+from skelab.data.clips.write import CLIPS_PER_SHARD, join_shards, write_shard
 from skelab.data.opened import OpenedClips
 from skelab.data.preprocessing import get_pipeline
 from skelab.errors import DataError, OutputError
@@ -26,21 +21,21 @@ from skelab.files.lock import hold_lock, lock_beside
 from skelab.files.output import check_output
 
 CUT_PIPELINES: Final = ("ctrgcn", "clean", "as-given")
-"""Preprocessings that can be done again on a stretch of what they have prepared."""
+"""Pipelines that can be applied again to a part of their result."""
 
 Progress = Callable[[int, int], None]
-"""Called with the sequences that are cut, and with all sequences."""
+"""Called with the sequences done, and their total."""
 
 
 @dataclass(frozen=True)
 class CutReport:
-    """What a cutting wrote.
+    """The result of cutting sequences.
 
     Attributes:
         info: Description of the new store.
         num_sequences: Sequences that were cut.
         num_clips: Clips in the new store.
-        num_left_out: Segments in which nobody stands; they are named in ``info.excluded``.
+        num_left_out: Segments without a body; they are named in ``info.excluded``.
     """
 
     info: StoreInfo
@@ -58,22 +53,22 @@ def cut_segments(
 ) -> CutReport:
     """Write a store of trimmed clips, one for each segment of each sequence.
 
-    A clip is called ``<sequence>#001`` and so on in the order of time, and keeps what is known of
-    its sequence. It is prepared anew by the store's pipeline, as if it were a recording of its
-    own: its first pose stands at the origin. Frame numbers stay those of the recording. Trimmed
-    clips of the store are copied as they are.
+    Clips are called ``<sequence>#001`` and so on in chronological order, with the metadata of their
+    sequence. Each is preprocessed again by the store's pipeline like a recording: its first pose is
+    at the origin. Frame numbers remain those of the recording. Trimmed clips of the store are
+    copied unchanged.
 
     Args:
         clips: A store of sequences.
         path: The store to write, ``.arrow``.
         on_progress: Called after each sequence.
-        force: Replace a store that is there, at the very end.
+        force: Replace an existing store, at the very end.
 
     Raises:
         DataError: There is no sequence in the store, or its pipeline repeats frames.
         StoreError: No clip is left, or two have one name.
-        OutputError: The disk is full, the folder cannot be written, there is a file that is not to
-            be overwritten, or another process writes the store.
+        OutputError: The disk is full, the folder cannot be written, a file exists that may
+            not be overwritten, or another process writes the store.
     """
     rows = np.flatnonzero(clips.index.untrimmed)
     if not len(rows):
@@ -93,13 +88,13 @@ def cut_segments(
     cut = _cut(clips, excluded, on_progress or (lambda done, total: None), len(rows))
     num_clips = 0
     with hold_lock(lock_beside(path), str(path), OutputError), folder_beside(path) as folder:
-        parts: list[Path] = []
-        while chunk := list(islice(cut, CLIPS_PER_PART)):
-            parts.append(folder / f"{len(parts):06d}.arrow")
-            write_part(parts[-1], chunk, info.layout)
+        shards: list[Path] = []
+        while chunk := list(islice(cut, CLIPS_PER_SHARD)):
+            shards.append(folder / f"{len(shards):06d}.arrow")
+            write_shard(shards[-1], chunk, info.layout)
             num_clips += len(chunk)
         info = replace(info, excluded=(*clips.info.excluded, *excluded))
-        finished = join_parts(path, parts, info)
+        finished = join_shards(path, shards, info)
     return CutReport(finished, len(rows), num_clips, len(excluded))
 
 
@@ -124,11 +119,11 @@ def _cut(
 
 
 def cut_one(sequence: UntrimmedSequence, segment: Segment, name: str, clips: OpenedClips) -> Clip:
-    """One segment of a sequence as a clip, prepared by the pipeline of its store.
+    """Cut one segment of a sequence to a clip, preprocessed by the pipeline of its store.
 
     Raises:
-        NoBodyError: Nobody stands in the segment.
-        DataError: The pipeline does not take it.
+        NoBodyError: The segment has no body.
+        DataError: The pipeline rejects it.
     """
     stretch = slice(segment.start, segment.end)
     bodies = {}
@@ -137,6 +132,6 @@ def cut_one(sequence: UntrimmedSequence, segment: Segment, name: str, clips: Ope
         if len(frames):
             bodies[str(number)] = BodyTrack(frames, poses[frames].astype(np.float64))
     raw = RawClip(len(segment), bodies, actors_chosen=True)
-    prepared = get_pipeline(clips.info.pipeline).prepare(raw, clips.info.layout)
     info = replace(sequence.info, name=name, label=segment.label, untrimmed=False)
-    return Clip(info, prepared.joints, sequence.frame_numbers[stretch][prepared.frame_numbers])
+    clip = get_pipeline(clips.info.pipeline).prepare(raw, clips.info.layout, info)
+    return replace(clip, frame_numbers=sequence.frame_numbers[stretch][clip.frame_numbers])

@@ -30,7 +30,7 @@ import pyarrow as pa
 
 from skelab._version import __version__
 from skelab.data.audit.anatomy import AnatomyReport, check_source, refuse_if_scrambled
-from skelab.data.clips.clip import Clip, RawClip, SampleInfo
+from skelab.data.clips.clip import Clip, RawClip
 from skelab.data.clips.sequence import (
     SEGMENT_LEFT_OUT,
     Note,
@@ -38,18 +38,16 @@ from skelab.data.clips.sequence import (
     UntrimmedSequence,
     on_frames,
 )
-from skelab.data.clips.store import (
-    CLIPS_PER_PART,
-    Excluded,
+from skelab.data.clips.store import Excluded, StoreInfo, open_store
+from skelab.data.clips.write import (
+    CLIPS_PER_SHARD,
     LeaveOut,
-    StoreInfo,
-    inspect_part,
-    join_parts,
-    open_store,
-    part_notes,
-    write_part,
+    inspect_shard,
+    join_shards,
+    shard_notes,
+    write_shard,
 )
-from skelab.data.preprocessing import Pipeline, Prepared, choose_pipeline, get_pipeline
+from skelab.data.preprocessing import Pipeline, choose_pipeline, get_pipeline
 from skelab.data.recordings import HeldInMemory, Source, SourceItem
 from skelab.errors import DataError, NoBodyError, OutputError, SourceError, StoreError
 from skelab.files.atomic import atomic_write, write_error
@@ -157,7 +155,7 @@ def ingest(
         excluded=tuple(left_out),
         versions={"skelab": __version__, "numpy": np.__version__, "pyarrow": pa.__version__},
     )
-    chunks = [items[i : i + CLIPS_PER_PART] for i in range(0, len(items), CLIPS_PER_PART)]
+    chunks = [items[i : i + CLIPS_PER_SHARD] for i in range(0, len(items), CLIPS_PER_SHARD)]
     with hold_lock(lock_beside(path), str(path), OutputError):
         plan = _plan(info, chunks)
         check_output(path, STORE, force=force or _goes_on(path, plan))
@@ -173,7 +171,7 @@ def ingest(
             on_progress=on_progress,
         )
         parts = _parts(folder, chunks)
-        finished = join_parts(path, parts, info, leave_out)
+        finished = join_shards(path, parts, info, leave_out)
         num_clips = len(open_store(path))
         _remove(folder, parts, workers)
     return IngestReport(path, finished, num_clips, num_resumed, anatomy)
@@ -292,8 +290,8 @@ def _check_ours(folder: Path) -> None:
 def _is_finished(part: Path, strict: bool) -> bool:
     """Whether a part is there and sound; a strict ingest takes none that left something out."""
     try:
-        _, excluded = inspect_part(part)
-        notes = part_notes(part) if strict else []
+        _, excluded = inspect_shard(part)
+        notes = shard_notes(part) if strict else []
     except StoreError:
         return False
     damaged = any(sample.cause == "damaged" for sample in excluded)
@@ -342,9 +340,9 @@ def _make_part(
         try:
             if ready is None:
                 raw = source.read(item)
-                clip, noted = _as_clip(item.info, raw, chosen.prepare(raw, source.layout))
+                clip, noted = _labelled(raw, chosen.prepare(raw, source.layout, item.info))
             else:
-                clip, noted = Clip(item.info, ready.joints, ready.frame_numbers), ()
+                clip, noted = ready, ()
             wrong = [note.reason for note in noted if note.cause == SEGMENT_LEFT_OUT]
             if strict and wrong:
                 raise DataError(wrong[0])
@@ -356,28 +354,30 @@ def _make_part(
             if strict:
                 raise type(error)(_located(item, error)) from error
             excluded.append(Excluded(item.info.name, "damaged", _located(item, error)))
-    write_part(path, clips, source.layout, excluded, notes)
+    write_shard(path, clips, source.layout, excluded, notes)
     return len(items)
 
 
-def _as_clip(info: SampleInfo, raw: RawClip, prepared: Prepared) -> tuple[Clip, tuple[Note, ...]]:
-    """A prepared recording as it is stored, and what is to be said of its labels."""
+def _labelled(raw: RawClip, clip: Clip) -> tuple[Clip, tuple[Note, ...]]:
+    """A clip with the labels of its frames, if it has any, and what is to be said of them."""
     if not isinstance(raw, RawSequence):
-        return Clip(info, prepared.joints, prepared.frame_numbers), ()
-    segments, labels, notes = on_frames(info.name, raw, prepared.frame_numbers)
-    return UntrimmedSequence(info, prepared.joints, prepared.frame_numbers, segments, labels), notes
+        return clip, ()
+    segments, labels, notes = on_frames(clip.info.name, raw, clip.frame_numbers)
+    return UntrimmedSequence(clip.info, clip.joints, clip.frame_numbers, segments, labels), notes
 
 
 def _prepared_together(
     source: Source, pipeline: Pipeline, items: Sequence[SourceItem]
-) -> Iterator[tuple[SourceItem, Prepared | None]]:
+) -> Iterator[tuple[SourceItem, Clip | None]]:
     """Each sample, and what compiled code made of it; None where it has to be read and prepared."""
     if not isinstance(source, TextSource) or pipeline.prepare_texts is None:
         yield from ((item, None) for item in items)
         return
     for start in range(0, len(items), _TOGETHER):
         some = items[start : start + _TOGETHER]
-        yield from zip(some, pipeline.prepare_texts(source.texts(some), source.layout), strict=True)
+        infos = [item.info for item in some]
+        clips = pipeline.prepare_texts(source.texts(some), source.layout, infos)
+        yield from zip(some, clips, strict=True)
 
 
 def _takes_texts(source: Source, pipeline: Pipeline) -> bool:

@@ -1,4 +1,4 @@
-"""Segments of untrimmed recordings: of a store, of a source, or of label files alone."""
+"""Segments of untrimmed recordings, from a store, a source or label files."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from skelab.data.recordings import Source, SourceItem
 from skelab.errors import DataError, SourceError
 
 Progress = Callable[[int, int], None]
-"""Called with the recordings that are done, and with all recordings."""
+"""Called with the recordings done, and their total."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class LabelledRecording:
     """The segments of one untrimmed recording.
 
     Attributes:
-        info: What is known of it.
+        info: Metadata of the recording.
         segments: Sorted by start, without overlap.
-        num_frames: Frames of the recording; None where only its labels are there.
+        num_frames: Frames of the recording; None if only its labels are available.
     """
 
     info: SampleInfo
@@ -48,11 +48,11 @@ class SegmentTable:
     Attributes:
         dataset: Kind of the source.
         classes: Name of each class, by label.
-        recordings: In the order of the source.
-        notes: What was left out, repaired or is doubtful.
+        recordings: Recordings in the order of the source.
+        notes: Labels that were left out, repaired or are doubtful.
         rejected: Recordings that were left out, each with the reason.
-        synthetic: The recordings were computed, not recorded.
-        digest: Fingerprint of what was read, in hexadecimal.
+        synthetic: Whether the recordings are synthetic.
+        digest: Digest of the files that were read, hexadecimal.
     """
 
     dataset: str
@@ -65,29 +65,29 @@ class SegmentTable:
 
     @property
     def index(self) -> ClipIndex:
-        """Names, subjects, cameras and so on, one row a recording; splits go by it."""
+        """The index of the recordings, one row each, for splits."""
         return ClipIndex.of(recording.info for recording in self.recordings)
 
     @property
     def num_segments(self) -> int:
-        """Segments of all recordings."""
+        """Total number of segments."""
         return sum(len(recording.segments) for recording in self.recordings)
 
 
 def holds_labels_alone(path: Path) -> bool:
-    """Whether label files of PKU-MMD lie at a path, and no recordings."""
+    """Whether a path holds label files of PKU-MMD without recordings."""
     return not PkuMmdSource.recognises(path) and bool(PkuLabels(path).names)
 
 
 def read_segments(path: Path, *, on_progress: Progress | None = None) -> SegmentTable:
-    """The segments of a store of sequences, of a source of them, or of PKU-MMD's label files.
+    """Read the segments of a store, a source, or the label files of PKU-MMD.
 
     Args:
         path: A store, a source, or a folder or zip of label files without recordings.
-        on_progress: Called now and then, while a source is read.
+        on_progress: Called while a source is read.
 
     Raises:
-        SourceError: There is nothing of these, or it holds no sequence.
+        SourceError: The path holds none of these, or no sequence.
         StoreError: The store is damaged.
     """
     path = Path(path)
@@ -105,7 +105,7 @@ def read_segments(path: Path, *, on_progress: Progress | None = None) -> Segment
 
 
 def segments_of_store(store: ClipStore) -> SegmentTable:
-    """The segments of the sequences in a store; reads no joints."""
+    """The segments of the sequences in a store, without reading joints."""
     recordings = tuple(
         LabelledRecording(store.index.sample(row), segments, int(store.frames[row]))
         for row in np.flatnonzero(store.index.untrimmed).tolist()
@@ -152,14 +152,14 @@ def segments_of_source(source: Source, *, on_progress: Progress | None = None) -
 def label_recording(
     info: SampleInfo, raw: RawSequence
 ) -> tuple[LabelledRecording, tuple[Note, ...]]:
-    """The segments of a recording on the frames in which there is a body, and its notes."""
+    """The segments of a recording on its frames with a body, and its notes."""
     seen = frames_with_body(raw)
     segments, _, notes = on_frames(info.name, raw, seen)
     return LabelledRecording(info, segments, len(seen)), notes
 
 
 def frames_with_body(raw: RawClip) -> Int32[ndarray, " T"]:
-    """Numbers of the frames in which somebody was tracked, rising."""
+    """Numbers of the frames with a tracked body, ascending."""
     seen = [track.frames for track in raw.bodies.values()]
     return np.unique(np.concatenate([np.empty(0, np.int32), *seen])).astype(np.int32)
 
@@ -167,7 +167,7 @@ def frames_with_body(raw: RawClip) -> Int32[ndarray, " T"]:
 def _read_each(
     source: Source, items: list[SourceItem]
 ) -> Iterator[tuple[SourceItem, RawClip | DataError]]:
-    """Each recording, or why it cannot be read."""
+    """Each recording, or the reason why it cannot be read."""
     for item in items:
         try:
             yield item, source.read(item)

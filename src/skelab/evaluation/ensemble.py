@@ -160,7 +160,7 @@ def fit_weights(
 
     A plain grid over all weightings: at most 300 of them (steps of 0.05 for two streams, 0.1 for
     four), so that the answer is the same each time and no corner is missed. Of equally good
-    ones the nearest to equal weights wins. By ``"log-likelihood"`` each weighting is judged at
+    ones the nearest to equal weights wins. By ``"log-likelihood"`` each weighting is evaluated at
     its own best temperature, so that only the proportions count; ``"accuracy"`` counts hits and
     needs many samples to tell weightings apart.
 
@@ -206,6 +206,8 @@ def apply_temperature(scores: Scores, temperature: float) -> Scores:
 
     Raises:
         ScoresError: ``temperature`` is not a finite number above 0.
+
+    Source: Guo et al., arXiv:1706.04599, section 4.2.
     """
     if not (math.isfinite(temperature) and temperature > 0):
         raise ScoresError(f"temperature: expected a finite number above 0, found {temperature}")
@@ -219,6 +221,8 @@ def calibrate(scores: Scores, validation: Scores) -> Calibration:
 
     Raises:
         ScoresError: The validation scores are of the test part, or have other classes.
+
+    Source: Guo et al., arXiv:1706.04599, section 4.2.
     """
     check_same_classes(scores, validation)
     temperature = fit_temperature(validation)

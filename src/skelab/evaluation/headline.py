@@ -32,9 +32,10 @@ def headline_figures(scores: Scores | OutputScores) -> dict[str, HeadlineFigure]
             name: HeadlineFigure(value, is_share=False) for name, value in scores.metrics.items()
         }
     found = evaluate_scores(scores)
+    top5 = {"top5": HeadlineFigure(found.top5.value)} if len(found.classes) > 5 else {}
     return {
         "top1": HeadlineFigure(found.top1.value, found.top1.low, found.top1.high),
-        "top5": HeadlineFigure(found.top5.value),
+        **top5,  # of five classes or fewer it is always 1
         "macro_f1": HeadlineFigure(found.macro_f1),
         "calibration_error": HeadlineFigure(found.calibration_error),
     }

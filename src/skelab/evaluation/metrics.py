@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import sklearn.metrics
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 from numpy import ndarray
 from scipy.special import log_softmax as scipy_log_softmax
 from scipy.stats import binomtest
@@ -50,7 +50,7 @@ class ClassResult:
     Attributes:
         name: Class.
         support: Samples of the class.
-        predicted: Samples that were taken for the class.
+        predicted: Samples that were predicted as the class.
         precision: Share of ``predicted`` that are of the class.
         recall: Share of ``support`` that was found; the accuracy of the class.
         f1: Harmonic mean of precision and recall.
@@ -66,11 +66,11 @@ class ClassResult:
 
 @dataclass(frozen=True)
 class ConfusedPair:
-    """Samples of one class that were taken for another.
+    """Samples of one class that were predicted as another.
 
     Attributes:
         truth: The right class.
-        prediction: The class that they were taken for.
+        prediction: The predicted class.
         count: How many.
         share: ``count`` divided by the samples of ``truth``.
     """
@@ -213,7 +213,7 @@ def topk_accuracy(scores: Scores, k: int) -> Proportion:
     return proportion(scores.ranks < k)
 
 
-def proportion(hits: ndarray) -> Proportion:
+def proportion(hits: Bool[ndarray, " ..."]) -> Proportion:
     """Count the true entries of a non-empty boolean array.
 
     Raises:
@@ -243,7 +243,7 @@ def log_loss(logits: Float[ndarray, "N K"], labels: Int64[ndarray, " N"]) -> flo
 def confusion_matrix(
     labels: Int64[ndarray, " N"], predictions: Int64[ndarray, " N"], num_classes: int
 ) -> Int64[ndarray, "K K"]:
-    """How many samples of each class (row) were predicted as each class (column)."""
+    """The confusion matrix: rows are true classes, columns predicted ones."""
     counts = np.bincount(labels * num_classes + predictions, minlength=num_classes**2)
     return counts.reshape(num_classes, num_classes).astype(np.int64)
 

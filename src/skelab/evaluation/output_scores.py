@@ -4,18 +4,24 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated, Final
 from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float32, Shaped
 from numpy import ndarray
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from skelab.errors import ScoresError
-from skelab.evaluation.scores import Scores, ScoresInfo
+from skelab.evaluation.scores import Scores, ScoresInfo, read_info
 from skelab.files.atomic import atomic_write
+from skelab.files.description import Name, read_description
 from skelab.files.reading import special_kind
 
 _FORMAT = "skelab-outputs-1"
+_METRICS: Final = TypeAdapter(
+    Annotated[dict[Name, float], Field(max_length=1_000)], config=ConfigDict(strict=True)
+)
 _ARRAYS = ("format", "info", "task", "names", "outputs", "targets", "metrics")
 
 
@@ -99,9 +105,11 @@ class OutputScores:
                 names=tuple(arrays["names"].tolist()),
                 outputs=arrays["outputs"],
                 targets=arrays["targets"],
-                metrics=dict(json.loads(str(arrays["metrics"]))),
+                metrics=read_description(
+                    str(arrays["metrics"]), _METRICS, "expected metrics by name", ScoresError
+                ),
                 task=str(arrays["task"]),
-                info=ScoresInfo(**json.loads(str(arrays["info"]))),
+                info=read_info(str(arrays["info"])),
             )
         except ScoresError as error:
             raise ScoresError(f"{path}: {error}") from error

@@ -6,16 +6,18 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float32, Int64
 from numpy import ndarray
+from pydantic import ConfigDict, TypeAdapter
 
 from skelab.errors import ScoresError, unknown_name
 from skelab.files.atomic import atomic_write
+from skelab.files.description import Name, can_be_written, read_description
 from skelab.files.plain_pickle import is_text
 from skelab.files.reading import special_kind
 
@@ -27,6 +29,9 @@ PROTOCOLS = ("honest", "paper")
 
 GROUPS = ("subject", "camera", "setup")
 """Columns that a score file may carry beside each sample; -1 where the number is unknown."""
+
+MOST_CLASSES: Final = 5_000
+"""Classes of a score file, at most; a confusion matrix of them takes 200 MB."""
 
 _FORMAT = "skelab-scores-1"
 _ARRAYS = ("format", "info", "names", "labels", "logits", "classes")
@@ -63,13 +68,15 @@ class ScoresInfo:
         ScoresError: Part or protocol is not one of those above.
     """
 
-    dataset: str
-    split: str
-    part: str
-    protocol: str
-    model: str
-    stream: str
-    checkpoint: str = ""
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
+
+    dataset: Name
+    split: Name
+    part: Name
+    protocol: Name
+    model: Name
+    stream: Name
+    checkpoint: Name = ""
     synthetic: bool = False
 
     def __post_init__(self) -> None:
@@ -118,6 +125,11 @@ class Scores:
             raise ScoresError("scores: expected at least one sample, found none")
         _check_unique("sample name", self.names)
         _check_unique("class name", self.classes)
+        if self.num_classes > MOST_CLASSES:
+            raise ScoresError(
+                f"scores: expected at most {MOST_CLASSES:,} classes, so that every pair of them can"
+                f" be counted, found {self.num_classes:,}"
+            )
         _check_arrays(self.names, self.labels, self.logits, self.classes, self.groups)
         samples, classes = len(self.names), self.num_classes
         wrong = np.flatnonzero((self.labels < 0) | (self.labels >= classes))
@@ -178,7 +190,7 @@ class Scores:
             names, classes = (_read_names(kind, arrays[kind]) for kind in ("names", "classes"))
             groups = {name: arrays[name] for name in GROUPS if name in arrays}
             _check_arrays(names, arrays["labels"], arrays["logits"], classes, groups)
-            info = _read_info(str(arrays["info"]))
+            info = read_info(str(arrays["info"]))
             return cls(names, arrays["labels"], arrays["logits"], classes, info, groups)
         except ScoresError as error:
             raise ScoresError(f"{path}: {error}") from error
@@ -296,8 +308,10 @@ def _difference(first: ScoresInfo, other: ScoresInfo) -> str:
 
 def _check_unique(kind: str, names: tuple[str, ...]) -> None:
     for name in names:
-        if not isinstance(name, str) or not name or "\0" in name:
-            raise ScoresError(f"scores: expected a non-empty text as {kind}, found {name!r}")
+        if not isinstance(name, str) or not name or "\0" in name or not can_be_written(name):
+            raise ScoresError(
+                f"scores: expected a non-empty text as {kind}, found {ascii(name)[:60]}"
+            )
     name, times = Counter(names).most_common(1)[0] if names else ("", 0)
     if times > 1:
         raise ScoresError(f"scores: expected every {kind} once, found {name!r} {times} times")
@@ -359,12 +373,13 @@ def _read_names(kind: str, array: ndarray) -> tuple[str, ...]:
     return tuple(array.tolist())
 
 
-def _read_info(text: str) -> ScoresInfo:
-    header = json.loads(text)
-    expected = {entry.name: entry.type for entry in fields(ScoresInfo)}
-    if not isinstance(header, dict) or header.keys() != expected.keys():
-        raise ScoresError(f"expected info about {', '.join(expected)}, found {text:.200}")
-    for name, value in header.items():
-        if type(value) is not expected[name]:
-            raise ScoresError(f"expected {name} to be {expected[name]}, found {value!r}")
-    return ScoresInfo(**header)
+def read_info(text: str) -> ScoresInfo:
+    """Where scores come from, as a score file says it.
+
+    Raises:
+        ScoresError: Something is missing, or of another kind.
+    """
+    return read_description(text, _INFO, "damaged score file, its info", ScoresError)
+
+
+_INFO: Final = TypeAdapter(ScoresInfo)

@@ -1,4 +1,4 @@
-"""Is an exported graph the network that it was made from?"""
+"""Compares an exported graph with the network that it was made from."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,24 +13,24 @@ from skelab.inference.engines import Forward
 from skelab.inference.spec import NetworkSpec
 
 TOLERANCE: Final = 1e-4
-"""Largest difference between exported and eager logits, as a share of the largest logit."""
+"""Largest allowed difference between exported and eager logits, relative to the largest logit."""
 
 AGREEMENT: Final = 0.9
-"""Lowest share of the calibration clips that an int8 graph must put into the class of eager."""
+"""Smallest share of calibration clips for which int8 and eager must predict the same class."""
 
 BATCHES: Final = (1, 2, 5)
-_CONSTANT: Final = 1e-6  # of the largest logit: what different clips must differ by, at least
+_CONSTANT: Final = 1e-6  # smallest difference between clips, relative to the largest logit
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What a check has found.
+    """The result of a check.
 
     Attributes:
-        num_inputs: Batches that were compared.
-        shapes: Clips and frames of them.
-        deviation: Largest difference between logits, as a share of the largest logit of its batch.
-        agreement: Share of the clips that both put into the same class.
+        num_inputs: Number of batches compared.
+        shapes: Clips and frames of the batches.
+        deviation: Largest difference between logits, relative to the largest logit of the batch.
+        agreement: Share of clips for which both predict the same class.
     """
 
     num_inputs: int
@@ -40,15 +40,15 @@ class CheckReport:
 
 
 def check_export(eager: Forward, exported: Forward, spec: NetworkSpec) -> CheckReport:
-    """Compare a graph with the network, on clips of several shapes, with and without other bodies.
+    """Compare a graph with the network on clips of several shapes, with and without a second body.
 
-    The clips are walks of joints drawn at random: batches of 1, 2 and 5 clips of the feeder's
-    window and, where the graph takes any length, of a shorter and a longer one. Every batch is
-    there with all bodies, with the first alone and, from 2 clips on, with either in turn.
+    The clips are random walks of joints: batches of 1, 2 and 5 clips with the length of the window
+    and, if the graph takes any length, a shorter and a longer one. Every batch is tried with all
+    bodies, with the first body only and, from 2 clips on, with both kinds mixed.
 
     Raises:
-        ExportError: The graph gives the same for different clips, fails on a shape, or its logits
-            deviate by more than ``TOLERANCE``.
+        ExportError: The graph is constant, fails on a shape, or its logits deviate by more than
+            ``TOLERANCE``.
     """
     pairs = []
     for joints in _made_clips(spec):
@@ -87,13 +87,13 @@ def check_quantised(
 ) -> CheckReport:
     """Compare an int8 graph with the network on the clips that it was calibrated with.
 
-    They are shown in batches of 1, 2 and 5, as they are and, for the comparison of numbers, with
-    their first body alone. What int8 rounds off differs from clip to clip, so that it is judged
-    by the classes of the clips as they are.
+    Batches have 1, 2 and 5 clips, unchanged and, for the comparison of logits, with the first body
+    only. The rounding of int8 differs from clip to clip, so that the predicted classes of the
+    unchanged clips decide.
 
     Raises:
-        ExportError: The graph gives the same for different clips, or puts less than ``AGREEMENT``
-            of them into the class of eager.
+        ExportError: The graph is constant, or the predicted classes agree for less than
+            ``AGREEMENT`` of the clips.
     """
     clips = np.concatenate(batches)
     shown, alone, shapes = [], [], []

@@ -1,4 +1,4 @@
-"""A traced graph as the bytes of ONNX, OpenVINO IR and torch.export files."""
+"""Converts a traced graph to the bytes of ONNX, OpenVINO IR and torch.export files."""
 
 import io
 from dataclasses import replace
@@ -16,7 +16,7 @@ from skelab.inference.files import MEMBER, WEIGHTS_KEY, Files, weights_digest
 from skelab.inference.spec import INPUT_NAME, METADATA_KEY, OUTPUT_NAME, NetworkSpec
 
 OPSET: Final = 25
-"""ONNX operators as of this version; the newest that PyTorch, ONNX Runtime and OpenVINO share."""
+"""ONNX opset; the newest that PyTorch, ONNX Runtime and OpenVINO share."""
 
 _PACKAGES: Final = {
     "onnx": ("torch", "onnx", "onnxscript", "onnxruntime"),
@@ -26,7 +26,7 @@ _PACKAGES: Final = {
 
 
 def with_versions(spec: NetworkSpec) -> NetworkSpec:
-    """The description with the versions of all that writes the file.
+    """The description with the versions of the packages that write the file.
 
     Raises:
         ExportError: One of these packages is not installed.
@@ -43,13 +43,13 @@ def with_versions(spec: NetworkSpec) -> NetworkSpec:
 
 
 def to_onnx(program: Any) -> bytes:
-    """A graph of torch.export as an ONNX model, weights inside.
+    """Convert a graph of torch.export to an ONNX model with its weights.
 
     Raises:
         ExportError: The extra ``export`` is not installed, or the graph cannot be translated.
     """
-    for node in program.graph.nodes:  # same result, but it asks nothing of strides, which are
-        if node.target is torch.ops.aten.view.default:  # others in the course of translation
+    for node in program.graph.nodes:  # same result, but without a check of strides, which are
+        if node.target is torch.ops.aten.view.default:  # different during translation
             node.target = torch.ops.aten.reshape.default
     program.graph_module.recompile()
     try:
@@ -62,19 +62,19 @@ def to_onnx(program: Any) -> bytes:
                 output_names=[OUTPUT_NAME],
                 verbose=False,
             )
-    except Exception as error:  # the exporter raises what its many steps raise
+    except Exception as error:  # the exporter raises errors of many kinds
         reason = " ".join(str(error).split())[:200]
         raise ExportError(f"the graph cannot be translated to ONNX: {reason}") from error
     model = made.model_proto  # type: ignore[union-attr]
     for entry in (model.graph, *model.graph.node, *model.graph.value_info):
-        del entry.metadata_props[:]  # lines of the code that was traced, with their paths
+        del entry.metadata_props[:]  # stack traces of the traced code, with paths
         entry.doc_string = ""
     content: bytes = model.SerializeToString()
     return content
 
 
 def with_onnx_metadata(model: bytes, spec: NetworkSpec) -> bytes:
-    """The ONNX model with its description."""
+    """Add the description to an ONNX model."""
     onnx = need("onnx")
     graph = onnx.load_model_from_string(model)
     onnx.helper.set_model_props(graph, {METADATA_KEY: spec.to_json()})
@@ -86,13 +86,12 @@ def with_onnx_metadata(model: bytes, spec: NetworkSpec) -> bytes:
 
 
 def to_openvino(model: bytes, spec: NetworkSpec) -> Files:
-    """An ONNX model as OpenVINO's pair of files, with its description.
+    """Convert an ONNX model to OpenVINO's pair of files, with its description.
 
-    The first file has a digest of the second, so that a pair that does not belong together is
-    never taken for a network.
+    The first file has a digest of the second, so that a mismatched pair is rejected.
 
     Raises:
-        ExportError: The extra ``export`` is not installed, or OpenVINO does not take the graph.
+        ExportError: The extra ``export`` is not installed, or OpenVINO rejects the graph.
     """
     openvino = need_openvino()
     try:
@@ -104,13 +103,13 @@ def to_openvino(model: bytes, spec: NetworkSpec) -> Files:
             return _serialised(openvino, graph, Path(folder))
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
-        raise ExportError(f"OpenVINO does not take the graph: {reason}") from error
+        raise ExportError(f"OpenVINO rejects the graph: {reason}") from error
 
 
 def to_torch(program: Any, spec: NetworkSpec) -> bytes:
-    """A graph of torch.export as the bytes of a ``.pt2`` file, with its description."""
+    """Serialise a graph of torch.export as a ``.pt2`` file with its description."""
     for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)  # lines of the code that was traced, with their paths
+        node.meta.pop("stack_trace", None)  # stack traces of the traced code, with paths
     buffer = io.BytesIO()
     torch.export.save(program, buffer, extra_files={MEMBER: spec.to_json()})
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""int8: weights and what flows between layers as whole numbers of 8 bits."""
+"""int8 quantisation of weights and activations."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,14 +24,14 @@ _OPERATORS: Final = ("Conv", "MatMul")
 def calibration_batches(
     spec: NetworkSpec, store: OpenedClips, *, limit: int
 ) -> list[Float32[ndarray, "_ C T V M"]]:
-    """Clips that show a network's usual numbers, shaped as for a test, evenly over the store.
+    """Calibration clips, sampled evenly from a store and shaped as for evaluation.
 
-    They come from the training part of the recipe's split, and from all clips if the store does
-    not have it, so that a figure on test clips stays one on clips that nothing was fitted to.
+    They come from the training part of the recipe's split, or from all clips if the store lacks
+    it, so that the test part stays unused.
 
     Raises:
         CheckpointError: The clips differ from those that the network was trained on.
-        ExportError: There is none.
+        ExportError: There are no clips.
     """
     spec.check_store(store.info, store.path, "the checkpoint")
     rows = _training_rows(spec, store)
@@ -47,13 +47,12 @@ def calibration_batches(
 
 
 def quantise(model: bytes, batches: Sequence[Float32[ndarray, "_ C T V M"]]) -> bytes:
-    """An ONNX model whose convolutions and products with weights take and give int8.
+    """Quantise the convolutions and linear layers of an ONNX model to int8.
 
-    Weights are scaled by channel, what flows in by the range that the clips show, as the mean over
-    batches, so that one clip with a tracking fault does not coarsen all others. The layers that
-    read the coordinates stay float32, since their few channels cost little and need their
-    precision; so do the classifier, products of two inputs (attention, topologies made of the
-    clip), sums and norms.
+    Weights are scaled per channel, activations by their range in the calibration clips, averaged
+    over batches so that a tracking fault in one clip does not coarsen all others. Layers that read
+    coordinates stay in float32: they have few channels and need the precision. So do the
+    classifier, products of two activations (attention, data-dependent topologies), sums and norms.
 
     Raises:
         ExportError: The extra ``export`` is not installed, or the model cannot be quantised.
@@ -76,7 +75,7 @@ def quantise(model: bytes, batches: Sequence[Float32[ndarray, "_ C T V M"]]) -> 
         plain, made = folder / "plain.onnx", folder / "int8.onnx"
         try:
             options = runtime.SessionOptions()
-            options.optimized_model_filepath = str(plain)  # norms are folded into convolutions
+            options.optimized_model_filepath = str(plain)  # folds batch norms into convs
             options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
             runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
             quantisation.quantize_static(
@@ -91,17 +90,17 @@ def quantise(model: bytes, batches: Sequence[Float32[ndarray, "_ C T V M"]]) -> 
                 activation_type=quantisation.QuantType.QUInt8,
                 weight_type=quantisation.QuantType.QInt8,
             )
-        except Exception as error:  # of shape inference, of the runtime, of its own checks
+        except Exception as error:  # errors of shape inference, the runtime, and its checks
             reason = " ".join(str(error).split())[:200]
             raise ExportError(f"the graph cannot be quantised to int8: {reason}") from error
         return made.read_bytes()
 
 
 def _readers_of_coordinates(model: Path, channels: int) -> list[str]:
-    """Names of the layers whose weights have as many inputs as the clips have channels."""
+    """Names of the layers with as many input channels as the clips have coordinates."""
     graph = need("onnx").load(str(model)).graph
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
-    inputs_of = {"Conv": 1, "MatMul": 0}  # axis of the weights that counts a layer's inputs
+    inputs_of = {"Conv": 1, "MatMul": 0}  # the axis of input channels in the weights
     return [
         node.name
         for node in graph.node

@@ -1,4 +1,4 @@
-"""From a network to a graph that needs none of its code: ``torch.export``."""
+"""Traces a network to a self-contained graph with ``torch.export``."""
 
 import inspect
 from typing import Any, Final
@@ -14,25 +14,25 @@ from skelab.models import FamilyTraits, set_activation_policy, set_skip_absent
 
 OLDEST_TORCH: Final = (2, 6)
 
-_EXAMPLE_CLIPS: Final = 2  # 0 and 1 would be taken for constants
+_EXAMPLE_CLIPS: Final = 2  # 0 and 1 are specialised to constants
 
 
 def trace_network(model: nn.Module, spec: NetworkSpec) -> Any:
-    """The graph of a network as ``torch.export`` gives it, for any number of clips.
+    """Trace a network to a graph of ``torch.export`` for any number of clips.
 
-    Where the description says so it takes clips of any length from 8 frames, too. Every body is
-    computed: a graph has no branches, so that an absent body costs as much as any other.
+    With dynamic frames in the description it also takes any length from 8 frames. A graph has no
+    branches, so that absent bodies are computed like present ones.
 
     Args:
-        model: The network; it is put into eval mode.
-        spec: What to show it.
+        model: The network; set to eval mode.
+        spec: Its description, with the input shape.
 
     Returns:
         A ``torch.export.ExportedProgram`` from N C T V M to N K.
 
     Raises:
         ExportError: PyTorch is too old, the family does not take clips of the window's length, or
-            PyTorch cannot make a graph of the network; the message says why.
+            PyTorch cannot trace the network.
     """
     _check_torch()
     if not spec.traits.takes(spec.window):
@@ -49,24 +49,24 @@ def trace_network(model: nn.Module, spec: NetworkSpec) -> Any:
     if spec.dynamic_frames:
         dynamic[2] = _frames(spec.lengths)
     options: dict[str, Any] = {"strict": False}
-    name = "prefer_deferred_runtime_asserts_over_guards"  # lengths that are provably fine, but
-    if name in inspect.signature(torch.export.export).parameters:  # not by PyTorch's solver
+    name = "prefer_deferred_runtime_asserts_over_guards"  # lengths that are provably valid, but
+    if name in inspect.signature(torch.export.export).parameters:  # not for PyTorch's solver
         options[name] = True
     try:
         with without_chatter(), torch.no_grad():
             return torch.export.export(
                 _Network(model), (torch.randn(shape),), dynamic_shapes=(dynamic,), **options
             )
-    except Exception as error:  # tracing runs the network's own code: anything can come of it
+    except Exception as error:  # tracing runs the network's code, which may raise anything
         reason = " ".join(str(error).split())[:200]
         raise ExportError(
-            f"{spec.model.name}: torch.export cannot make a graph"
+            f"{spec.model.name}: torch.export cannot trace a graph"
             f" {'for clips of any length ' if spec.dynamic_frames else ''}of it: {reason}"
         ) from error
 
 
 class _Network(nn.Module):
-    """Puts a word before the names of all parameters: none is then called as input or output."""
+    """Prefixes parameter names, so that none collides with an input or output."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ def _check_torch() -> None:
 
 
 def _frames(lengths: FamilyTraits) -> Any:
-    """The dimension of the frames."""
+    """The dynamic dimension of frames."""
     multiple, longest = lengths.frames_multiple_of, lengths.longest
     if multiple == 1:
         return torch.export.Dim("frames", min=lengths.shortest, max=longest)

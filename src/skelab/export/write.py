@@ -1,4 +1,4 @@
-"""A checkpoint becomes an exported file, which is checked before it has its name."""
+"""Exports a checkpoint to a file, checked before it appears under its name."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -18,9 +18,10 @@ from skelab.export.trace import trace_network
 from skelab.files.atomic import atomic_write
 from skelab.files.kinds import ONNX, OPENVINO, TORCH_EXPORT
 from skelab.files.output import check_output
-from skelab.inference.checkpoint import Checkpoint, chosen_checkpoint, read_checkpoint
-from skelab.inference.files import SUFFIXES, Files, exported_file
+from skelab.inference.checkpoint import Checkpoint, read_checkpoint
+from skelab.inference.files import Files, exported_file
 from skelab.inference.network import open_network
+from skelab.inference.places import SUFFIXES, chosen_checkpoint
 from skelab.inference.spec import FEWEST_FRAMES, NetworkSpec
 
 TARGETS: Final = tuple(SUFFIXES)
@@ -31,14 +32,14 @@ FRAMES: Final = ("auto", "dynamic", "fixed")
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What an export made.
+    """The result of an export.
 
     Attributes:
         path: The file, for OpenVINO the ``.xml``.
         files: All files.
-        spec: What stands in it.
-        check: How it compares with the network.
-        notes: What was not as asked, and why.
+        spec: The description in the file.
+        check: The comparison with the network.
+        notes: Deviations from the request, with reasons.
     """
 
     path: Path
@@ -49,7 +50,7 @@ class ExportReport:
 
     @property
     def num_bytes(self) -> int:
-        """Size of all files."""
+        """Size of all files, bytes."""
         return sum(file.stat().st_size for file in self.files)
 
 
@@ -64,29 +65,29 @@ def export_checkpoint(
     calibration_clips: int = 128,
     force: bool = False,
 ) -> ExportReport:
-    """Write the network of a checkpoint as a file that needs nothing else.
+    """Export the network of a checkpoint to a self-contained file.
 
     The graph takes any number of clips. It is compared with the network on several shapes, with
-    and without other bodies, before the file has its name; labels, joints, preprocessing and
-    versions stand in the file.
+    and without a second body, before the file appears under its name; labels, joints,
+    preprocessing and versions are stored in the file.
 
     Args:
         checkpoint_path: A checkpoint, or a run folder.
-        out: The file; for OpenVINO ``.xml``, and its ``.bin`` is written beside it.
+        out: The file; for OpenVINO the ``.xml``, with its ``.bin`` written beside it.
         to: ``onnx``, ``openvino`` or ``torch``.
         precision: ``fp32``, or ``int8`` for ONNX and OpenVINO.
         frames: Whether clips may have any length: ``dynamic``, ``fixed`` (the recipe's window), or
-            ``auto`` for dynamic where the network allows.
-        calibrate: For int8, clips like those that the network was trained on.
-        calibration_clips: How many of them are used at most.
-        force: Replace an exported file that is there.
+            ``auto`` for dynamic if the network allows it.
+        calibrate: For int8, clips like the training clips.
+        calibration_clips: Maximum number of calibration clips.
+        force: Replace an existing exported file.
 
     Raises:
         CheckpointError: There is no checkpoint, it is damaged, or the calibration clips differ
             from those that it was trained on.
-        ExportError: The graph cannot be made, is constant, or deviates from the network; a package
-            is missing; or the arguments contradict each other.
-        OutputError: The file cannot be written, or there is one that is not to be overwritten.
+        ExportError: The network cannot be traced, the graph is constant, or deviates from the
+            network; a package is missing; or the arguments contradict each other.
+        OutputError: The file cannot be written, or exists and may not be overwritten.
     """
     out = Path(out)
     _check_arguments(out, to, precision, frames, calibrate)
@@ -109,7 +110,7 @@ def export_checkpoint(
 
 
 def write_files(out: Path, content: Files) -> tuple[Path, ...]:
-    """Write the files of an export, all or none; the one that is named comes last into place.
+    """Write all files of an export or none; the named one is put in place last.
 
     Raises:
         OutputError: A file cannot be written; what was there before is untouched.
@@ -140,11 +141,9 @@ def _check_arguments(
             f" {out.suffix or 'none of it'!r}"
         )
     if precision == "int8" and to == "torch":
-        raise ExportError("int8 is made for onnx and openvino; torch.export files are fp32")
+        raise ExportError("int8 is available for onnx and openvino; torch.export files are fp32")
     if precision == "int8" and calibrate is None:
-        raise ExportError(
-            "int8 needs clips that show which numbers occur in the network: --calibrate STORE"
-        )
+        raise ExportError("int8 needs calibration clips: --calibrate STORE")
     if precision != "int8" and calibrate is not None:
         raise ExportError(f"--calibrate is for --precision int8, found --precision {precision}")
 
@@ -156,7 +155,7 @@ def _paths_of(calibrate: Path | OpenedClips | None) -> list[Path]:
 
 
 def _check_out(out: Path, to: str, inputs: list[Path], force: bool) -> None:
-    """Refuse to overwrite what is no export; OpenVINO's weights are known by the file of theirs."""
+    """Refuse to overwrite other files; OpenVINO's weights are recognised by their ``.xml``."""
     check_output(out, _KINDS[to], inputs=inputs, force=force)
     weights = out.with_suffix(".bin")
     if to == "openvino" and weights.exists() and not out.exists():
@@ -172,7 +171,7 @@ def _make(
     frames: str,
     batches: list[Float32[ndarray, "_ C T V M"]] | None,
 ) -> tuple[Files, NetworkSpec, CheckReport, tuple[str, ...]]:
-    """The files' content, checked; for any length of clips if that was asked and can be had."""
+    """The checked content of the files; with dynamic length if requested and possible."""
     if frames == "fixed":
         program = trace_network(checkpoint.build(), spec)
         return *_checked(program, checkpoint, spec, batches), ()
@@ -198,7 +197,7 @@ def _make(
         note = f"the graph takes clips of {spec.window} frames only: {error}"
         program = trace_network(checkpoint.build(), spec)
         return *_checked(program, checkpoint, spec, batches), (note,)
-    return *_checked(program, checkpoint, dynamic, batches), ()  # int8 fails at any length alike
+    return *_checked(program, checkpoint, dynamic, batches), ()  # int8 fails at any length
 
 
 def _checked(

@@ -1,20 +1,5 @@
 """Can a machine train a network comfortably? Measured where it is, predicted where it is not."""
 
-from skelab.fit.answer import FitStopped, fit
-from skelab.fit.figures import Configuration, Cost, MemoryParts, Span
-from skelab.fit.outcome import FitReport, InferenceFit, ModelFit, OptionFit, Settings, Verdict
+from lazy_loader import attach_stub
 
-__all__ = [
-    "Configuration",
-    "Cost",
-    "FitReport",
-    "FitStopped",
-    "InferenceFit",
-    "MemoryParts",
-    "ModelFit",
-    "OptionFit",
-    "Settings",
-    "Span",
-    "Verdict",
-    "fit",
-]
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

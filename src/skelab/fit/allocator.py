@@ -1,4 +1,4 @@
-"""What PyTorch's caching allocator for CUDA takes from the driver to serve a computation."""
+"""Simulation of PyTorch's caching allocator for CUDA: the memory it reserves for a computation."""
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
@@ -7,21 +7,21 @@ from typing import Final
 
 MIB: Final = 2**20
 GRANULE: Final = 512
-"""Bytes in whole numbers of which a tensor's memory is handed out."""
+"""Granularity of an allocation, bytes."""
 
 TOLERANCE: Final = 8 * MIB
-"""By how much `needed_bytes` may be above the least limit."""
+"""Tolerance of `needed_bytes` above the smallest sufficient limit, bytes."""
 
-_SMALL: Final = 1 * MIB  # up to here a request is served from small segments
+_SMALL: Final = 1 * MIB  # largest request that is served from small segments
 _SMALL_SEGMENT: Final = 2 * MIB
-_MIDDLE: Final = 10 * MIB  # up to here from segments of 20 MiB, which are cut up
+_MIDDLE: Final = 10 * MIB  # largest request that is served from shared 20 MiB segments
 _MIDDLE_SEGMENT: Final = 20 * MIB
-_ROUNDING: Final = 2 * MIB  # beyond, segments are made to measure
+_ROUNDING: Final = 2 * MIB  # granularity of segments of their own beyond that
 
 
 @dataclass(slots=True, eq=False)
 class _Block:
-    """A stretch of a segment, between its neighbours in it."""
+    """A block of a segment, linked to its neighbours."""
 
     address: int
     size: int
@@ -32,24 +32,24 @@ class _Block:
 
 
 class CachingAllocator:
-    """Replays requests as the allocator serves them with its default settings, on one stream.
+    """Simulates the allocator with its default settings on one stream.
 
-    Requests are rounded to 512 bytes. Those up to 1 MiB and those above have pools of their own.
-    Each takes the smallest free block that is large enough, of equal ones that of the lowest
-    address; what is left of it stays free, in the large pool only if it is more than 1 MiB.
-    Neighbours that are both free become one. Where no block fits, a segment is taken from the
-    driver, at an address above all before. Segments that are wholly free are given back to it only
-    when the limit would be passed.
+    Requests are rounded up to 512 bytes. Requests up to 1 MiB and larger ones have separate pools.
+    A request takes the smallest free block that is large enough, at the lowest address among equal
+    ones; the block is split and the rest stays free, in the large pool only if it exceeds 1 MiB.
+    Adjacent free blocks are merged. If no block fits, a segment is reserved from the driver, at an
+    address above all earlier ones. Wholly free segments are released only when the limit would be
+    exceeded.
 
     Args:
-        limit: Bytes that the driver has; None for as many as are asked for.
+        limit: Memory of the device, bytes; None for no limit.
 
     Attributes:
-        reserved: Bytes taken from the driver.
-        used: Bytes handed out.
+        reserved: Bytes reserved from the driver.
+        used: Bytes allocated to tensors.
 
-    Source: pytorch/pytorch, ``c10/cuda/CUDACachingAllocator.cpp``, read from its documentation and
-    constants; no line of it is here.
+    Source: pytorch/pytorch, ``c10/cuda/CUDACachingAllocator.cpp``, its documentation and
+    constants; none of its code.
     """
 
     def __init__(self, limit: int | None = None) -> None:
@@ -61,10 +61,10 @@ class CachingAllocator:
         self._next = 0
 
     def take(self, size: int) -> int:
-        """Hand out a block; gives its address.
+        """Allocate a block; returns its address.
 
         Raises:
-            MemoryError: The limit would be passed.
+            MemoryError: The limit would be exceeded.
         """
         size = max(GRANULE, round_up(size, GRANULE))
         is_small = size <= _SMALL
@@ -93,19 +93,19 @@ class CachingAllocator:
         insort(self._free[block.is_small], (block.size, block.address))
 
     def _ask(self, size: int, is_small: bool) -> _Block:
-        """A new segment of the driver's."""
+        """Reserve a new segment from the driver."""
         wanted = _segment(size)
         if self.limit is not None and self.reserved + wanted > self.limit:
             self._give_back_segments()
             if self.reserved + wanted > self.limit:
-                raise MemoryError(f"{self.reserved} bytes are taken, {wanted} more are wanted")
+                raise MemoryError(f"{self.reserved} bytes are reserved, {wanted} more are needed")
         self.reserved += wanted
         block = self._blocks[self._next] = _Block(self._next, wanted, is_small)
         self._next += wanted
         return block
 
     def _give_back_segments(self) -> None:
-        """Return to the driver every segment that is wholly free."""
+        """Release every segment that is wholly free."""
         for block in list(self._blocks.values()):
             if not block.is_used and block.before is None and block.after is None:
                 self._not_free(block)
@@ -113,7 +113,7 @@ class CachingAllocator:
                 self.reserved -= block.size
 
     def _cut(self, block: _Block, size: int) -> None:
-        """Leave what a request does not need of a block as a free one."""
+        """Split a block: what a request does not need becomes a free block."""
         left = block.size - size
         if left < GRANULE or (not block.is_small and left <= _SMALL):
             return
@@ -126,7 +126,7 @@ class CachingAllocator:
         insort(self._free[block.is_small], (left, address))
 
     def _join(self, block: _Block, after: _Block) -> None:
-        """Make one of two neighbours."""
+        """Merge two adjacent blocks."""
         block.size += after.size
         block.after = after.after
         if block.after is not None:
@@ -139,11 +139,11 @@ class CachingAllocator:
 
 
 def reserved_bytes(changes: Iterable[tuple[int, int]], limit: int | None = None) -> int:
-    """Bytes that the allocator has taken from the driver after a computation.
+    """Bytes that the allocator has reserved from the driver after a computation.
 
     Args:
-        changes: Each request (a number, its bytes) and each release (the number, 0) in order.
-        limit: Bytes that the driver has; None for as many as are asked for.
+        changes: Allocations (id, bytes) and frees (id, 0), in order.
+        limit: Memory of the device, bytes; None for no limit.
 
     Raises:
         MemoryError: The computation does not fit into the limit.
@@ -159,7 +159,7 @@ def reserved_bytes(changes: Iterable[tuple[int, int]], limit: int | None = None)
 
 
 def fits_into(changes: Iterable[tuple[int, int]], limit: int) -> bool:
-    """Whether the allocator can serve a computation with so many bytes of the driver's."""
+    """Whether the allocator can serve a computation within a limit, bytes."""
     try:
         reserved_bytes(changes, limit)
     except MemoryError:
@@ -168,11 +168,11 @@ def fits_into(changes: Iterable[tuple[int, int]], limit: int) -> bool:
 
 
 def needed_bytes(changes: Sequence[tuple[int, int]], at_least: int = 0) -> int:
-    """The least limit, within ``TOLERANCE``, into which a computation fits.
+    """The smallest limit, within ``TOLERANCE``, in which a computation fits.
 
     Args:
         changes: As :func:`reserved_bytes` takes them.
-        at_least: Bytes that are held at once, so that no lower limit need be tried.
+        at_least: Peak of live bytes: a lower bound of the limit.
     """
     low, high = at_least, reserved_bytes(changes)
     while high - low > TOLERANCE:
@@ -185,12 +185,12 @@ def needed_bytes(changes: Sequence[tuple[int, int]], at_least: int = 0) -> int:
 
 
 def round_up(size: int, granule: int) -> int:
-    """The least multiple of ``granule`` that is not below ``size``."""
+    """The smallest multiple of ``granule`` that is at least ``size``."""
     return -(-size // granule) * granule
 
 
 def _segment(size: int) -> int:
-    """Bytes that the driver is asked for to serve a request."""
+    """Size of the segment that is reserved for a request, bytes."""
     if size <= _SMALL:
         return _SMALL_SEGMENT
     return _MIDDLE_SEGMENT if size < _MIDDLE else round_up(size, _ROUNDING)

@@ -1,4 +1,4 @@
-"""What a recipe asks for: the network it names, the clips it trains on, and their size."""
+"""What a recipe needs: its network, its training clips, and their size."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,16 +12,16 @@ from skelab.recipes import Recipe, list_recipes, load_recipe
 from skelab.skeleton import get_layout
 
 BYTES_PER_CLIP: Final = 30_800
-"""Of a store of NTU-like clips: 1.75 GB for 56,880; the results page has the measurement."""
+"""Bytes per clip of a store like that of NTU RGB+D (1.75 GB for 56,880 clips, docs/results.md)."""
 
 _NTU_JOINTS: Final = 25
 
 
 def read_recipe(asked: str) -> Recipe:
-    """The recipe that a family, a recipe's name or a recipe file stands for.
+    """Load the recipe of a family name, a recipe name or a recipe file.
 
     Raises:
-        ModelError: It is none of these; the message has the nearest.
+        ModelError: It is none of these; the message names the nearest.
         RecipeError: The file is no recipe.
     """
     families = [card.name for card in list_models()]
@@ -41,11 +41,11 @@ def data_needs(recipe: Recipe, clips: int | None = None) -> DataNeeds:
     """The clips that a recipe trains on.
 
     Args:
-        recipe: Its split tells the data set.
-        clips: Training clips, where they are others than those of the published split.
+        recipe: Its split determines the data set.
+        clips: Number of training clips; that of the published split by default.
 
     Raises:
-        RecipeError: The split is of no data set that is known, and ``clips`` is not given.
+        RecipeError: The split belongs to no known data set, and ``clips`` is not given.
     """
     split = recipe.data.split
     needs = _published(split, of_120="120" in recipe.name)
@@ -58,14 +58,14 @@ def data_needs(recipe: Recipe, clips: int | None = None) -> DataNeeds:
         own = DataNeeds("clips of your own", "ntu25", 2, 60, clips, clips, 0, "--clips")
         kind = needs or own
         needs = replace(own, layout=kind.layout, bodies=kind.bodies, classes=kind.classes)
-    if needs is None:  # never: one of the two is there
+    if needs is None:  # unreachable: one of the two is given
         raise RecipeError(f"{recipe.name}: no clips")
     disk = needs.clips * BYTES_PER_CLIP * get_layout(needs.layout).num_joints // _NTU_JOINTS
     return replace(needs, disk=disk)
 
 
 def _published(split: str, *, of_120: bool) -> DataNeeds | None:
-    """The data set of a split; of several that share it the smallest, unless 120 is asked for."""
+    """The data set of a split; the smallest if several share it, unless 120 is requested."""
     cards = sorted(
         (card for card in list_datasets() if split in card.counts and not card.untrimmed),
         key=lambda card: card.clips,

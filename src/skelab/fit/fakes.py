@@ -1,9 +1,10 @@
-"""What stands in for training's engine and for real tensors where a step is measured or traced."""
+"""Fake tensors, and an engine that runs on them, for measuring and tracing a step."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final, cast
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.optim import Optimizer
@@ -21,10 +22,10 @@ HALF: Final = {
 
 
 class PlainEngine:
-    """PyTorch's autocast on the processor, for real tensors and for fake ones.
+    """PyTorch's autocast on the CPU, for real and for fake tensors.
 
-    Does what :class:`skelab.training.precision.TorchEngine` does there, which moves everything to a
-    GPU where there is one, and cannot run on fake tensors.
+    Computes as :class:`skelab.training.precision.TorchEngine` does on a CPU; that engine uses a GPU
+    if there is one, and cannot run on fake tensors.
     """
 
     device: Final = torch.device("cpu")
@@ -33,23 +34,23 @@ class PlainEngine:
         self._half = HALF.get(precision)
 
     def prepare(self, model: nn.Module, optimizer: Optimizer) -> None:
-        """Take over a network and its optimiser."""
+        """Prepare a network and its optimiser for training."""
         self._optimizer = optimizer
 
     def autocast(self) -> AbstractContextManager[object]:
-        """In this block the forward pass computes in the format."""
+        """A context in which the forward pass computes in the precision."""
         return nullcontext() if self._half is None else torch.autocast("cpu", dtype=self._half)
 
-    def backward(self, loss: Tensor) -> None:
-        """Add the gradients of a loss."""
+    def backward(self, loss: Float[Tensor, ""]) -> None:
+        """Backpropagate a loss, accumulating gradients."""
         torch.autograd.backward(loss)
 
     def clip(self, max_norm: float) -> None:
-        """Scale the gradients down if their norm, all together, is larger."""
+        """Clip the gradients by their global norm."""
         nn.utils.clip_grad_norm_(optimizer_parameters(self._optimizer), max_norm)
 
     def step(self) -> None:
-        """Let the optimiser step."""
+        """Take an optimiser step."""
         if isinstance(self._optimizer, torch.optim.AdamW) and self._is_fake():
             _step_fake_adamw(self._optimizer)
         else:
@@ -59,10 +60,10 @@ class PlainEngine:
         return any(isinstance(each, FakeTensor) for each in optimizer_parameters(self._optimizer))
 
 
-def become_fakes(
+def replace_by_fakes(
     fake: FakeTensorMode, model: nn.Module, optimizer: Optimizer | None = None
 ) -> None:
-    """Put fake tensors in the place of parameters and buffers, and of the optimiser's state."""
+    """Replace parameters, buffers and the optimiser's state by fake tensors."""
     doubles: dict[Tensor, nn.Parameter] = {}
     for layer in model.modules():
         for name, parameter in layer._parameters.items():
@@ -86,16 +87,16 @@ def become_fakes(
 
 
 def make_state(optimizer: Optimizer) -> None:
-    """Let an optimiser make its state, by a step with gradients of zero, and keep these."""
+    """Initialise an optimiser's state by a step with zero gradients, which remain."""
     for parameter in optimizer_parameters(optimizer):
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
 
 
 def _step_fake_adamw(optimizer: Optimizer) -> None:
-    """The tensors of AdamW's step, one parameter after the other.
+    """AdamW's step on fake tensors, parameter by parameter.
 
-    PyTorch's own asks how many steps there were, which a fake tensor cannot say.
+    PyTorch's own reads the step count, which a fake tensor does not have.
     """
     with torch.no_grad():
         for parameter in optimizer_parameters(optimizer):

@@ -1,4 +1,4 @@
-"""What a configuration costs: the figures that measuring and predicting have in common."""
+"""The costs of a configuration, as measuring and predicting both give them."""
 
 from dataclasses import dataclass, fields
 from typing import Any, Protocol, runtime_checkable
@@ -8,14 +8,14 @@ from skelab.recipes import Recipe
 
 @dataclass(frozen=True)
 class Configuration:
-    """One way to run one network.
+    """A network with the settings under which it runs.
 
     Attributes:
-        recipe: What is trained; its ``precision``, ``memory.activations`` and, as a number,
-            ``memory.micro_batch`` are those of the configuration.
+        recipe: The recipe, with the ``precision``, the ``memory.activations`` and, as a number,
+            the ``memory.micro_batch`` of the configuration.
         layout: Layout of the skeletons.
-        num_classes: Classes.
-        bodies: Bodies of an input.
+        num_classes: Number of classes.
+        bodies: Bodies per clip.
     """
 
     recipe: Recipe
@@ -25,12 +25,12 @@ class Configuration:
 
     @property
     def micro_batch(self) -> int:
-        """Clips that pass the network at once."""
+        """Clips per forward pass."""
         given = self.recipe.memory.micro_batch
         return self.recipe.training.batch_size if given == "auto" else int(given)
 
     def with_micro_batch(self, clips: int) -> "Configuration":
-        """The same with so many clips at once."""
+        """The same configuration with another micro-batch."""
         memory = self.recipe.memory.model_copy(update={"micro_batch": clips})
         recipe = self.recipe.model_copy(update={"memory": memory})
         return Configuration(recipe, self.layout, self.num_classes, self.bodies)
@@ -38,16 +38,16 @@ class Configuration:
 
 @dataclass(frozen=True)
 class MemoryParts:
-    """Bytes at the moment when most is held.
+    """Peak memory by category, bytes.
 
     Attributes:
         weights: Parameters and buffers.
-        gradients: Of the parameters.
-        optimiser: What the optimiser keeps from step to step.
-        activations: Inputs, what is kept for the backward pass, and what is in the making.
-        workspace: What operators need beside their results, and what the allocator holds unused.
-        context: What is taken before anything is computed: on a GPU by driver and libraries, on a
-            processor by the process itself with its libraries.
+        gradients: Gradients of the parameters.
+        optimiser: State of the optimiser.
+        activations: Inputs, activations kept for the backward pass, and intermediate results.
+        workspace: Scratch memory of operators, and memory that the allocator holds unused.
+        context: Memory before any computation: driver and libraries on a GPU, the process with its
+            libraries on a CPU.
     """
 
     weights: int = 0
@@ -59,18 +59,18 @@ class MemoryParts:
 
     @property
     def total(self) -> int:
-        """All together."""
+        """The sum of all categories."""
         return sum(getattr(self, field.name) for field in fields(self))
 
 
 @dataclass(frozen=True)
 class Span:
-    """A time, or another figure, with what it may lie between.
+    """A time or another figure, with its range.
 
     Attributes:
-        low: A quarter of the measured rounds lie below; of a prediction, its lower end.
+        low: First quartile of the measured rounds, or lower bound of a prediction.
         typical: Median, or best guess.
-        high: A quarter of the measured rounds lie above; of a prediction, its upper end.
+        high: Third quartile of the measured rounds, or upper bound of a prediction.
     """
 
     low: float
@@ -78,18 +78,18 @@ class Span:
     high: float
 
     def times(self, factor: float) -> "Span":
-        """All three multiplied."""
+        """All three values multiplied by a factor."""
         return Span(self.low * factor, self.typical * factor, self.high * factor)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one pass costs: a training step of a micro-batch, or an inference.
+    """The cost of a training step of one micro-batch, or of one inference.
 
     Attributes:
-        memory: At its highest; None where only the time was asked for.
-        seconds: For all clips of the micro-batch together.
-        note: What a reader must know of this figure; empty as a rule.
+        memory: Peak memory; None if only the time was requested.
+        seconds: Time of the whole micro-batch.
+        note: A caveat of this figure; usually empty.
     """
 
     memory: MemoryParts | None
@@ -98,16 +98,16 @@ class Cost:
 
 
 class DoesNotFitError(Exception):
-    """A configuration does not fit; that is a result, and no fault."""
+    """A configuration does not fit into memory: a result, not a failure."""
 
 
 class NotTriedError(Exception):
-    """A configuration could not be tried for another reason; the message says which."""
+    """A configuration could not be tried; the message has the reason."""
 
 
 @runtime_checkable
 class Backend(Protocol):
-    """A device whose costs can be found out, by trying or by reckoning.
+    """A device whose costs can be measured or predicted.
 
     Every method raises :class:`DoesNotFitError` where the configuration does not fit, and
     :class:`NotTriedError` where it could not be tried.
@@ -120,7 +120,7 @@ class Backend(Protocol):
 
     @property
     def memory_limit(self) -> int:
-        """Bytes that a process may use on the device."""
+        """Memory that a process may use on the device, bytes."""
         ...
 
     def training(self, configuration: Configuration) -> Cost:
@@ -132,14 +132,14 @@ class Backend(Protocol):
         ...
 
     def largest_micro_batch(self, configuration: Configuration, limit: int) -> int:
-        """Clips at once of a training step that fit, at most the recipe's batch size; 0 for none.
+        """The largest micro-batch that fits, at most the recipe's batch size; 0 if none does.
 
         Args:
-            configuration: Its micro-batch is of no account.
-            limit: Bytes that may be used.
+            configuration: Its micro-batch is ignored.
+            limit: Memory that may be used, bytes.
         """
         ...
 
     def describe(self) -> dict[str, Any]:
-        """The device, for the report."""
+        """A description of the device for the report."""
         ...

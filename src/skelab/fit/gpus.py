@@ -1,4 +1,4 @@
-"""Graphics processors by name, and amounts of memory as people write them."""
+"""GPUs by name, and amounts of memory as users write them."""
 
 import math
 import re
@@ -24,22 +24,22 @@ _BF16_FROM: Final = (8, 0)
 
 
 @dataclass(frozen=True)
-class Gpu:
-    """A graphics processor by its data sheet.
+class GpuModel:
+    """A GPU according to its data sheet.
 
     Attributes:
-        name: Without maker and series.
-        memory: Bytes on the card.
-        bandwidth: Bytes a second.
-        flops: Operations a second in float32, outside the tensor cores.
-        half_flops: Operations a second in float16, sums in float32, without sparsity.
+        name: Name without maker and series.
+        memory: Memory of the card, bytes.
+        bandwidth: Bytes per second.
+        flops: Operations per second in float32, outside the tensor cores.
+        half_flops: Operations per second in float16, sums in float32, without sparsity.
         capability: Compute capability, major and minor.
-        has_tensor_cores: Otherwise float16 is computed by the ordinary cores.
-        has_ecc: Error correction takes a sixteenth of the memory.
-        is_laptop: Its clock depends on what power the maker of the laptop allows.
-        is_typical: Stands for cards of its size.
-        source: Where the figures stand.
-        checked: With what they were compared, if they were.
+        has_tensor_cores: Whether tensor cores compute float16.
+        has_ecc: Whether error correction takes a sixteenth of the memory.
+        is_laptop: Whether its clock depends on the power limit of a laptop.
+        is_typical: Whether it represents cards of its memory size.
+        source: Source of the figures.
+        checked: What the figures were checked against, if anything.
     """
 
     name: str
@@ -57,11 +57,11 @@ class Gpu:
 
     @property
     def usable(self) -> int:
-        """Bytes that programs can have, the driver's among them."""
+        """Memory available to programs, including the driver's, bytes."""
         return int(self.memory * (1 - _ECC_SHARE)) if self.has_ecc else self.memory
 
     def lacks(self, precision: Precision) -> str:
-        """Why it cannot compute in a precision; empty if it can."""
+        """The reason why it cannot compute in a precision; empty if it can."""
         if precision is Precision.BF16 and self.capability < _BF16_FROM:
             major, minor = self.capability
             return (
@@ -72,27 +72,29 @@ class Gpu:
 
 
 @cache
-def list_gpus() -> tuple[Gpu, ...]:
-    """Every GPU of the table, in its order: series by series, small ones first."""
+def list_gpu_models() -> tuple[GpuModel, ...]:
+    """All GPUs of the table: series by series, small ones first."""
     text = (resources.files("skelab.fit") / "gpus.yaml").read_text(encoding="utf-8")
     table = yaml.safe_load(text)
     return tuple(_gpu(entry, table["sources"], table["checks"]) for entry in table["gpus"])
 
 
-def find_gpu(name: str, memory: int | None = None) -> Gpu:
-    """A GPU by its name; case, spaces, "NVIDIA" and "GeForce" do not matter.
+def find_gpu(name: str, memory: int | None = None) -> GpuModel:
+    """Find a GPU by name; case, spaces, "NVIDIA" and "GeForce" are ignored.
 
     Args:
         name: Say ``RTX 3060``, ``geforce rtx3060`` or ``NVIDIA A100-SXM4-40GB``.
-        memory: Bytes on the card, where it differs. A variant of the name that is sold with so
-            much is taken, otherwise the memory of the one that is called so is replaced.
+        memory: Memory of the card if it differs, bytes. A variant of the name with this memory is
+            preferred; otherwise the memory of the named GPU is replaced.
 
     Raises:
-        GpuError: No GPU of that name is in the table; the message has the nearest.
+        GpuError: No GPU of that name is in the table; the message names the nearest.
     """
     wanted, named_memory = _parsed(name)
     series = ("", "rtx", "gtx")  # as in "3060"
-    variants = [gpu for gpu in list_gpus() if _parsed(gpu.name)[0] in [s + wanted for s in series]]
+    variants = [
+        gpu for gpu in list_gpu_models() if _parsed(gpu.name)[0] in [s + wanted for s in series]
+    ]
     if not wanted or not variants:
         raise GpuError(_unknown(name, wanted))
     memory = memory or named_memory
@@ -104,20 +106,20 @@ def find_gpu(name: str, memory: int | None = None) -> Gpu:
     return gpu if memory is None else replace(gpu, memory=memory)
 
 
-def typical_gpu(memory: int) -> Gpu:
-    """The card that stands for those with about so much memory, with exactly so much."""
-    typical = [gpu for gpu in list_gpus() if gpu.is_typical]
+def typical_gpu(memory: int) -> GpuModel:
+    """The card that represents those of about this memory size, with exactly this memory."""
+    typical = [gpu for gpu in list_gpu_models() if gpu.is_typical]
     nearest = min(typical, key=lambda gpu: abs(math.log(gpu.memory / memory)))
     return replace(nearest, memory=memory)
 
 
 def parse_memory(text: str) -> int:
-    """Bytes from an amount with its unit: GB, GiB, MB or MiB.
+    """Parse an amount of memory with its unit: GB, GiB, MB or MiB; returns bytes.
 
     A GB is 2**30 bytes, as cards are sold, and an MB 2**20.
 
     Raises:
-        GpuError: There is no number or no unit, or no card has so little or so much.
+        GpuError: There is no number or no unit, or the amount is out of range.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text.lower())
     if match is None:
@@ -135,9 +137,9 @@ def parse_memory(text: str) -> int:
     return size
 
 
-def _gpu(entry: dict[str, Any], sources: dict[str, str], checks: dict[str, str]) -> Gpu:
+def _gpu(entry: dict[str, Any], sources: dict[str, str], checks: dict[str, str]) -> GpuModel:
     major, minor = entry["capability"].split(".")
-    return Gpu(
+    return GpuModel(
         name=entry["name"],
         memory=entry["memory"] * GIB,
         bandwidth=entry["bandwidth"] * 1e9,
@@ -154,7 +156,7 @@ def _gpu(entry: dict[str, Any], sources: dict[str, str], checks: dict[str, str])
 
 
 def _parsed(name: str) -> tuple[str, int | None]:
-    """A name without what people write differently, and the bytes of memory that stand in it."""
+    """A normalised name, and the memory that it contains, bytes."""
     text = re.sub(_MAKERS, " ", name.lower())
     text = re.sub(r"\b(mobile|notebook|max-q)\b", "laptop", text)
     sizes = re.findall(r"(?<![a-z0-9])(\d+)\s*gi?b\b", text)
@@ -166,8 +168,8 @@ def _parsed(name: str) -> tuple[str, int | None]:
 
 def _unknown(name: str, wanted: str) -> str:
     keys: dict[str, str] = {}
-    for gpu in list_gpus():
+    for gpu in list_gpu_models():
         keys.setdefault(_parsed(gpu.name)[0], gpu.name)
     near = [keys[key] for key in get_close_matches(wanted, keys, n=4, cutoff=0.5)]
-    hint = f"the nearest that are known: {', '.join(near)}" if near else "nothing known is near it"
-    return f"unknown GPU {name!r}; {hint}; --vram alone asks about the memory of any card"
+    hint = f"the nearest known ones: {', '.join(near)}" if near else "nothing known is near it"
+    return f"unknown GPU {name!r}; {hint}; --vram alone predicts for any card with that memory"

@@ -1,4 +1,4 @@
-"""Costs found out by trying: each configuration runs in a process of its own on this machine."""
+"""Measured costs: each configuration runs in its own process on this machine."""
 
 import json
 import math
@@ -18,52 +18,52 @@ from skelab.fit.figures import (
     NotTriedError,
     Span,
 )
-from skelab.fit.messages import written_configuration
+from skelab.fit.messages import configuration_to_json
 from skelab.fit.search import largest_that_fits
 from skelab.host.probe import Gpu, Probe, probe
 from skelab.host.timing import quartiles
-from skelab.host.worker_process import AskedProcess, ProcessError
+from skelab.host.worker_process import ProcessError, WorkerProcess
 
 Task = Mapping[str, Any]
 
 WORKSPACE: Final = 0.15
-"""What operators and the allocator are taken to need for each further clip beside its activations,
-a share of them; with the copies of one convolution counted it is 1 to 12 % in docs/results.md."""
+"""Assumed overhead of operators and allocator per further clip, as a share of its activations;
+measured with the copies of one convolution: 1 to 12 % (docs/results.md)."""
 
 FRAGMENTS: Final = 0.25
-"""What a training on a processor is taken to need beyond the steps that are run, a share of its
-activations and workspace: memory comes back in pieces that later steps cannot use, the more so
-where batches differ in the bodies that are there. Measured: up to 21 % (docs/results.md)."""
+"""Assumed growth of a training on a CPU beyond the measured steps, as a share of activations and
+workspace: the heap fragments, more so where batches differ in their present bodies. Measured: up
+to 21 % (docs/results.md)."""
 
 ENOUGH_ROWS: Final = 16
-"""Bodies at once from which on PyTorch computes as it does with many."""
+"""Batch of bodies from which on PyTorch selects the kernels of large batches."""
 
-_NO_TIME: Final = "there was no time left; --thorough takes as long as it needs"
+_NO_TIME: Final = "no time was left; --thorough has no time limit"
 _KILLED: Final = -9
-_PATIENCE: Final = 30.0  # seconds beyond its own limit that a child may take to be ended
+_PATIENCE: Final = 30.0  # grace period of a child beyond its own limit, seconds
 
 
 class MeasuredDevice:
-    """This machine's processor or one of its GPUs, until the block ends.
+    """The CPU of this machine or one of its GPUs; a context manager.
 
-    A configuration that runs out of memory or is killed is a result and harms nothing: it runs in
-    a child process, which gets the device's memory limit as its own.
+    A configuration runs in a child process that is limited to the device's memory, so that running
+    out of memory, or being killed, is a result.
 
-    ``quick`` does not run a micro-batch of any size: it runs one clip and, where time allows, as
-    many as have sixteen bodies, and takes what lies beyond as proportional to the clips. From one
-    clip alone a share is added for workspace. Otherwise what is asked for is
-    what is run, and the largest micro-batch is searched by running it.
+    ``quick`` runs one clip and, if time allows, the number of clips that has sixteen bodies, and
+    extrapolates linearly to larger micro-batches; from one clip alone it adds a share for
+    workspace. Otherwise every configuration is run as requested, and the largest micro-batch is
+    found by a search.
 
     Args:
         device: ``cpu``, or ``cuda`` with or without a number.
-        quick: Run few clips, and reckon.
-        spare: Seconds that ``quick`` may take for more clips than one of a configuration.
-        seconds: Time for one configuration, after which no further round begins.
-        timeout: A configuration that takes longer is given up.
-        threads: Threads of the processor; None for those that are idle.
-        memory_limit: Bytes that a process may take in all; None for what is free.
-        machine: This machine; None looks.
-        until: Moment of the monotonic clock after which nothing more is tried.
+        quick: Run few clips and extrapolate.
+        spare: Seconds that ``quick`` may spend per configuration on more than one clip.
+        seconds: Time per configuration after which no further round begins.
+        timeout: Time per configuration after which it is given up, seconds.
+        threads: CPU threads; the idle ones by default.
+        memory_limit: Memory that a process may use, bytes; the free memory by default.
+        machine: This machine; probed by default.
+        until: Monotonic time after which nothing more is tried.
     """
 
     measured: Final = True
@@ -90,7 +90,7 @@ class MeasuredDevice:
         self._timeout = timeout
         self._threads = threads or self.machine.idle_cores
         self._limit = memory_limit if memory_limit is not None else self._free_memory()
-        self._process = AskedProcess("skelab.fit.worker")
+        self._process = WorkerProcess("skelab.fit.worker")
         self._known: dict[str, Cost | Exception] = {}
         self._idle: tuple[int, int] | None = None
 
@@ -108,7 +108,7 @@ class MeasuredDevice:
 
     @property
     def memory_limit(self) -> int:
-        """Bytes that a process may use on the device."""
+        """Memory that a process may use on the device, bytes."""
         return self._limit
 
     def training(self, configuration: Configuration) -> Cost:
@@ -120,7 +120,7 @@ class MeasuredDevice:
         """
         if not self.quick or configuration.micro_batch == 1:
             return self._run("training", configuration)
-        return self._reckoned(configuration)
+        return self._extrapolated(configuration)
 
     def inference(self, configuration: Configuration) -> Cost:
         """One forward pass of a micro-batch, without gradients.
@@ -132,11 +132,11 @@ class MeasuredDevice:
         return self._run("inference", configuration)
 
     def largest_micro_batch(self, configuration: Configuration, limit: int) -> int:
-        """Clips at once of a training step that fit, at most the recipe's batch size; 0 for none.
+        """The largest micro-batch that fits, at most the recipe's batch size; 0 if none does.
 
         Args:
-            configuration: Its micro-batch is of no account.
-            limit: Bytes that may be used.
+            configuration: Its micro-batch is ignored.
+            limit: Memory that may be used, bytes.
 
         Raises:
             NotTriedError: Not even one clip could be run, or it took too long.
@@ -147,11 +147,11 @@ class MeasuredDevice:
         except DoesNotFitError:
             return 0
 
-        def reckoned(clips: int) -> bool:
-            memory = self._reckoned(configuration.with_micro_batch(clips)).memory
+        def extrapolated(clips: int) -> bool:
+            memory = self._extrapolated(configuration.with_micro_batch(clips)).memory
             return memory is not None and memory.total <= limit
 
-        guess = largest_that_fits(reckoned, most)
+        guess = largest_that_fits(extrapolated, most)
         if self.quick or not guess:
             return guess
 
@@ -165,10 +165,10 @@ class MeasuredDevice:
         return largest_that_fits(fits, most, start=guess)
 
     def loading(self, configuration: Configuration, store: Path) -> tuple[Span, int]:
-        """Clips a second that one process reads and shapes, and the bytes of its largest batch.
+        """Loading speed of one process, clips per second, and its largest batch, bytes.
 
         Args:
-            configuration: Says how clips are shaped.
+            configuration: Determines how clips are shaped.
             store: Clips of its layout.
 
         Raises:
@@ -178,9 +178,9 @@ class MeasuredDevice:
         return _span(answer["clips"]), answer["batch_bytes"]
 
     def speeds(self) -> dict[str, Span]:
-        """GFLOP/s of a matrix product in float32 and bfloat16, and GB/s of copying, here and now.
+        """Measured GFLOP/s of matrix products in float32 and bfloat16, and GB/s of copying.
 
-        A ``quick`` look leaves bfloat16 out where the processor has no instructions for it.
+        ``quick`` omits bfloat16 if the processor has no instructions for it.
 
         Raises:
             NotTriedError: It could not be measured.
@@ -190,7 +190,7 @@ class MeasuredDevice:
         return {name: _span(values) for name, values in answer.items()}
 
     def idle(self) -> tuple[int, int]:
-        """What a process that trains takes before its first step: memory, and address space; bytes.
+        """Memory and address space of a training process before its first step, bytes.
 
         Raises:
             NotTriedError: It could not be measured.
@@ -201,7 +201,7 @@ class MeasuredDevice:
         return self._idle
 
     def describe(self) -> dict[str, Any]:
-        """The device, for the report."""
+        """A description of the device for the report."""
         own: dict[str, Any] = {}
         if self.device == "cpu":
             name, total = self.machine.processor, self.machine.memory_total
@@ -232,12 +232,12 @@ class MeasuredDevice:
     def _one_clip(self, configuration: Configuration) -> Cost:
         return self._run("training", configuration.with_micro_batch(1))
 
-    def _reckoned(self, configuration: Configuration) -> Cost:
-        """What a step costs, from steps of fewer clips."""
+    def _extrapolated(self, configuration: Configuration) -> Cost:
+        """The cost of a step, extrapolated from steps of fewer clips."""
         one, clips = self._one_clip(configuration), configuration.micro_batch
         batch = configuration.recipe.training.batch_size
         known = min(math.ceil(ENOUGH_ROWS / configuration.bodies), batch)
-        takes = 2 * known * one.seconds.typical  # the first step does not count
+        takes = 2 * known * one.seconds.typical  # the first step is a warm-up
         if self.quick and known > 1 and takes <= self._spare:
             with suppress(DoesNotFitError, NotTriedError):
                 more = self._run("training", configuration.with_micro_batch(known))
@@ -245,7 +245,7 @@ class MeasuredDevice:
         return _of_more_clips(one, clips)
 
     def _run(self, task: str, configuration: Configuration) -> Cost:
-        """Run a configuration, unless it is known how that ends."""
+        """Run a configuration, unless its result is known."""
         key = json.dumps([task, configuration.recipe.to_yaml(), configuration.bodies])
         if key not in self._known:
             try:
@@ -285,7 +285,7 @@ class MeasuredDevice:
             "device": self.device,
             "threads": self._threads,
             "timeout": timeout,
-            **({} if configuration is None else written_configuration(configuration)),
+            **({} if configuration is None else configuration_to_json(configuration)),
             **more,
         }
         try:
@@ -298,13 +298,13 @@ class MeasuredDevice:
 
 
 def _checked(answer: dict[str, Any], timeout: float) -> dict[str, Any]:
-    """The answer, if it is a result."""
+    """The answer of a child; raises what it reports otherwise."""
     if "no_memory" in answer:
         raise DoesNotFitError(f"out of memory: {answer['no_memory']}")
     if "late" in answer:
         raise NotTriedError(f"given up after {timeout:.0f} s")
     if answer.get("ended") == _KILLED:
-        raise DoesNotFitError("the process was killed, as a rule for lack of memory")
+        raise DoesNotFitError("the process was killed, usually for lack of memory")
     if "ended" in answer:
         said = answer["said"] or "it did not say why"
         raise NotTriedError(f"the process ended with status {answer['ended']}: {said}")
@@ -312,7 +312,7 @@ def _checked(answer: dict[str, Any], timeout: float) -> dict[str, Any]:
 
 
 def _of_more_clips(one: Cost, clips: int) -> Cost:
-    """What several clips cost if each costs as much as one alone."""
+    """The cost of several clips, each as expensive as a single one."""
     memory = one.memory
     if memory is not None:
         memory = MemoryParts(
@@ -323,7 +323,7 @@ def _of_more_clips(one: Cost, clips: int) -> Cost:
             workspace=memory.workspace + int(WORKSPACE * memory.activations * (clips - 1)),
             context=memory.context,
         )
-    note = "reckoned from a step of one clip" if clips > 1 else one.note
+    note = "extrapolated from a step of one clip" if clips > 1 else one.note
     return Cost(memory, one.seconds.times(clips), note)
 
 
@@ -333,9 +333,9 @@ def _span(values: list[float]) -> Span:
 
 
 def _between(one: Cost, more: Cost, known: int, clips: int) -> Cost:
-    """What some clips cost, from a step of one and a step of several.
+    """The cost of a number of clips, from a step of one clip and a step of several.
 
-    Memory lies on the line through both; the time of a clip is that of the larger step.
+    Memory is linear in the clips; the time per clip is that of the larger step.
     """
     memory = None
     if one.memory is not None and more.memory is not None:
@@ -345,5 +345,5 @@ def _between(one: Cost, more: Cost, known: int, clips: int) -> Cost:
             for name in ("activations", "workspace")
         }
         memory = replace(more.memory, **{name: max(0, size) for name, size in held.items()})
-    note = f"reckoned from steps of one clip and of {known}"
+    note = f"extrapolated from steps of one clip and of {known}"
     return Cost(memory, more.seconds.times(clips / known), note)

@@ -1,4 +1,4 @@
-"""Configurations and traces as JSON, in which the processes of a prediction speak."""
+"""JSON wire format of the workers: configurations and traces."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ import numpy as np
 
 from skelab.fit.figures import Configuration
 from skelab.fit.operators import Operators
-from skelab.fit.storage import Lives, Part
+from skelab.fit.storage import Category, Lives
 from skelab.fit.trace import Trace
 from skelab.recipes import parse_recipe
 
 Message = dict[str, Any]
 
 
-def written_configuration(configuration: Configuration) -> Message:
-    """A configuration as JSON can hold it."""
+def configuration_to_json(configuration: Configuration) -> Message:
+    """A configuration as a JSON object."""
     return {
         "recipe": configuration.recipe.to_yaml(),
         "layout": configuration.layout,
@@ -23,14 +23,14 @@ def written_configuration(configuration: Configuration) -> Message:
     }
 
 
-def read_configuration(message: Message) -> Configuration:
-    """The configuration that was written; other keys are of no account."""
+def configuration_from_json(message: Message) -> Configuration:
+    """The configuration in a JSON object; other keys are ignored."""
     recipe = parse_recipe(message["recipe"])
     return Configuration(recipe, message["layout"], message["classes"], message["bodies"])
 
 
-def written_trace(trace: Trace) -> Message:
-    """A trace as JSON can hold it."""
+def trace_to_json(trace: Trace) -> Message:
+    """A trace as a JSON object."""
     lives, operators = trace.lives, trace.operators
     return {
         "clips": trace.clips,
@@ -53,15 +53,15 @@ def written_trace(trace: Trace) -> Message:
     }
 
 
-def read_trace(message: Message) -> Trace:
-    """The trace that :func:`written_trace` was given."""
+def trace_from_json(message: Message) -> Trace:
+    """The trace in a JSON object of :func:`trace_to_json`."""
     lives, operators = message["lives"], message["operators"]
     return Trace(
         Lives(
             sizes=np.array(lives["sizes"], dtype=np.int64),
             born=np.array(lives["born"], dtype=np.int64),
             died=np.array(lives["died"], dtype=np.int64),
-            parts=tuple(map(Part, lives["parts"])),
+            parts=tuple(map(Category, lives["parts"])),
             events=lives["events"],
             loads=tuple((event, tuple(sizes)) for event, sizes in lives["loads"]),
         ),

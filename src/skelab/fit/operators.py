@@ -1,4 +1,4 @@
-"""The operators of a computation: their arithmetic, the bytes that they move, their kernels."""
+"""The operators of a computation: FLOPs, memory traffic and kernel launches."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float64, Int64, Shaped
 from numpy import ndarray
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -16,11 +16,11 @@ from torch.utils.flop_counter import flop_registry
 _CONVOLUTION_GRADIENT: Final = "aten::convolution_backward"
 
 _PASSES: Final[Mapping[str, int]] = {
-    "aten::native_batch_norm": 2,  # statistics, then the numbers themselves
+    "aten::native_batch_norm": 2,  # once for the statistics, once to normalise
     "aten::native_batch_norm_backward": 2,
     _CONVOLUTION_GRADIENT: 2,  # once for the input's gradient, once for the weight's
 }
-"""How often an operator reads what it takes, if not once."""
+"""Passes of an operator over its inputs, if not one."""
 
 _KERNELS: Final[Mapping[str, int]] = {
     _CONVOLUTION_GRADIENT: 3,  # input, weight and bias
@@ -29,23 +29,23 @@ _KERNELS: Final[Mapping[str, int]] = {
     "aten::index_add": 2,
     "aten::cat": 1,
 }
-"""Kernels that an operator launches, if not one."""
+"""Kernels per operator, if not one."""
 
 _FREE: Final = ("aten::detach", "aten::empty", "aten::new_empty", "aten::empty_like")
-"""Operators that compute nothing."""
+"""Operators without computation."""
 
 
 @dataclass(frozen=True)
 class Operators:
-    """What operators do, in the order in which they ran; views are left out.
+    """Costs of operators in the order of execution, without views.
 
     Attributes:
-        names: Of the operators, as PyTorch's schemas have them.
-        flops: Additions and multiplications of products and convolutions; 0 for all others.
-        fixed_bytes: Bytes read and written that are the same for any number of clips.
-        clip_bytes: Bytes read and written of the clips.
+        names: Names of the operators in PyTorch's schemas.
+        flops: Floating-point operations of matrix products and convolutions; 0 for others.
+        fixed_bytes: Bytes read and written that do not depend on the number of clips.
+        clip_bytes: Bytes read and written that scale with the clips.
         kernels: Kernels launched.
-        is_half: Whether it computes in 16 bits.
+        is_half: Whether the operator computes in 16 bits.
     """
 
     names: tuple[str, ...]
@@ -72,9 +72,9 @@ class Operators:
         return np.array([name == _CONVOLUTION_GRADIENT for name in self.names], dtype=np.bool_)
 
     def scaled(self, clips: int, traced: int) -> "Operators":
-        """The same on other clips, if it was traced with a prime number of them.
+        """The same operators for another number of clips, if traced with a prime number.
 
-        The arithmetic of every clip is told by its amount, a multiple of that number.
+        FLOPs that are a multiple of that prime belong to the clips, and scale.
         """
         of_clips = self.flops % traced == 0
         return replace(
@@ -85,11 +85,11 @@ class Operators:
 
 
 class OperatorLog(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Writes down every operator that runs while it is on.
+    """Records every operator that runs within the context.
 
     Args:
-        traced: Clips of the computation, a prime number; a tensor whose size is a multiple of it
-            belongs to the clips.
+        traced: Number of clips, a prime; a tensor whose size is a multiple of it belongs to the
+            clips.
     """
 
     def __init__(self, traced: int = 1) -> None:
@@ -99,7 +99,7 @@ class OperatorLog(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._rows: list[tuple[float, float, float, int, bool]] = []
 
     def operators(self) -> Operators:
-        """What has run up to now."""
+        """The operators recorded so far."""
         columns = zip(*self._rows, strict=True) if self._rows else ((),) * 5
         flops, fixed, of_clips, kernels, is_half = columns
         return Operators(
@@ -118,13 +118,13 @@ class OperatorLog(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Run an operator, and write it down."""
+        """Run an operator and record it."""
         results = func(*args, **(kwargs or {}))
         self.note(func, args, kwargs or {}, results)
         return results
 
     def note(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], results: Any) -> None:
-        """Write down an operator that has run."""
+        """Record an operator that has run."""
         name = func._schema.name
         if func.namespace == "prim" or name in _FREE or _is_view(func):
             return
@@ -144,8 +144,8 @@ class OperatorLog(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._rows.append((flops, fixed, of_clips, _KERNELS.get(name, 1), half))
 
 
-def moved_bytes(tensor: Tensor) -> int:
-    """Bytes of a tensor that are really there: an expanded one has no more than its storage."""
+def moved_bytes(tensor: Shaped[Tensor, " ..."]) -> int:
+    """Bytes of a tensor in memory: an expanded tensor has no more than its storage."""
     return min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
 
 
@@ -162,5 +162,5 @@ def _flops(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], results: An
         return 0.0
     try:
         return float(formula(*args, **kwargs, out_val=results))
-    except TypeError:  # as it is called up to PyTorch 2.3
+    except TypeError:  # its name up to PyTorch 2.3
         return float(formula(*args, **kwargs, out=results))

@@ -1,4 +1,4 @@
-"""What came of asking: per network its options, costs and verdict, and the report of all."""
+"""Results: options, costs and verdict of each network, and the report of all."""
 
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -9,7 +9,7 @@ from skelab.fit.figures import Cost, MemoryParts, Span
 from skelab.recipes import Recipe
 
 SCHEMA: Final = 1
-"""Version of the JSON; a key that goes or changes its meaning raises it, a new one does not."""
+"""Version of the JSON; raised when a key is removed or changes its meaning."""
 
 FRAMES_PER_SECOND: Final = 30
 
@@ -25,17 +25,17 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class DataNeeds:
-    """What the clips of a recipe need.
+    """The data that a recipe trains on.
 
     Attributes:
-        title: The data set, or whose clips they are.
-        layout: Layout of its skeletons.
-        bodies: Most in a clip.
-        classes: Its classes.
+        title: The data set, or the owner of the clips.
+        layout: Skeleton layout.
+        bodies: Most bodies in a clip.
+        classes: Number of classes.
         training_clips: Clips of an epoch.
-        clips: Clips of the store, the test part with them.
-        disk: Bytes of the store.
-        source: Where the counts are from.
+        clips: Clips of the store, including the test part.
+        disk: Size of the store, bytes.
+        source: Source of the counts.
     """
 
     title: str
@@ -50,14 +50,14 @@ class DataNeeds:
 
 @dataclass(frozen=True)
 class Loading:
-    """How fast clips come.
+    """The loading speed.
 
     Attributes:
-        clips_per_second: Of one process that reads and shapes them.
-        batch_bytes: Of the largest batch that a worker hands over.
-        workers: Processes that read ahead; 0 where training reads for itself.
-        shared_memory: Bytes of shared memory that those need.
-        enough_shared: Whether there is so much; None where none is needed.
+        clips_per_second: Speed of one process that reads and shapes clips.
+        batch_bytes: Largest batch that a worker hands over, bytes.
+        workers: Loader processes; 0 if the training process loads.
+        shared_memory: Shared memory that they need, bytes.
+        enough_shared: Whether there is enough of it; None if none is needed.
     """
 
     clips_per_second: Span
@@ -69,22 +69,22 @@ class Loading:
 
 @dataclass(frozen=True)
 class OptionFit:
-    """A network trained in one precision, its activations kept or recomputed.
+    """The training of a network in one precision, with activations kept or recomputed.
 
     Attributes:
         precision: Number format.
         activations: ``keep`` or ``recompute``.
-        largest_micro_batch: Clips at once that fit, at most the recipe's batch size; 0 for none,
-            None where that is not known.
-        micro_batch: Clips at once of the figures below: what divides the batch evenly and leaves a
-            fifth of the memory free, or the most that fits; None where nothing fits.
-        memory: Bytes with so many clips.
-        points: Clips at once, and bytes in all, where that was found out.
+        largest_micro_batch: Largest micro-batch that fits, at most the recipe's batch size; 0 if
+            none does, None if unknown.
+        micro_batch: The micro-batch of the figures below: the largest that divides the batch and
+            leaves a fifth of the memory free, or a single clip; None if nothing fits.
+        memory: Peak memory with this micro-batch, bytes.
+        points: Micro-batches with their total bytes, where known.
         step: Seconds of a micro-batch.
         epoch: Seconds of an epoch.
         recipe: Seconds of the whole recipe.
-        note: Why it could not be tried, or what must be known of the figures.
-        predicted: What is predicted of the same on the device that was measured.
+        note: The reason why it could not be tried, or a caveat of the figures.
+        predicted: The prediction for the same configuration on a measured device.
     """
 
     precision: str
@@ -101,7 +101,7 @@ class OptionFit:
 
     @property
     def clips_per_second(self) -> Span | None:
-        """Clips that are trained on, in a second of computing."""
+        """Training throughput, clips per second of compute time."""
         if self.step is None or self.micro_batch is None:
             return None
         clips = self.micro_batch
@@ -126,16 +126,16 @@ class OptionFit:
 
 @dataclass(frozen=True)
 class InferenceFit:
-    """A network in use.
+    """The inference of a network.
 
     Attributes:
         precision: Number format.
-        one_person: Seconds of an answer where one body is there; None where that is not known.
-        two_people: The same for two bodies.
-        batch: Clips at once of the throughput.
-        clips_per_second: With so many at once; None where that was not asked for.
-        memory: Bytes with one clip of two bodies.
-        note: Why figures are missing.
+        one_person: Latency with one body, seconds; None if unknown.
+        two_people: Latency with two bodies, seconds; None if unknown.
+        batch: Batch size of the throughput.
+        clips_per_second: Throughput at this batch size; None if not determined.
+        memory: Peak memory for one clip of two bodies, bytes.
+        note: The reason why figures are missing.
     """
 
     precision: str
@@ -148,9 +148,9 @@ class InferenceFit:
 
     @property
     def verdict(self) -> Verdict:
-        """Comfortable if every frame of a stream gets an answer, with two people in it.
+        """Comfortable if inference keeps up with every frame of a stream of two people.
 
-        Workable if an answer comes once a second at least.
+        Workable if it runs at least once a second.
         """
         if self.two_people is None:
             return Verdict.UNKNOWN
@@ -159,7 +159,7 @@ class InferenceFit:
         return Verdict.WORKABLE if self.two_people.high <= 1.0 else Verdict.NO
 
     def to_dict(self) -> dict[str, Any]:
-        """The use as a JSON object."""
+        """The inference as a JSON object."""
         bodies = {"one_person": self.one_person, "two_people": self.two_people}
         real_time = {name: span and is_real_time(span) for name, span in bodies.items()}
         return {
@@ -172,7 +172,7 @@ class InferenceFit:
 
 @dataclass(frozen=True)
 class Settings:
-    """What to set in a recipe.
+    """Recommended settings of a recipe.
 
     Attributes:
         precision: ``precision``.
@@ -187,19 +187,19 @@ class Settings:
 
 @dataclass(frozen=True)
 class ModelFit:
-    """What came of one network.
+    """The results of one network.
 
     Attributes:
-        model: What was asked about: a family, a recipe or a file.
-        title: The name that people write.
-        recipe: The recipe that was taken, its micro-batch as it is written.
-        data: What its clips need.
-        verdict: For training.
-        reason: Of the verdict, in a sentence.
-        settings: What to train with; None where nothing fits or is known.
-        options: What was tried, the recipe as it is first.
-        inference: The network in use.
-        loading: How fast clips come; None where that was not measured.
+        model: The name that was given: a family, a recipe or a file.
+        title: Its usual name.
+        recipe: Its recipe, with the micro-batch as written.
+        data: The data that it trains on.
+        verdict: Verdict on training.
+        reason: Reason of the verdict, one sentence.
+        settings: Settings to train with; None if nothing fits or is known.
+        options: The options tried, beginning with the recipe's own.
+        inference: Latency and throughput.
+        loading: Loading speed; None if not measured.
     """
 
     model: str
@@ -215,7 +215,7 @@ class ModelFit:
 
     @property
     def chosen(self) -> OptionFit | None:
-        """The option of the settings."""
+        """The option with the recommended settings."""
         for option in self.options:
             wanted = self.settings
             if wanted and (option.precision, option.activations) == (
@@ -227,7 +227,7 @@ class ModelFit:
 
     @property
     def recommended_recipe(self) -> Recipe | None:
-        """The recipe with the settings; None where there are none."""
+        """The recipe with the recommended settings; None if there are none."""
         if self.settings is None:
             return None
         given = self.recipe.memory.micro_batch
@@ -271,11 +271,11 @@ class FitReport:
     Attributes:
         measured: Whether the figures are measured; otherwise they are predicted.
         thorough: Whether every option was tried.
-        device: What the networks ran on, or would run on.
-        machine: This machine; empty where another one was asked about.
-        models: One entry a network, in the order asked for.
+        device: The device that was measured or predicted.
+        machine: This machine; empty if another one was asked about.
+        models: One entry per network, in the order given.
         answer: The answer, in one or two sentences.
-        recommended: Name of the entry of ``models`` whose recipe is recommended; empty for none.
+        recommended: Name of the entry in ``models`` whose recipe is recommended; empty if none.
         finished: Whether all networks were tried.
     """
 
@@ -290,17 +290,17 @@ class FitReport:
 
     @property
     def recommended_recipe(self) -> Recipe | None:
-        """The one recipe that is recommended; None where none fits."""
+        """The recommended recipe; None if none fits."""
         for model in self.models:
             if model.model == self.recommended:
                 return model.recommended_recipe
         return None
 
     def address_space(self, model: ModelFit) -> int | None:
-        """Bytes that a process maps at most to train a network with its settings.
+        """The address space that a process needs to train a network with its settings, bytes.
 
-        That is what a limit of the address space (``ulimit -v``) has to allow; libraries map more
-        than they touch. None unless it was measured on a processor.
+        A limit on the address space (``ulimit -v``) must allow it; libraries map more memory than
+        they use. None unless it was measured on a CPU.
         """
         own, option = self.device.get("process_address_space"), model.chosen
         if own is None or option is None or option.memory is None:
@@ -308,7 +308,7 @@ class FitReport:
         return int(own) + option.memory.total - option.memory.context
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as a JSON object; the keys stand in the reference."""
+        """The report as a JSON object, whose keys docs/reference/fit-report.md describes."""
         recipe = self.recommended_recipe
         return {
             "schema": SCHEMA,
@@ -329,7 +329,7 @@ class FitReport:
 
 
 def is_real_time(answer: Span) -> bool:
-    """Whether answers of so many seconds keep up with every frame of a stream."""
+    """Whether a latency, seconds, keeps up with every frame of a stream."""
     return answer.high * FRAMES_PER_SECOND <= 1.0
 
 

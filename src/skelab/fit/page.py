@@ -1,4 +1,4 @@
-"""The answer as a page: one HTML file that holds everything and fetches nothing."""
+"""The report as one self-contained HTML page."""
 
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,17 @@ from skelab.fit.tables import (
     SUMMARY,
     data_rows,
     device_line,
+    fit_summary_rows,
     notes,
     option_rows,
     remarks,
-    summary_rows,
 )
 from skelab.fit.verdict import gib, lasts, recipe_file
 from skelab.report.page import render_page, write_page
 
 
 def write_fit_page(path: Path, report: FitReport) -> None:
-    """Write a report as one HTML file, whole or not at all.
+    """Write a report as one HTML file, atomically.
 
     Raises:
         OutputError: The file cannot be written; what was there before is untouched.
@@ -30,7 +30,7 @@ def write_fit_page(path: Path, report: FitReport) -> None:
 
 
 def render_fit_page(report: FitReport) -> str:
-    """The page as text."""
+    """The HTML of the page."""
     figures = {
         "memory": memory_figures(report),
         "epoch": epoch_figure(report),
@@ -45,7 +45,7 @@ def render_fit_page(report: FitReport) -> str:
         facts=_facts(report),
         remarks=remarks(report),
         notes=notes(report),
-        summary=(SUMMARY, summary_rows(report)),
+        summary=(SUMMARY, fit_summary_rows(report)),
         options=(OPTIONS, option_rows(report.models)),
         data=data_rows(report),
         figures=figures,
@@ -74,7 +74,7 @@ def _facts(report: FitReport) -> list[tuple[str, str]]:
 
 
 def _precisions(report: FitReport) -> list[tuple[str, str]]:
-    """Each precision that occurs, with the class of its colour."""
+    """The precisions that occur, with the CSS class of their colour."""
     found = {option.precision for model in report.models for option in model.options}
     return [
         (name, f"series-{place}") for place, name in enumerate(COLOURS, start=1) if name in found
@@ -82,7 +82,7 @@ def _precisions(report: FitReport) -> list[tuple[str, str]]:
 
 
 def _compared(report: FitReport) -> list[tuple[str, ...]]:
-    """Measured beside predicted, where both are there."""
+    """Rows that compare measured and predicted figures, where both exist."""
     rows: list[tuple[str, ...]] = []
     for model in report.models:
         for option in model.options:
@@ -111,7 +111,7 @@ def _contents(figures: dict[str, Any], *, compared: bool) -> list[tuple[str, str
         ("answer", "Answer", True),
         ("memory", "Memory", bool(figures["memory"])),
         ("time", "Time", figures["epoch"] is not None),
-        ("parts", "Where memory goes", figures["parts"] is not None),
+        ("parts", "Memory by category", figures["parts"] is not None),
         ("options", "Options", True),
         ("compared", "Measured and predicted", compared),
         ("data", "Data", True),

@@ -1,12 +1,13 @@
-"""Figures of a report: memory against clips at once, time per epoch, and where memory goes."""
+"""Plots of a report: memory by micro-batch, time per epoch, memory by category."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from skelab.fit.figures import Span
 from skelab.fit.outcome import FitReport, ModelFit, OptionFit
 from skelab.fit.tables import PARTS, parts_of
 from skelab.fit.verdict import DAY, gib, lasts, own_batch
@@ -37,7 +38,7 @@ _ROUND_TIMES: Final = (
 
 
 def memory_figures(report: FitReport) -> list[Markup]:
-    """One figure a network: memory against clips at once, a line an option, the limit drawn in."""
+    """One plot per network: memory by micro-batch, one line per option, with the limit."""
     limit = report.device["memory_limit"]
     return [
         _memory_figure(model, limit)
@@ -47,7 +48,7 @@ def memory_figures(report: FitReport) -> list[Markup]:
 
 
 def epoch_figure(report: FitReport) -> Markup | None:
-    """Time of an epoch of each network with the settings to use; None where none is known."""
+    """Time per epoch of each network with the recommended settings; None if none is known."""
     rows = [(model, option) for model, option in _chosen(report.models) if option.epoch]
     if not rows:
         return None
@@ -57,24 +58,7 @@ def epoch_figure(report: FitReport) -> Markup | None:
         span = option.epoch
         if span is None:
             continue
-        axes.plot(
-            [span.low, span.high],
-            [place, place],
-            color=ACCENT,
-            linewidth=6,
-            alpha=0.3,
-            solid_capstyle="round",
-        )
-        axes.plot(span.typical, place, "o", color=ACCENT, markersize=5.5)
-        axes.annotate(
-            lasts(span.typical, short=True),
-            (span.high, place),
-            xytext=(10, 0),
-            textcoords="offset points",
-            color=MUTED,
-            fontsize=FONT_SIZE,
-            verticalalignment="center",
-        )
+        _draw_span(axes, place, span)
         told.append(f"{model.model} {lasts(span.typical)}")
         lowest.append(span.low)
         highest.append(span.high)
@@ -84,16 +68,38 @@ def epoch_figure(report: FitReport) -> Markup | None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _round_time(value)))
     _name_rows(axes, [model.model for model, _ in rows])
-    name_axes(axes, x="", title="Time of an epoch")
+    name_axes(axes, x="", title="Time per epoch")
     return figure_svg(
         figure,
         name="epoch",
-        description=f"Time of an epoch: {'; '.join(told)}",
+        description=f"Time per epoch: {'; '.join(told)}",
+    )
+
+
+def _draw_span(axes: Axes, place: int, span: Span) -> None:
+    """Draw the range of a time as a bar, with its typical value as a dot and as text."""
+    axes.plot(
+        [span.low, span.high],
+        [place, place],
+        color=ACCENT,
+        linewidth=6,
+        alpha=0.3,
+        solid_capstyle="round",
+    )
+    axes.plot(span.typical, place, "o", color=ACCENT, markersize=5.5)
+    axes.annotate(
+        lasts(span.typical, short=True),
+        (span.high, place),
+        xytext=(10, 0),
+        textcoords="offset points",
+        color=MUTED,
+        fontsize=FONT_SIZE,
+        verticalalignment="center",
     )
 
 
 def parts_figure(report: FitReport) -> Markup | None:
-    """Where the memory of each network goes with the settings to use; None where none is known."""
+    """Memory by category of each network with the recommended settings; None if none is known."""
     rows = [(model, option) for model, option in _chosen(report.models) if option.memory]
     if not rows:
         return None
@@ -101,19 +107,7 @@ def parts_figure(report: FitReport) -> Markup | None:
     figure, axes = new_figure(width=7.4, height=1.25 + 0.36 * len(rows))
     widest, told = 0.0, []
     for place, (model, option) in enumerate(rows):
-        left = 0.0
-        for name, size in parts_of(option.memory).items() if option.memory else ():
-            axes.barh(
-                place,
-                size / GIB,
-                left=left,
-                height=0.55,
-                color=PART_COLOURS[name],
-                edgecolor=PAPER,
-                linewidth=0.6,
-                label=name if place == 0 else None,
-            )
-            left += size / GIB
+        left = _stack_parts(axes, place, parts_of(option.memory) if option.memory else {})
         widest = max(widest, left)
         told.append(f"{model.model} {left:.1f} GiB")
     shown = limit <= 3 * widest
@@ -133,12 +127,30 @@ def parts_figure(report: FitReport) -> Markup | None:
         columnspacing=1.2,
         borderaxespad=0.1,
     )
-    name_axes(axes, x="GiB", title="Memory by part")
+    name_axes(axes, x="GiB", title="Memory by category")
     return figure_svg(
         figure,
         name="parts",
-        description=f"Memory with the settings to use: {'; '.join(told)}",
+        description=f"Memory with the recommended settings: {'; '.join(told)}",
     )
+
+
+def _stack_parts(axes: Axes, place: int, sizes: Mapping[str, float]) -> float:
+    """Draw the memory of a network as one stacked bar; returns its length, GiB."""
+    left = 0.0
+    for name, size in sizes.items():
+        axes.barh(
+            place,
+            size / GIB,
+            left=left,
+            height=0.55,
+            color=PART_COLOURS[name],
+            edgecolor=PAPER,
+            linewidth=0.6,
+            label=name if place == 0 else None,
+        )
+        left += size / GIB
+    return left
 
 
 def _memory_figure(model: ModelFit, limit: int) -> Markup:
@@ -158,18 +170,7 @@ def _memory_figure(model: ModelFit, limit: int) -> Markup:
             linewidth=1.7,
         )
         highest = max(highest, sizes[-1])
-    chosen = model.chosen
-    if chosen is not None and chosen.memory is not None and chosen.micro_batch:
-        axes.plot(
-            chosen.micro_batch,
-            chosen.memory.total / GIB,
-            "o",
-            color=COLOURS.get(chosen.precision, MUTED),
-            markersize=6.5,
-            markerfacecolor=PAPER,
-            markeredgewidth=1.8,
-            zorder=4,
-        )
+    _mark_recommended(axes, model.chosen)
     if highest > 0.25 * limit / GIB:
         _draw_limit(axes, limit / GIB)
         axes.set_ylim(0, min(top, 1.12 * max(highest, limit / GIB)))
@@ -186,12 +187,27 @@ def _memory_figure(model: ModelFit, limit: int) -> Markup:
         for option in drawn
     )
     return figure_svg(
-        figure, name=f"memory-{model.model}", description=f"Memory by clips at once: {told}"
+        figure, name=f"memory-{model.model}", description=f"Memory by micro-batch: {told}"
+    )
+
+
+def _mark_recommended(axes: Axes, option: OptionFit | None) -> None:
+    if option is None or option.memory is None or not option.micro_batch:
+        return
+    axes.plot(
+        option.micro_batch,
+        option.memory.total / GIB,
+        "o",
+        color=COLOURS.get(option.precision, MUTED),
+        markersize=6.5,
+        markerfacecolor=PAPER,
+        markeredgewidth=1.8,
+        zorder=4,
     )
 
 
 def _line(option: OptionFit, widest: int) -> tuple[list[float], list[float]]:
-    """The points, and the straight line that goes on from the outer two."""
+    """The points, extrapolated by the line through the first and the last."""
     clips = [float(count) for count, _ in option.points]
     sizes = [size / GIB for _, size in option.points]
     if len(clips) > 1:
@@ -203,7 +219,7 @@ def _line(option: OptionFit, widest: int) -> tuple[list[float], list[float]]:
 
 
 def _draw_limit(axes: Axes, limit: float, *, upright: bool = False) -> None:
-    """A line at what there is, with its name."""
+    """A labelled line at the memory limit."""
     line = axes.axvline if upright else axes.axhline
     line(limit, color=CONTRAST, linewidth=1.3, linestyle=(0, (5, 2.5)), zorder=3)
     axes.annotate(
@@ -220,7 +236,7 @@ def _draw_limit(axes: Axes, limit: float, *, upright: bool = False) -> None:
 
 
 def _name_rows(axes: Axes, names: Sequence[str]) -> None:
-    """Names beside the rows of a figure of bars, the first on top."""
+    """Label the rows of a bar plot, the first on top."""
     axes.set_yticks(range(len(names)), list(names))
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)

@@ -1,10 +1,9 @@
-"""What a configuration costs on a device that is not there: traces, and the device's figures."""
+"""Predicted costs of a configuration, from traces and the data of a device."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from skelab.fit.ahead import TracesAhead, Wanted
 from skelab.fit.figures import (
     Configuration,
     Cost,
@@ -13,13 +12,14 @@ from skelab.fit.figures import (
     NotTriedError,
     Span,
 )
-from skelab.fit.gpus import GIB, MIB, Gpu, find_gpu, typical_gpu
+from skelab.fit.gpus import GIB, MIB, GpuModel, find_gpu, typical_gpu
+from skelab.fit.prefetch import TracePrefetcher, TraceRequest
 from skelab.fit.roofline import Roofline
 from skelab.fit.trace import Trace
 from skelab.training.config import Precision
 
 CONTEXT: Final = 700 * MIB
-"""What driver and libraries take of a GPU before anything is computed."""
+"""Memory of driver and libraries on a GPU before any computation, bytes."""
 
 _GPU_SLOWER: Final = Span(1.2, 1.8, 3.0)
 _LAPTOP_SLOWER: Final = Span(1.2, 2.0, 4.0)
@@ -31,9 +31,9 @@ _CPU_LAUNCH_SLOWER: Final = Span(1.0, 1.5, 3.0)
 _TF32_FROM: Final = (8, 0)
 
 _APEX_NOTES: Final[Mapping[Precision, str]] = {
-    Precision.APEX_O1: "Reckoned as fp16, which does the same with PyTorch alone.",
+    Precision.APEX_O1: "Predicted as fp16, which does the same with PyTorch alone.",
     Precision.APEX_O2: (
-        "Reckoned as fp16, with a float16 copy of weights and gradients beside the float32 ones."
+        "Predicted as fp16, with a float16 copy of weights and gradients beside the float32 ones."
     ),
 }
 
@@ -52,23 +52,23 @@ _MISSES: Final[Mapping[str, str]] = {
         " that keeps its input, as PyTorch had it before 1.10, accounts for it."
     ),
 }
-"""What was published of a family and lies outside the prediction."""
+"""Published figures of a family that lie outside the prediction."""
 
 
 @dataclass(frozen=True)
 class PredictedDevice:
-    """A device by its figures; nothing is run on it.
+    """A device described by its data sheet; nothing is run on it.
 
     Attributes:
-        name: What it is called.
-        memory_limit: Bytes that programs can have, the context among them.
-        roofline: How fast it is.
-        is_gpu: Whether PyTorch takes the paths, and the memory, that it takes on a GPU.
-        context: Bytes that are taken before anything is computed.
-        lacks: Why it cannot compute in a precision; empty if it can.
-        remark: What must be known of every time.
-        facts: The rest of the description, for reports.
-        ahead: Processes that trace for it; without them all is traced in this one.
+        name: Its name.
+        memory_limit: Memory that programs can use, with the context, bytes.
+        roofline: Its speed.
+        is_gpu: Whether PyTorch uses its GPU code paths and allocator.
+        context: Memory before any computation, bytes.
+        lacks: The reason why it cannot compute in a precision; empty if it can.
+        remark: A caveat that holds for all times.
+        facts: Further description for reports.
+        prefetcher: Traces in worker processes; by default all is traced in this one.
     """
 
     name: str
@@ -79,11 +79,11 @@ class PredictedDevice:
     lacks: Callable[[Precision], str] = field(repr=False)
     remark: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    ahead: TracesAhead | None = field(default=None, repr=False)
+    prefetcher: TracePrefetcher | None = field(default=None, repr=False)
 
     @classmethod
-    def of_gpu(cls, gpu: Gpu, remark: str = "") -> "PredictedDevice":
-        """The device of an entry of the table."""
+    def of_gpu(cls, gpu: GpuModel, remark: str = "") -> "PredictedDevice":
+        """The device of an entry in the table of GPUs."""
         has_tf32 = gpu.has_tensor_cores and gpu.capability >= _TF32_FROM
         roofline = Roofline(
             flops=gpu.flops,
@@ -110,17 +110,17 @@ class PredictedDevice:
         """A GPU of the table.
 
         Args:
-            name: As :func:`skelab.fit.gpus.find_gpu` takes it.
-            memory: Bytes on the card, where they differ.
+            name: A name that :func:`skelab.fit.gpus.find_gpu` accepts.
+            memory: Memory of the card if it differs, bytes.
 
         Raises:
-            GpuError: There is none of that name.
+            GpuError: There is no GPU of that name.
         """
         return cls.of_gpu(find_gpu(name, memory))
 
     @classmethod
     def of_memory(cls, memory: int) -> "PredictedDevice":
-        """Any card with so many bytes; its times are those of one that is typical of the size."""
+        """Any card with this much memory; its times are those of a typical card of that size."""
         gpu = typical_gpu(memory)
         size = f"{memory / GIB:g} GB"
         remark = f"Times are those of an {gpu.name}, which stands for cards of about {size}."
@@ -142,15 +142,15 @@ class PredictedDevice:
         """A CPU whose peaks were measured.
 
         Args:
-            name: What it is called.
+            name: Its name.
             flops: Operations a second in float32.
             half_flops: Operations a second in bfloat16.
             bandwidth: Bytes a second from memory.
             memory_limit: Bytes that the process may use.
-            half_convolution_flops: Operations a second of convolutions in bfloat16, which a
-                processor without instructions for it computes in another way than products.
-            half_gradient_flops: The same of their gradients.
-            context: Bytes that it takes before anything is computed.
+            half_convolution_flops: Operations per second of convolutions in bfloat16; a CPU without
+                instructions for it computes them differently from matrix products.
+            half_gradient_flops: The same for their gradients.
+            context: Memory before any computation, bytes.
         """
         roofline = Roofline(
             flops=flops,
@@ -168,14 +168,14 @@ class PredictedDevice:
 
     @property
     def measured(self) -> bool:
-        """False: figures are predicted."""
+        """False: the figures are predicted."""
         return False
 
     def training(self, configuration: Configuration) -> Cost:
         """A training step of one micro-batch: forward, backward, optimiser.
 
         Raises:
-            DoesNotFitError: It takes more memory than the device has.
+            DoesNotFitError: It needs more memory than the device has.
             NotTriedError: The network cannot be traced, or the device lacks the precision.
         """
         trace = self._trace(configuration, training=True)
@@ -187,17 +187,17 @@ class PredictedDevice:
         """One forward pass of a micro-batch, without gradients.
 
         Raises:
-            DoesNotFitError: It takes more memory than the device has.
+            DoesNotFitError: It needs more memory than the device has.
             NotTriedError: The network cannot be traced, or the device lacks the precision.
         """
         return self._cost(configuration, self._trace(configuration, training=False))
 
     def largest_micro_batch(self, configuration: Configuration, limit: int) -> int:
-        """Clips at once of a training step that fit, at most the recipe's batch size; 0 for none.
+        """The largest micro-batch that fits, at most the recipe's batch size; 0 if none does.
 
         Args:
-            configuration: Its micro-batch is of no account.
-            limit: Bytes that may be used, the context among them.
+            configuration: Its micro-batch is ignored.
+            limit: Memory that may be used, with the context, bytes.
 
         Raises:
             NotTriedError: The network cannot be traced, or the device lacks the precision.
@@ -213,7 +213,7 @@ class PredictedDevice:
         return fits
 
     def describe(self) -> dict[str, Any]:
-        """The device, for the report."""
+        """A description of the device for the report."""
         return {
             "name": self.name,
             "predicted": True,
@@ -229,8 +229,8 @@ class PredictedDevice:
         lacks = self.lacks(configuration.recipe.precision)
         if lacks:
             raise NotTriedError(lacks)
-        wanted = Wanted(configuration, training, self.is_gpu)
-        return wanted.make() if self.ahead is None else self.ahead.get(wanted)
+        wanted = TraceRequest(configuration, training, self.is_gpu)
+        return wanted.make() if self.prefetcher is None else self.prefetcher.get(wanted)
 
     def _cost(
         self, configuration: Configuration, trace: Trace, *, accumulates: bool = False
@@ -244,7 +244,7 @@ class PredictedDevice:
         operators = trace.operators_of(configuration.micro_batch)
         notes = [self.remark, _APEX_NOTES.get(configuration.recipe.precision, "")]
         if self.roofline.is_launch_bound(operators):
-            notes.append("So few clips at once leave the device waiting for the processor.")
+            notes.append("With so few clips at once the device waits for the processor.")
         return Cost(memory, self.roofline.seconds(operators), " ".join(filter(None, notes)))
 
     def _fits(self, configuration: Configuration, trace: Trace, limit: int) -> bool:
@@ -272,7 +272,7 @@ class PredictedDevice:
 
 
 def _accumulates(configuration: Configuration) -> bool:
-    """Whether a step takes several micro-batches, so that gradients wait while the next passes."""
+    """Whether a step has several micro-batches, so that gradients are kept between them."""
     return configuration.micro_batch < configuration.recipe.training.batch_size
 
 

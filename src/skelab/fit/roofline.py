@@ -1,4 +1,4 @@
-"""Times from figures of a device: what operators compute and move, and what a launch costs."""
+"""A roofline model: times of operators from a device's speed, bandwidth and launch overhead."""
 
 from dataclasses import dataclass, field
 
@@ -12,19 +12,19 @@ from skelab.fit.operators import Operators
 
 @dataclass(frozen=True)
 class Roofline:
-    """What a device can do at best, and what of it these networks get.
+    """The peak performance of a device, and the share that these networks reach.
 
     Attributes:
-        flops: Operations a second in float32.
-        half_flops: Operations a second in 16 bits, sums in 32 bits.
-        convolution_flops: Operations a second of float32 convolutions.
-        half_convolution_flops: Operations a second of 16-bit convolutions; None for ``half_flops``.
-        half_gradient_flops: The same of their gradients.
-        bandwidth: Bytes a second.
-        half_bandwidth: Bytes a second of operators in 16 bits, which a processor has to convert.
-        launch: Seconds between two kernels that follow one another, at least.
-        slower: How many times longer than at best: low, typical, high.
-        launch_slower: The same of ``launch``, which depends on the processor beside the device.
+        flops: Operations per second in float32.
+        half_flops: Operations per second in 16 bits, sums in 32 bits.
+        convolution_flops: Operations per second of float32 convolutions.
+        half_convolution_flops: The same of 16-bit convolutions; None for ``half_flops``.
+        half_gradient_flops: The same for their gradients.
+        bandwidth: Bytes per second.
+        half_bandwidth: Bytes per second of 16-bit operators, which a CPU has to convert.
+        launch: Minimum time between two consecutive kernels, seconds.
+        slower: Factors over the best time: low, typical, high.
+        launch_slower: The same for ``launch``, which depends on the host's CPU.
     """
 
     flops: float
@@ -39,9 +39,9 @@ class Roofline:
     half_gradient_flops: float | None = None
 
     def seconds(self, operators: Operators) -> Span:
-        """How long some operators take, one after the other.
+        """The time of a sequence of operators.
 
-        Device and processor work side by side: whichever is slower counts.
+        Device and host work in parallel: the slower one determines the time.
         """
         busy = self.slower.times(float(self.best(operators).sum()))
         launched = self.launch_slower.times(self.launch * float(operators.kernels.sum()))
@@ -52,7 +52,7 @@ class Roofline:
         )
 
     def best(self, operators: Operators) -> Float64[ndarray, " P"]:
-        """Seconds of each operator at best: it computes or it moves, whichever takes longer."""
+        """The best time of each operator, seconds: the larger of compute and memory time."""
         convolves, derives = operators.is_convolution, operators.is_convolution_gradient
         full = np.where(convolves, self.convolution_flops, self.flops)
         half = np.where(convolves, self.half_convolution_flops or self.half_flops, self.half_flops)
@@ -62,6 +62,6 @@ class Roofline:
         return np.maximum(operators.flops / peak, operators.bytes / bandwidth)
 
     def is_launch_bound(self, operators: Operators) -> bool:
-        """Whether the device waits for the processor most of the time."""
+        """Whether the device waits for the host most of the time."""
         busy = self.slower.typical * float(self.best(operators).sum())
         return self.launch_slower.typical * self.launch * float(operators.kernels.sum()) > busy

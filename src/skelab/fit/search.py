@@ -1,4 +1,4 @@
-"""The largest number of clips that fits, found in few tries."""
+"""A search for the largest number of clips that fits."""
 
 from collections.abc import Callable
 
@@ -9,9 +9,9 @@ def largest_that_fits(fits: Callable[[int], bool], most: int, *, start: int = 1)
     Doubles while it fits, or halves until it does, and then bisects.
 
     Args:
-        fits: Whether a number fits; if it does, so do all below it. Asked once for each at most.
-        most: Numbers above are of no interest.
-        start: Where to begin, say at a guess.
+        fits: Whether a number fits; monotonic. Called at most once per number.
+        most: Upper bound.
+        start: The first number to try, say a guess.
     """
     too_many = most + 1
     fitting = 0

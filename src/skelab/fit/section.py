@@ -1,15 +1,15 @@
-"""The answer as a part of another report."""
+"""The answer as a section of another report."""
 
 from collections.abc import Sequence
 
 from skelab.fit.outcome import FitReport
-from skelab.fit.tables import SUMMARY, summary_rows
+from skelab.fit.tables import SUMMARY, fit_summary_rows
 from skelab.report import Section, Table
 
 
 def fit_section(reports: Sequence[FitReport]) -> Section:
-    """What several devices make of the same networks, a row for each network on each device."""
-    rows = tuple((_device(report), *row) for report in reports for row in summary_rows(report))
+    """The same networks on several devices, with one row per network and device."""
+    rows = tuple((_device(report), *row) for report in reports for row in fit_summary_rows(report))
     data = {model.data.title: model.data for report in reports for model in report.models}
     clips = " and ".join(f"{each.title} ({each.training_clips:,} clips)" for each in data.values())
     table = Table(("device", *SUMMARY), rows, f"Training on {clips}")

@@ -1,20 +1,21 @@
 """The training step of a configuration and its inference, run on real tensors or on fake ones.
 
-Measuring and predicting both run what stands here, so that one can be held against the other. The
-training step is that of training, :class:`skelab.training.step.TrainStep`; what is added here is a
-batch of noise, and fake tensors in the place of weights.
+Measuring and predicting share this code, so that their results can be compared. The training step
+is that of training, :class:`skelab.training.step.TrainStep`; this module adds a batch of noise, and
+fake tensors in place of weights.
 """
 
 from collections.abc import Iterator
 from contextlib import nullcontext
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from skelab.data.feeding.feeder import Batch
 from skelab.errors import SkelabError
-from skelab.fit.fakes import PlainEngine, become_fakes, make_state
+from skelab.fit.fakes import PlainEngine, make_state, replace_by_fakes
 from skelab.fit.figures import Configuration, NotTriedError
 from skelab.models import create_model, set_activation_policy
 from skelab.skeleton import get_layout
@@ -26,20 +27,20 @@ from skelab.training.step import TrainStep, clear_gradients, make_optimizer, mak
 
 
 class TrainingStep(TrainStep):
-    """The step of training with a micro-batch of noise in which every body is present.
+    """A training step on a micro-batch of noise in which every body is present.
 
     Args:
         configuration: What is run.
         device: ``cpu``, or ``cuda`` with or without a number.
-        fake: Fake tensors of this mode take the place of real ones; nothing is computed. The device
-            must be ``cpu``, and every precision is traced there. The optimiser has its state
-            already, made on the real ones, where that takes a hundredth of the time.
+        fake: Run on fake tensors of this mode; nothing is computed. The device must be ``cpu``,
+            where every precision is traced. The optimiser's state is initialised on real tensors
+            beforehand, which takes a hundredth of the time.
 
     Attributes:
-        micro_batch: Clips that pass the network at once.
+        micro_batch: Clips per forward pass.
 
     Raises:
-        NotTriedError: The network cannot be made, or not run in the precision on the device.
+        NotTriedError: The network cannot be built, or the device cannot compute in the precision.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class TrainingStep(TrainStep):
         if fake:
             make_state(optimizer)
             clear_gradients(model, optimizer)
-            become_fakes(fake, model, optimizer)
+            replace_by_fakes(fake, model, optimizer)
         with fake or nullcontext():
             super().__init__(model, optimizer, engine, task, recipe.training)
             joints = _noise(configuration, engine.device)
@@ -73,46 +74,46 @@ class TrainingStep(TrainStep):
         set_training_mode(self.model)
 
     def run(self, micro_batches: int = 1) -> None:
-        """One optimiser step, its gradients added up over so many micro-batches."""
+        """One optimiser step, with gradients accumulated over a number of micro-batches."""
         self.begin()
         for _ in range(micro_batches):
             self.forward_backward()
         self.update()
 
     def prime(self) -> None:
-        """Give the optimiser its state, by a step with gradients of zero, and keep these."""
+        """Initialise the optimiser's state by a step with zero gradients, which remain."""
         make_state(self.optimizer)
 
     def forward_backward(self) -> None:
-        """Pass the micro-batch through the network, and add up the gradients."""
+        """Run the micro-batch forward and backward, accumulating gradients."""
         self.accumulate(self._batch, self.micro_batch / self.config.batch_size)
 
-    def weights(self) -> Iterator[Tensor]:
-        """Parameters and buffers, and their copies."""
+    def weights(self) -> Iterator[Shaped[Tensor, " ..."]]:
+        """Parameters and buffers, and their moving average."""
         yield from self.model.parameters()
         yield from self.model.buffers()
         if self.average is not None:
             yield from self.average.tensors().values()
 
-    def gradients(self) -> Iterator[Tensor]:
-        """Of those parameters that have one."""
+    def gradients(self) -> Iterator[Shaped[Tensor, " ..."]]:
+        """The gradients of those parameters that have one."""
         for parameter in self.model.parameters():
             if parameter.grad is not None:
                 yield parameter.grad
 
-    def optimiser_state(self) -> Iterator[Tensor]:
-        """What the optimiser keeps from step to step."""
+    def optimiser_state(self) -> Iterator[Shaped[Tensor, " ..."]]:
+        """The tensors of the optimiser's state."""
         for state in self.optimizer.state.values():
             yield from (value for value in state.values() if isinstance(value, Tensor))
 
-    def inputs(self) -> Iterator[Tensor]:
+    def inputs(self) -> Iterator[Shaped[Tensor, " ..."]]:
         """Clips and labels."""
         yield self._batch.joints
         yield self._batch.labels
 
 
 class InferenceStep:
-    """A network in use, with a micro-batch of noise in which every body is present.
+    """Inference on a micro-batch of noise in which every body is present.
 
     Args:
         configuration: What is run.
@@ -123,7 +124,7 @@ class InferenceStep:
         model: The network, in eval mode.
 
     Raises:
-        NotTriedError: The network cannot be made, or not run in the precision on the device.
+        NotTriedError: The network cannot be built, or the device cannot compute in the precision.
     """
 
     def __init__(
@@ -141,23 +142,23 @@ class InferenceStep:
         except SkelabError as error:
             raise NotTriedError(str(error)) from error
         if fake:
-            become_fakes(fake, self.model)
+            replace_by_fakes(fake, self.model)
         with fake or nullcontext():
             self._joints = _noise(configuration, self._engine.device)
 
     def run(self) -> None:
-        """Pass the micro-batch through the network; its logits are float32."""
-        # A fake tensor of inference mode forgets its type.
+        """Run the micro-batch through the network; logits are float32."""
+        # A fake tensor loses its dtype in inference mode.
         ungraded = torch.no_grad() if self._fake else torch.inference_mode()
         with ungraded, self._engine.autocast():
             self.model(self._joints).float()
 
-    def weights(self) -> Iterator[Tensor]:
+    def weights(self) -> Iterator[Shaped[Tensor, " ..."]]:
         """Parameters and buffers."""
         yield from self.model.parameters()
         yield from self.model.buffers()
 
-    def inputs(self) -> Iterator[Tensor]:
+    def inputs(self) -> Iterator[Shaped[Tensor, " ..."]]:
         """The clips."""
         yield self._joints
 

@@ -1,7 +1,7 @@
-"""Live bytes by storage: what a computation holds at each moment, and what of it is what.
+"""Live memory over time, by category.
 
-A tensor may share its storage with others; memory is freed when the last of them is gone. So it is
-storages that are followed, from birth to death, and not tensors. Real and fake ones are alike.
+Tensors may share a storage, whose memory is freed with the last of them. Storages are therefore
+tracked from allocation to release, not tensors; real and fake ones alike.
 """
 
 import weakref
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Int64, Shaped
 from numpy import ndarray
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -22,8 +22,8 @@ from torch.utils._pytree import tree_leaves
 from skelab.fit.figures import MemoryParts
 
 
-class Part(StrEnum):
-    """What a storage holds; the names are those of :class:`MemoryParts`."""
+class Category(StrEnum):
+    """Category of a storage; the names are those of :class:`MemoryParts`."""
 
     WEIGHTS = "weights"
     GRADIENTS = "gradients"
@@ -33,46 +33,46 @@ class Part(StrEnum):
 
 @dataclass(frozen=True)
 class Lives:
-    """Storages, each from birth to death, in a computation of E events.
+    """The lifetimes of storages in a computation of E events.
 
-    An event is a birth or a death; they count from 1. What was there before is born at 0, what is
-    left dies at E + 1.
+    An event is an allocation or a release, counted from 1. Storages from before are born at 0, and
+    those that remain die at E + 1.
 
     Attributes:
-        sizes: Bytes of each of S storages.
-        born: Event at which each came to be.
-        died: Event at which each was freed.
-        parts: What each holds.
-        events: E.
-        loads: Of operators that need memory beside their results: the event of the last result,
-            and the bytes of each tensor that is worked on.
+        sizes: Size of each of S storages, bytes.
+        born: Event of each allocation.
+        died: Event of each release.
+        parts: Category of each.
+        events: Number of events, E.
+        loads: Operators that need scratch memory: the event of the last result, and the bytes of
+            each tensor that is processed.
     """
 
     sizes: Int64[ndarray, " S"]
     born: Int64[ndarray, " S"]
     died: Int64[ndarray, " S"]
-    parts: tuple[Part, ...]
+    parts: tuple[Category, ...]
     events: int
     loads: tuple[tuple[int, tuple[int, ...]], ...] = ()
 
     def live(self) -> Int64[ndarray, " moments"]:
-        """Bytes that are held after each of 0 to E events."""
+        """Live bytes after each of 0 to E events."""
         changes = np.zeros(self.events + 2, dtype=np.int64)
         np.add.at(changes, self.born, self.sizes)
         np.add.at(changes, self.died, -self.sizes)
         return np.cumsum(changes)[:-1]
 
     def at_peak(self) -> MemoryParts:
-        """What is held when most is held, without what operators need beside their results."""
+        """Live memory at the peak by category, without scratch memory of operators."""
         moment = int(self.live().argmax())
         held = (self.born <= moment) & (moment < self.died)
-        bytes_of = dict.fromkeys(Part, 0)
+        bytes_of = dict.fromkeys(Category, 0)
         for number in held.nonzero()[0]:
             bytes_of[self.parts[number]] += int(self.sizes[number])
         return MemoryParts(**{part.value: size for part, size in bytes_of.items()})
 
     def peak_with_loads(self, at_once: Callable[[Iterable[int]], int] = sum) -> int:
-        """Bytes at the highest moment, with what operators need beside their results.
+        """Peak of live bytes, with scratch memory of operators.
 
         Args:
             at_once: How much of an operator's loads is there at the same time: ``sum`` for all of
@@ -88,10 +88,10 @@ class Lives:
         return replace(self, sizes=-(-self.sizes // granule) * granule)
 
     def scaled(self, clips: int, traced: int) -> "Lives":
-        """The same computation on other clips, if it was traced with a prime number of them.
+        """The same computation for another number of clips, if traced with a prime number.
 
-        Storages of every clip are told by their size, a multiple of that number; the rest, such
-        as weights, stays as it is.
+        Storages whose size is a multiple of that prime belong to the clips and scale; others, such
+        as weights, do not.
         """
 
         def size_of(size: int) -> int:
@@ -103,7 +103,7 @@ class Lives:
         return replace(self, sizes=sizes, loads=loads)
 
     def changes(self) -> Iterator[tuple[int, int]]:
-        """Each birth (a number, bytes) and death (the number, 0) in order, loads among them."""
+        """Allocations (id, bytes) and releases (id, 0) in order, with scratch memory."""
         order = [
             (int(event), number, int(self.sizes[number])) for number, event in enumerate(self.born)
         ]
@@ -118,19 +118,19 @@ class Lives:
 class _Life:
     size: int
     born: int
-    part: Part
+    part: Category
     died: int | None = None
 
 
 class StorageWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Follows the storages of every tensor that an operator gives, while it is on.
+    """Tracks the storages of all tensors that operators return within the context.
 
     Args:
-        load: Of an operator, from its name, its tensors and its results: the bytes of each tensor
-            of which it may need a copy; none if None.
+        load: Maps an operator's name, inputs and results to the bytes of each tensor that it may
+            copy; None for no copies.
 
     Attributes:
-        listener: Is told of every operator: itself, its arguments and its results.
+        listener: Called with every operator, its arguments and its results.
     """
 
     def __init__(
@@ -141,24 +141,24 @@ class StorageWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.listener: Callable[[Any, tuple[Any, ...], dict[str, Any], Any], None] | None = None
         self._lives: list[_Life] = []
         self._loads: list[tuple[int, tuple[int, ...]]] = []
-        self._known: dict[int, tuple[int, weakref.ref[Any]]] = {}  # by address, while it lives
+        self._known: dict[int, tuple[int, weakref.ref[Any]]] = {}  # by address of live storages
         self._events = 0
         self._start = 0
 
-    def hold(self, tensors: Iterable[Tensor], part: Part) -> None:
-        """Say what some tensors are; those that were made before are followed from now on."""
+    def hold(self, tensors: Iterable[Shaped[Tensor, " ..."]], part: Category) -> None:
+        """Set the category of some tensors, and track those that existed before."""
         for tensor in tensors:
             number = self._follow(tensor)
             if number is not None:
                 self._lives[number].part = part
 
     def start(self) -> None:
-        """Forget all that was before, but not what is still held."""
+        """Start recording: forget earlier events, but not live storages."""
         self._start = self._events
         self._loads.clear()
 
     def lives(self) -> Lives:
-        """The storages from :meth:`start` to now."""
+        """The lifetimes recorded since :meth:`start`."""
         start, end = self._start, self._events
         kept = [life for life in self._lives if life.died is None or life.died > start]
         return Lives(
@@ -180,12 +180,12 @@ class StorageWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Run an operator, and follow what it gives."""
+        """Run an operator, and track its results."""
         kwargs = kwargs or {}
-        if func.namespace == "prim":  # questions about a tensor
+        if func.namespace == "prim":  # queries of tensor attributes
             return func(*args, **kwargs)
         if torch.is_inference_mode_enabled():
-            # Operators made of others come here whole then; what they hold on the way counts too.
+            # Composite operators arrive undivided here; their intermediate results count as well.
             with self:
                 results = func.decompose(*args, **kwargs)
             if results is not NotImplemented:
@@ -204,7 +204,7 @@ class StorageWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return results
 
     def _follow(self, tensor: Tensor) -> int | None:
-        """The number of a tensor's storage; None for one that takes no memory."""
+        """The id of a tensor's storage; None if it has no memory."""
         if tensor.layout is not torch.strided:
             return None
         storage = tensor.untyped_storage()
@@ -215,14 +215,14 @@ class StorageWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return None
         number = len(self._lives)
         self._events += 1
-        self._lives.append(_Life(size, self._events, Part.ACTIVATIONS))
+        self._lives.append(_Life(size, self._events, Category.ACTIVATIONS))
 
         bury = partial(self._bury, address, number)
         self._known[address] = (number, weakref.ref(storage, bury))
         return number
 
     def _bury(self, address: int, number: int, _: object) -> None:
-        """Write down that a storage was freed."""
+        """Record the release of a storage."""
         self._events += 1
         self._lives[number].died = self._events
         del self._known[address]

@@ -1,4 +1,4 @@
-"""A report as rows of text, for the terminal and the page alike."""
+"""A report as tables of text, for the terminal and the page."""
 
 import math
 from collections.abc import Sequence
@@ -14,32 +14,35 @@ from skelab.fit.outcome import (
 )
 from skelab.fit.verdict import gib, lasts, settings_in_words
 
-SUMMARY = ("network", "training", "with", "memory", "an epoch", "the recipe", "an answer", "30/s")
-SHORT = ("network", "training", "with", "clips", "GiB", "epoch", "recipe", "30/s")
+SUMMARY = (
+    *("network", "training", "settings", "memory"),
+    *("epoch", "full training", "latency", "30/s"),
+)
+SHORT = ("network", "training", "settings", "clips", "GiB", "epoch", "full", "30/s")
 OPTIONS = (
     "network",
     "precision",
     "activations",
-    "most at once",
-    "at once",
+    "largest micro-batch",
+    "micro-batch",
     "memory",
-    "a step",
+    "step",
     "clips/s",
-    "the recipe",
+    "full training",
 )
 PARTS = ("weights", "gradients", "optimiser", "activations", "workspace", "context")
 NONE = "\u2013"
 
 
-def summary_rows(report: FitReport) -> list[tuple[str, ...]]:
-    """One row a network, under the headings of ``SUMMARY``."""
+def fit_summary_rows(report: FitReport) -> list[tuple[str, ...]]:
+    """One row per network, under the headings of ``SUMMARY``."""
     return [_summary(model, measured=report.measured) for model in report.models]
 
 
 def short_rows(report: FitReport) -> list[tuple[str, ...]]:
-    """The same for a terminal of 80 columns, under the headings of ``SHORT``."""
+    """One row per network for a terminal of 80 columns, under the headings of ``SHORT``."""
     rows: list[tuple[str, ...]] = []
-    for model, row in zip(report.models, summary_rows(report), strict=True):
+    for model, row in zip(report.models, fit_summary_rows(report), strict=True):
         name, verdict, _, memory, epoch, recipe, _, real_time = row
         settings, way, clips = model.settings, NONE, NONE
         if settings is not None:
@@ -51,12 +54,12 @@ def short_rows(report: FitReport) -> list[tuple[str, ...]]:
 
 
 def option_rows(models: Sequence[ModelFit]) -> list[tuple[str, ...]]:
-    """One row for what was tried of each network, under the headings of ``OPTIONS``."""
+    """One row per option of each network, under the headings of ``OPTIONS``."""
     return [_option(model, option) for model in models for option in model.options]
 
 
 def notes(report: FitReport) -> list[str]:
-    """What must be known of the figures: once each, with the networks that it is about."""
+    """The caveats of the figures, each once with the networks that it concerns."""
     found: dict[str, list[str]] = {}
     for model in report.models:
         for option in model.options:
@@ -64,7 +67,7 @@ def notes(report: FitReport) -> list[str]:
                 where = f"{model.model} {option.precision} {option.activations}"
                 found.setdefault(option.note, []).append(where)
         if model.inference.note:
-            found.setdefault(model.inference.note, []).append(f"{model.model}, an answer")
+            found.setdefault(model.inference.note, []).append(f"{model.model}, inference")
     everywhere = sum(len(model.options) for model in report.models)
     return [
         text if len(places) >= everywhere else f"{_listed(places)}: {text}"
@@ -73,7 +76,7 @@ def notes(report: FitReport) -> list[str]:
 
 
 def device_line(report: FitReport) -> str:
-    """The device in a line: its name, its memory, and how its figures came about."""
+    """The device in one line: name, memory, and whether its figures are measured."""
     device, machine = report.device, report.machine
     pieces = [str(device["name"]), f"{gib(report.device['memory_limit'])} of memory to use"]
     if machine:
@@ -88,7 +91,7 @@ def device_line(report: FitReport) -> str:
 
 
 def remarks(report: FitReport) -> list[str]:
-    """What a reader must know of the machine: who else keeps it busy, and what limits it."""
+    """Remarks on the machine: other load on it, and its limits."""
     said = [report.device["remark"]] if report.device.get("remark") else []
     machine = report.machine
     if machine:
@@ -96,35 +99,31 @@ def remarks(report: FitReport) -> list[str]:
         if threads < cores:
             said.append(
                 f"other programs kept {machine['busy_cores']:.1f} of {machine['cores']} cores busy,"
-                f" so it used {_threads(threads)}: times are longer than they need be"
+                f" so {_threads(threads)} computed: times are longer than on an idle machine"
             )
         limit = machine["container"]["memory_limit"]
         if limit is not None:
             said.append(f"the container may use {gib(limit)} of memory")
         if machine["container"]["cpus"] is not None:
-            said.append(f"the container gets the time of {machine['container']['cpus']:g} cores")
+            said.append(f"the container is limited to {machine['container']['cpus']:g} cores")
         for model in report.models:
             mapped = report.address_space(model)
             if machine["address_space"] is not None and mapped is not None:
-                said.append(
-                    f"{model.model}: of the address space (ulimit -v) it takes {gib(mapped)}"
-                )
+                said.append(f"{model.model}: it needs {gib(mapped)} of address space (ulimit -v)")
     for model in report.models:
         loading = model.loading
         if loading is not None and loading.enough_shared is False:
             said.append(
                 f"{model.model}: {loading.workers} loader workers need {gib(loading.shared_memory)}"
-                " of /dev/shm, there is less: --set data.workers=0, or a larger --shm-size"
+                " of /dev/shm, more than there is: --set data.workers=0, or a larger --shm-size"
             )
     if not report.thorough and report.measured:
-        said.append(
-            "few clips were run at once, more are reckoned from them; --thorough runs what it says"
-        )
+        said.append("larger micro-batches are extrapolated from small ones; --thorough runs them")
     return said
 
 
 def data_rows(report: FitReport) -> list[tuple[str, ...]]:
-    """Data set, training clips, disk, loader speed and source of the counts, one row a network."""
+    """Data set, training clips, disk, loading speed and source of the counts, per network."""
     rows: list[tuple[str, ...]] = []
     for model in report.models:
         data, loading = model.data, model.loading
@@ -143,7 +142,7 @@ def data_rows(report: FitReport) -> list[tuple[str, ...]]:
 
 
 def span_text(span: Span | None, *, measured: bool) -> str:
-    """A time; a prediction as a range."""
+    """A time as text; a prediction as a range."""
     if span is None:
         return NONE
     if measured:
@@ -154,7 +153,7 @@ def span_text(span: Span | None, *, measured: bool) -> str:
 
 
 def parts_of(memory: MemoryParts) -> dict[str, int]:
-    """Bytes by part, in the order of the page."""
+    """Memory by category in the order of the page, bytes."""
     return {name: getattr(memory, name) for name in PARTS}
 
 
@@ -211,7 +210,7 @@ def _threads(count: int) -> str:
 
 
 def _three(value: float) -> str:
-    """Three digits that count."""
+    """A number with three significant digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 

@@ -1,7 +1,7 @@
-"""Traces: one training step or inference on fake tensors, which answers for any number of clips.
+"""Traces of one training step or inference on fake tensors, valid for any number of clips.
 
-Nothing is computed and no memory is taken. The clips of a trace are a prime number: what is of the
-clips, a storage or an operator's arithmetic, is known by being a multiple of it, and scales.
+Nothing is computed and no memory is used. A trace has a prime number of clips: storages and FLOPs
+that are a multiple of it belong to the clips, and scale with them.
 """
 
 import gc
@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 import torch
+from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -21,7 +22,7 @@ from skelab.fit.fakes import HALF
 from skelab.fit.figures import Configuration, MemoryParts, NotTriedError
 from skelab.fit.operators import OperatorLog, Operators, moved_bytes
 from skelab.fit.step import InferenceStep, TrainingStep
-from skelab.fit.storage import Lives, Part, StorageWatch
+from skelab.fit.storage import Category, Lives, StorageWatch
 from skelab.skeleton import get_layout
 from skelab.training.config import Precision
 
@@ -30,12 +31,12 @@ _PRIMES: Final = (101, 103, 107, 109, 113, 127, 131, 137)
 
 @dataclass(frozen=True)
 class Trace:
-    """What a step of a prime number of clips holds and does.
+    """The memory and operators of a step with a prime number of clips.
 
     Attributes:
-        lives: Its storages.
+        lives: Lifetimes of its storages.
         operators: Its operators.
-        clips: How many clips were traced.
+        clips: Number of clips.
     """
 
     lives: Lives
@@ -43,37 +44,37 @@ class Trace:
     clips: int
 
     def lives_of(self, clips: int, *, accumulates: bool = False) -> Lives:
-        """The storages of a step of so many clips.
+        """The lifetimes of storages in a step of a number of clips.
 
         Args:
-            clips: Clips that pass the network at once.
-            accumulates: Gradients of earlier clips of the batch are there from the beginning.
+            clips: The micro-batch.
+            accumulates: Gradients of earlier micro-batches exist from the start.
         """
         lives = self.lives.scaled(clips, self.clips)
         return _with_earlier_gradients(lives) if accumulates else lives
 
     def operators_of(self, clips: int) -> Operators:
-        """The operators of a step of so many clips."""
+        """The operators of a step of a number of clips."""
         return self.operators.scaled(clips, self.clips)
 
     def counted_memory(self, clips: int, *, accumulates: bool = False) -> MemoryParts:
-        """Bytes of tensors at the moment when most is held; no allocator, no workspace."""
+        """Peak memory of tensors, without allocator and workspace, bytes."""
         return self.lives_of(clips, accumulates=accumulates).at_peak()
 
     def cpu_memory(self, clips: int, *, accumulates: bool = False) -> MemoryParts:
-        """The same with a copy of what a convolution works on, in the order of oneDNN's kernels.
+        """Peak memory on a CPU, with a convolution's copies in the memory format of oneDNN.
 
-        It copies what it takes and what it gives one after the other, so the largest counts.
+        Inputs and results are copied one after the other, so that the largest copy counts.
         """
         lives = self.lives_of(clips, accumulates=accumulates)
         parts = lives.at_peak()
         return replace(parts, workspace=lives.peak_with_loads(max) - parts.total)
 
     def gpu_memory(self, clips: int, *, accumulates: bool = False) -> MemoryParts:
-        """The same in blocks of the caching allocator; the workspace is what it needs beside.
+        """Peak memory on a GPU in the caching allocator, whose overhead is workspace.
 
-        That is the least memory in which the allocator can serve all requests, those among them
-        that a convolution may make to copy what it works on into another order.
+        That is the smallest memory in which the allocator can serve all requests, including the
+        copies into another memory format that a convolution may make.
         """
         lives = self.lives_of(clips, accumulates=accumulates)
         parts = lives.rounded(GRANULE).at_peak()
@@ -81,34 +82,34 @@ class Trace:
         return replace(parts, workspace=max(0, needed - parts.total))
 
     def fits_gpu(self, clips: int, limit: int, *, accumulates: bool = False) -> bool:
-        """Whether :meth:`gpu_memory` is at most so many bytes, found out at less cost."""
+        """Whether :meth:`gpu_memory` is within a limit, bytes; cheaper than computing it."""
         lives = self.lives_of(clips, accumulates=accumulates)
         room = limit - TOLERANCE
         return lives.peak_with_loads() <= room and fits_into(lives.changes(), room)
 
 
 def _with_earlier_gradients(lives: Lives) -> Lives:
-    """The same where gradients are there from the beginning, and new ones are added to them."""
-    are_gradients = np.array([part is Part.GRADIENTS for part in lives.parts])
+    """The lifetimes if gradients exist from the start and new ones are accumulated."""
+    are_gradients = np.array([part is Category.GRADIENTS for part in lives.parts])
     new_ones = lives.born[are_gradients]
     return replace(
         lives,
         sizes=np.concatenate([lives.sizes, lives.sizes[are_gradients]]),
         born=np.concatenate([np.where(are_gradients, 0, lives.born), new_ones]),
         died=np.concatenate([lives.died, new_ones + 1]),
-        parts=(*lives.parts, *[Part.ACTIVATIONS] * len(new_ones)),
+        parts=(*lives.parts, *[Category.ACTIVATIONS] * len(new_ones)),
     )
 
 
 def trace_training(configuration: Configuration, *, for_gpu: bool) -> Trace:
-    """Trace a training step; its micro-batch is of no account.
+    """Trace a training step; its micro-batch is ignored.
 
     Args:
-        configuration: What is traced; asked again, the answer is kept.
-        for_gpu: Take the paths that PyTorch takes on a GPU, where they differ.
+        configuration: The configuration to trace; traces are cached.
+        for_gpu: Take the code paths that PyTorch takes on a GPU.
 
     Raises:
-        NotTriedError: The network cannot be made or traced.
+        NotTriedError: The network cannot be built or traced.
     """
     return _training(_key(configuration, training=True), for_gpu)
 
@@ -120,7 +121,7 @@ def trace_inference(configuration: Configuration, *, for_gpu: bool) -> Trace:
 
 @dataclass(frozen=True)
 class _Key:
-    """A configuration that can be looked up; equal ones have equal traces."""
+    """A hashable configuration; equal keys have equal traces."""
 
     essence: str
     configuration: Configuration
@@ -133,7 +134,7 @@ class _Key:
 
 
 def _key(configuration: Configuration, *, training: bool) -> _Key:
-    """What is looked up, the micro-batch that is traced in it; 16-bit types are alike."""
+    """The cache key, with the micro-batch to trace; 16-bit types share one."""
     recipe = configuration.recipe
     precision = Precision.BF16 if recipe.precision in HALF else Precision.FP32
     traced = replace(configuration, recipe=recipe.model_copy(update={"precision": precision}))
@@ -142,7 +143,7 @@ def _key(configuration: Configuration, *, training: bool) -> _Key:
 
 
 def what_is_traced(configuration: Configuration, *, training: bool) -> str:
-    """What a trace depends on, equal for equal traces; names do not matter."""
+    """The properties that a trace depends on, as text; names are ignored."""
     recipe = configuration.recipe
     what: list[object] = [recipe.model.model_dump(), recipe.task.model_dump()]
     what += [recipe.data.window, recipe.precision in HALF]
@@ -159,7 +160,7 @@ def what_is_traced(configuration: Configuration, *, training: bool) -> str:
 
 
 def _prime(configuration: Configuration) -> int:
-    """A number of clips that divides none of the other sizes."""
+    """A prime number of clips that divides none of the other sizes."""
     recipe = configuration.recipe
     others = [
         recipe.data.window,
@@ -182,17 +183,17 @@ def _training(key: _Key, for_gpu: bool) -> Trace:
         if for_gpu:
             _fuse_dropout(step.model)
             for group in step.optimizer.param_groups:
-                group["foreach"] = True  # as it chooses by itself for parameters on a GPU
+                group["foreach"] = True  # the default for parameters on a GPU
         watch, log = StorageWatch(convolution_copies), OperatorLog(clips)
         with fake, watch:
             step.begin()
-            watch.hold(step.weights(), Part.WEIGHTS)
-            watch.hold(step.optimiser_state(), Part.OPTIMISER)
-            watch.hold(step.inputs(), Part.ACTIVATIONS)
+            watch.hold(step.weights(), Category.WEIGHTS)
+            watch.hold(step.optimiser_state(), Category.OPTIMISER)
+            watch.hold(step.inputs(), Category.ACTIVATIONS)
             watch.start()
             watch.listener = log.note
             step.forward_backward()
-            watch.hold(step.gradients(), Part.GRADIENTS)
+            watch.hold(step.gradients(), Category.GRADIENTS)
             step.update()
         return Trace(watch.lives(), log.operators(), clips)
 
@@ -204,8 +205,8 @@ def _inference(key: _Key, for_gpu: bool) -> Trace:
         _check(step.weights(), clips)
         watch, log = StorageWatch(convolution_copies), OperatorLog(clips)
         with fake, watch:
-            watch.hold(step.weights(), Part.WEIGHTS)
-            watch.hold(step.inputs(), Part.ACTIVATIONS)
+            watch.hold(step.weights(), Category.WEIGHTS)
+            watch.hold(step.inputs(), Category.ACTIVATIONS)
             watch.start()
             watch.listener = log.note
             step.run()
@@ -214,7 +215,7 @@ def _inference(key: _Key, for_gpu: bool) -> Trace:
 
 @contextmanager
 def _tracing(configuration: Configuration) -> Iterator[tuple[FakeTensorMode, int]]:
-    """Name the network that cannot be traced, and let no collection disturb the count."""
+    """Name a network that cannot be traced; suspend garbage collection meanwhile."""
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -222,7 +223,7 @@ def _tracing(configuration: Configuration) -> Iterator[tuple[FakeTensorMode, int
     except NotTriedError:
         raise
     except Exception as error:
-        # Whatever a network of one's own does that fake tensors cannot: its row says so.
+        # A user's network may do what fake tensors cannot: its row says so.
         said = " ".join(str(error).split())
         raise NotTriedError(
             f"{configuration.recipe.model.name} cannot be traced:"
@@ -234,17 +235,17 @@ def _tracing(configuration: Configuration) -> Iterator[tuple[FakeTensorMode, int
 
 
 class _FusedDropout(nn.Dropout):
-    """Dropout as on a GPU, which keeps a mask of bytes and not of numbers."""
+    """Dropout as on a GPU, which keeps a mask of bytes instead of floats."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name in PyTorch
-        """Drop some numbers, in training."""
+        """Apply dropout, in training."""
         if not self.training or not 0 < self.p < 1:
             return super().forward(input)
         return torch.native_dropout(input, self.p, self.training)[0]
 
 
 def _fuse_dropout(model: nn.Module) -> None:
-    """Let the layers of a model that drop numbers do it as on a GPU."""
+    """Make the dropout layers of a model behave as on a GPU."""
     for layer in list(model.modules()):
         for name, child in layer.named_children():
             if type(child) is nn.Dropout:
@@ -252,7 +253,7 @@ def _fuse_dropout(model: nn.Module) -> None:
 
 
 def _check(weights: Iterator[Tensor], clips: int) -> None:
-    """Make sure that no weight looks as if it were of the clips."""
+    """Check that no weight has a size that would be mistaken for that of clips."""
     for weight in weights:
         if weight.untyped_storage().nbytes() % clips == 0 and weight.numel():
             raise NotTriedError(
@@ -261,8 +262,10 @@ def _check(weights: Iterator[Tensor], clips: int) -> None:
             )
 
 
-def convolution_copies(name: str, taken: list[Tensor], given: list[Tensor]) -> tuple[int, ...]:
-    """Bytes of the copies that a convolution makes at most: all that it takes and gives, once."""
+def convolution_copies(
+    name: str, taken: list[Shaped[Tensor, " ..."]], given: list[Shaped[Tensor, " ..."]]
+) -> tuple[int, ...]:
+    """Upper bound of the copies that a convolution makes: each input and result once, bytes."""
     if "convolution" not in name:
         return ()
     return tuple(moved_bytes(tensor) for tensor in (*taken, *given))

@@ -1,6 +1,6 @@
-"""The process that traces ahead of the one that asks; see :mod:`skelab.fit.ahead`.
+"""A worker process that prefetches traces; see :mod:`skelab.fit.prefetch`.
 
-Speaks JSON, a line a message: a configuration comes, its trace is the answer.
+It speaks JSON lines: a configuration comes in, its trace goes out.
 """
 
 import json
@@ -8,31 +8,31 @@ import sys
 from collections.abc import Callable, Iterable
 
 from skelab.errors import SkelabError
-from skelab.fit.ahead import Wanted
 from skelab.fit.figures import NotTriedError
-from skelab.fit.messages import Message, read_configuration, written_trace
+from skelab.fit.messages import Message, configuration_from_json, trace_to_json
+from skelab.fit.prefetch import TraceRequest
 from skelab.host.worker_process import die_with_parent, own_answers
 
 
-def answer(asked: Message) -> Message:
-    """The trace, or why there is none."""
+def trace_reply(asked: Message) -> Message:
+    """The trace, or the reason why there is none."""
     try:
-        wanted = Wanted(read_configuration(asked), asked["training"], asked["for_gpu"])
-        return written_trace(wanted.make())
+        wanted = TraceRequest(configuration_from_json(asked), asked["training"], asked["for_gpu"])
+        return trace_to_json(wanted.make())
     except (NotTriedError, SkelabError) as error:
         return {"error": str(error)}
 
 
-def serve(questions: Iterable[str], write: Callable[[str], object]) -> None:
-    """Answer, until the lines end."""
+def serve_traces(questions: Iterable[str], write: Callable[[str], object]) -> None:
+    """Serve requests until the input ends."""
     for line in questions:
-        write(json.dumps(answer(json.loads(line))) + "\n")
+        write(json.dumps(trace_reply(json.loads(line))) + "\n")
 
 
 def main() -> None:
-    """Keep what libraries print away from the answers."""
+    """Serve requests, with the output of libraries kept apart from the answers."""
     die_with_parent()
-    serve(sys.stdin, own_answers().write)
+    serve_traces(sys.stdin, own_answers().write)
 
 
 if __name__ == "__main__":

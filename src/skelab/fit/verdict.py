@@ -1,4 +1,4 @@
-"""Comfortable, workable or not: the verdict on a network, its reason, and the settings to use."""
+"""The verdict on a network (comfortable, workable or not), its reason, and settings."""
 
 import math
 from collections.abc import Sequence
@@ -11,29 +11,29 @@ from skelab.recipes import Recipe
 from skelab.training.config import BatchNormPolicy
 
 SHARE: Final = 0.8
-"""Share of the memory that a comfortable training takes at most."""
+"""Largest share of the memory for a comfortable training."""
 
 DAY: Final = 86_400.0
-"""Seconds in which a comfortable training ends."""
+"""Longest comfortable training, seconds."""
 
 LONGEST: Final = 7 * DAY
-"""Seconds in which a workable training ends."""
+"""Longest workable training, seconds."""
 
 FEWEST_CLIPS: Final = 8
-"""Clips at once below which the statistics of batch norms get poor."""
+"""Micro-batch below which batch-norm statistics become unreliable."""
 
 _GIB: Final = 2**30
 _UNITS: Final = (("days", "d", DAY), ("hours", "h", 3600.0), ("minutes", "min", 60.0))
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Assessment:
     """A verdict on training.
 
     Attributes:
         verdict: The verdict.
-        reason: In a sentence, without its capital and its full stop.
-        settings: What to train with; None where nothing fits or is known.
+        reason: One sentence, without capital and full stop.
+        settings: Settings to train with; None if nothing fits or is known.
     """
 
     verdict: Verdict
@@ -41,16 +41,16 @@ class Judgement:
     settings: Settings | None = None
 
 
-def judge(recipe: Recipe, options: Sequence[OptionFit], limit: int) -> Judgement:
+def assess(recipe: Recipe, options: Sequence[OptionFit], limit: int) -> Assessment:
     """The verdict on training a recipe.
 
-    Comfortable: the recipe as it is takes at most 80 % of the memory and ends within a day.
-    Workable: with the settings that are named it fits and ends within a week.
+    Comfortable: the unchanged recipe takes at most 80 % of the memory and ends within a day.
+    Workable: with other settings it fits and ends within a week.
 
     Args:
         recipe: The recipe.
-        options: What was found out; the recipe's own precision and activations first.
-        limit: Bytes that a process may use.
+        options: The options tried, beginning with the recipe's own.
+        limit: Memory that a process may use, bytes.
     """
     own = options[0]
     fitting = [option for option in options if _is_usable(option, recipe)]
@@ -61,14 +61,14 @@ def judge(recipe: Recipe, options: Sequence[OptionFit], limit: int) -> Judgement
     roomy = as_it_is and own.micro_batch == batch and is_roomy(own, limit)
     if roomy and _lasts(own) <= DAY:
         reason = f"as it is, {_takes(own, limit)}"
-        return Judgement(Verdict.COMFORTABLE, reason, _settings(own))
+        return Assessment(Verdict.COMFORTABLE, reason, _settings(own))
     best = min(fitting, key=lambda option: _rank(option, recipe, limit))
     why = _why_not(own, recipe, limit, as_it_is=as_it_is, roomy=roomy)
     if _lasts(best) > LONGEST:
         reason = f"it fits, but {_takes(best, limit)}; a week is the most that is called workable"
-        return Judgement(Verdict.NO, reason, _settings(best))
+        return Assessment(Verdict.NO, reason, _settings(best))
     change = settings_in_words(recipe, _settings(best))
-    return Judgement(
+    return Assessment(
         Verdict.WORKABLE, f"{why}; with {change} {_takes(best, limit)}", _settings(best)
     )
 
@@ -79,14 +79,14 @@ def is_roomy(option: OptionFit, limit: int) -> bool:
 
 
 def own_batch(recipe: Recipe) -> int:
-    """Clips that the recipe itself passes through the network at once."""
+    """The micro-batch of the recipe itself."""
     given = recipe.memory.micro_batch
     batch = recipe.training.batch_size
     return batch if given == "auto" else min(given, batch)
 
 
 def settings_in_words(recipe: Recipe, settings: Settings | None) -> str:
-    """What differs from the recipe, in a few words."""
+    """The differences from the recipe, in a few words."""
     if settings is None:
         return "nothing"
     words = []
@@ -100,9 +100,9 @@ def settings_in_words(recipe: Recipe, settings: Settings | None) -> str:
 
 
 def recommend(models: Sequence[ModelFit]) -> str:
-    """The entry whose recipe is recommended: the best verdict, then the accuracy that was printed.
+    """The name of the recommended entry: best verdict first, then published accuracy.
 
-    Empty where none can be trained.
+    Empty if none can be trained.
     """
     order = (Verdict.COMFORTABLE, Verdict.WORKABLE)
     able = [model for model in models if model.verdict in order]
@@ -110,17 +110,17 @@ def recommend(models: Sequence[ModelFit]) -> str:
     return "" if best is None else best.model
 
 
-def answer(models: Sequence[ModelFit], *, name: str, measured: bool) -> str:
+def overall_answer(models: Sequence[ModelFit], *, name: str, measured: bool) -> str:
     """The answer to "can it run modern skeleton models comfortably?", in a few sentences.
 
     Args:
-        models: What came of each.
-        name: What the device is called.
+        models: Results of each network.
+        name: Name of the device.
         measured: Whether the figures are measured.
     """
     known = [model for model in models if model.verdict is not Verdict.UNKNOWN]
     if not known:
-        return f"{name}: nothing could be found out; the reasons stand with each network."
+        return f"{name}: nothing could be determined; see the reason of each network."
     of = {verdict: [m for m in known if m.verdict is verdict] for verdict in Verdict}
     comfortable, workable = of[Verdict.COMFORTABLE], of[Verdict.WORKABLE]
     able = len(comfortable) + len(workable)
@@ -150,7 +150,7 @@ def answer(models: Sequence[ModelFit], *, name: str, measured: bool) -> str:
 
 
 def recipe_file(report: FitReport) -> str:
-    """The recommended recipe as a file, with what it is for above it; empty for none."""
+    """The text of the recommended recipe with a comment on its purpose; empty if none."""
     recipe = report.recommended_recipe
     model = next((each for each in report.models if each.model == report.recommended), None)
     if recipe is None or model is None or model.chosen is None:
@@ -167,12 +167,12 @@ def recipe_file(report: FitReport) -> str:
 
 
 def gib(size: float) -> str:
-    """Bytes in GiB, with as many digits as count."""
+    """Bytes in GiB, with significant digits."""
     return f"{size / _GIB:.2f} GiB" if size < _GIB else f"{size / _GIB:.1f} GiB"
 
 
 def lasts(seconds: float, *, short: bool = False) -> str:
-    """A time span in one unit and two digits, such as ``9.5 hours``, or ``9.5 h``."""
+    """A duration in one unit and two digits, such as ``9.5 hours``, or ``9.5 h``."""
     for unit, brief, length in _UNITS:
         if seconds >= 1.5 * length:
             amount = seconds / length
@@ -189,7 +189,7 @@ def _is_usable(option: OptionFit, recipe: Recipe) -> bool:
 
 
 def _rank(option: OptionFit, recipe: Recipe, limit: int) -> tuple[bool, bool, bool, int, float]:
-    """Enough clips at once, with room, in time, then the fewest changes, and then the fastest."""
+    """Sort key: enough clips at once, headroom, in time, fewest changes, fastest."""
     enough = min(FEWEST_CLIPS, own_batch(recipe))
     differs = (
         option.precision != recipe.precision.value,
@@ -211,11 +211,11 @@ def _takes(option: OptionFit, limit: int) -> str:
 
 
 def _why_not(own: OptionFit, recipe: Recipe, limit: int, *, as_it_is: bool, roomy: bool) -> str:
-    """Why the recipe is not comfortable as it is."""
+    """The reason why the unchanged recipe is not comfortable."""
     if roomy:
         return f"as it is, it takes about {lasts(_lasts(own))}"
     if own.largest_micro_batch is None:
-        return f"as it is, it is not known ({own.note})"
+        return f"as it is, it could not be tried ({own.note})"
     if as_it_is:
         return f"as it is, it takes more than four fifths of {gib(limit)}"
     if own.largest_micro_batch == 0:
@@ -224,13 +224,13 @@ def _why_not(own: OptionFit, recipe: Recipe, limit: int, *, as_it_is: bool, room
     return f"as it is, {own.largest_micro_batch} of {batch} clips at once fit into {gib(limit)}"
 
 
-def _nothing_fits(options: Sequence[OptionFit], limit: int) -> Judgement:
+def _nothing_fits(options: Sequence[OptionFit], limit: int) -> Assessment:
     tried = [option for option in options if option.largest_micro_batch is not None]
     if not tried:
-        return Judgement(Verdict.UNKNOWN, options[0].note or "it was not tried")
+        return Assessment(Verdict.UNKNOWN, options[0].note or "it was not tried")
     unknown = [option.note for option in options if option.largest_micro_batch is None]
     rest = f"; {unknown[0]}" if unknown else ""
-    return Judgement(Verdict.NO, f"not one clip fits into {gib(limit)}{rest}")
+    return Assessment(Verdict.NO, f"not one clip fits into {gib(limit)}{rest}")
 
 
 def _settings(option: OptionFit) -> Settings:
@@ -238,7 +238,7 @@ def _settings(option: OptionFit) -> Settings:
 
 
 def _top1(model: ModelFit) -> float:
-    """What was printed for one stream of joints on NTU RGB+D 60 X-Sub; 0 if nothing was."""
+    """The published top-1 of the joint stream on NTU RGB+D 60 X-Sub; 0 if there is none."""
     found = [
         reported.top1
         for reported in get_card(model.recipe.model.name).reported

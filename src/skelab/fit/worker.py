@@ -1,7 +1,7 @@
-"""The process that measures configurations, each in a child of its own.
+"""A worker process that measures configurations, each in a forked child.
 
-Speaks JSON, a line a message. It loads PyTorch once and computes nothing itself: for every task it
-splits off a child, which may run out of memory or be killed; how that ended is the answer then.
+It speaks JSON lines. It loads PyTorch once and computes nothing itself: for every task it forks a
+child, which may run out of memory or be killed; that is then the answer.
 """
 
 import json
@@ -30,10 +30,10 @@ from skelab.data.clips.store import open_store
 from skelab.data.feeding.dataset import ClipDataset, pad_clips
 from skelab.data.feeding.feeder import Feeder
 from skelab.fit.figures import MemoryParts, NotTriedError
-from skelab.fit.messages import read_configuration
+from skelab.fit.messages import configuration_from_json
 from skelab.fit.step import InferenceStep, TrainingStep
-from skelab.fit.storage import Part, StorageWatch
-from skelab.host.memory import memory_growth, start_to_watch_memory
+from skelab.fit.storage import Category, StorageWatch
+from skelab.host.memory import memory_growth, reset_peak_memory
 from skelab.host.worker_process import die_with_parent, own_answers
 from skelab.recipes import parse_recipe
 from skelab.training.memory import is_out_of_memory
@@ -41,12 +41,12 @@ from skelab.training.memory import is_out_of_memory
 Answer = dict[str, Any]
 
 _MATRIX: Final = 1024
-_STREAM: Final = 1 << 24  # numbers of a vector that no cache holds
-_THREADS: Final = 3 * (72 << 20)  # address space of threads that read and write: stacks, arenas
+_STREAM: Final = 1 << 24  # elements of a vector that exceeds the caches
+_THREADS: Final = 3 * (72 << 20)  # address space of I/O threads: stacks, arenas
 
 _libraries: dict[str, int] = {}
-"""What this process took before its first task. A child shares the libraries with it, and the
-system counts them as its own only where it has touched them."""
+"""Memory of this process before its first task, bytes. A child shares the libraries, and the system
+counts their pages only once the child has touched them."""
 
 
 def training(task: Answer) -> Answer:
@@ -60,10 +60,10 @@ def inference(task: Answer) -> Answer:
 
 
 def speeds(task: Answer) -> Answer:
-    """What the processor reaches: GFLOP/s of a matrix product, GB/s of copying; a value a round.
+    """Measured speed of the CPU per round: GFLOP/s of a matrix product, GB/s of copying.
 
-    Where ``half`` is asked for also in bfloat16, and there of a convolution and its gradients:
-    without instructions for it, each of the three is computed in another way.
+    With ``half`` also in bfloat16, of a matrix product, a convolution and its gradients: without
+    instructions for it, each of the three is computed differently.
     """
     a, b = torch.randn(_MATRIX, _MATRIX), torch.randn(_MATRIX, _MATRIX)
     source = torch.randn(_STREAM)
@@ -81,14 +81,14 @@ def speeds(task: Answer) -> Answer:
         ways["gflops_bf16_gradient"] = (derive, 2 * convolved)
     found: Answer = {}
     for name, (way, amount) in ways.items():
-        once = _seconds(way, "cpu")  # the first time is not counted
+        once = _seconds(way, "cpu")  # warm-up
         rounds = task["rounds"] if once < 1.0 else 1
         found[name] = [amount / _seconds(way, "cpu") for _ in range(rounds)]
     return found
 
 
 def half_convolution() -> tuple[Callable[[], object], Callable[[], object], float]:
-    """A convolution as networks have it, its gradients, and the GFLOP of the first, in bfloat16."""
+    """A typical convolution in bfloat16, its gradients, and the GFLOP of the former."""
     x = torch.randn(4, 64, 64, 25).bfloat16().requires_grad_()
     weight = torch.randn(64, 64, 1, 1).bfloat16().requires_grad_()
     result = nn.functional.conv2d(x, weight)
@@ -101,7 +101,7 @@ def half_convolution() -> tuple[Callable[[], object], Callable[[], object], floa
 
 
 def idle(task: Answer) -> Answer:
-    """What a process that trains takes before its first step: bytes of memory, and mapped ones."""
+    """Memory and address space of a training process before its first step, bytes."""
     return {
         "memory": _with_libraries(_settle("cpu")),
         "address_space": psutil.Process().memory_info().vms + _THREADS,
@@ -109,7 +109,7 @@ def idle(task: Answer) -> Answer:
 
 
 def loading(task: Answer) -> Answer:
-    """Clips a second that one process reads and shapes for training, a value a round."""
+    """Loading speed of one process for training, clips per second, per round."""
     store, recipe = open_store(Path(task["store"])), parse_recipe(task["recipe"])
     feeder = Feeder(recipe.data.feeder, store.info.layout)
     rows = np.arange(len(store))
@@ -138,15 +138,15 @@ TASKS: Final[dict[str, Callable[[Answer], Answer]]] = {
 
 
 def _measure(kind: type[TrainingStep] | type[InferenceStep], task: Answer) -> Answer:
-    """Warm up, count what is held, and time the rest of the time that there is."""
-    configuration = read_configuration(task)
+    """Warm up, record the live memory, and use the remaining time for timing."""
+    configuration = configuration_from_json(task)
     device, started = task["device"], time.perf_counter()
     on_gpu = device != "cpu"
     free = torch.cuda.mem_get_info(device)[0] if on_gpu else 0
     before = _settle(device)
     _limit(task["limit"], device, _with_libraries(before))
     step = kind(configuration, device)
-    step.run()  # finds kernels, and makes the optimiser's state
+    step.run()  # selects kernels and initialises the optimiser's state
     run = partial(_go_on, step)
     enough, seconds = False, []
     if on_gpu:
@@ -158,7 +158,7 @@ def _measure(kind: type[TrainingStep] | type[InferenceStep], task: Answer) -> An
             counted_in = _seconds(run, device)
         memory = _of_storages(watch, step, before)
         enough = counted_in > task["seconds"] / 2
-        seconds = [counted_in] if enough else []  # following storages takes a few per cent
+        seconds = [counted_in] if enough else []  # tracking storages costs a few per cent
     while not enough and len(seconds) < task["rounds"]:
         seconds.append(_seconds(run, device))
         enough = time.perf_counter() - started > task["seconds"] and len(seconds) >= task["least"]
@@ -166,7 +166,7 @@ def _measure(kind: type[TrainingStep] | type[InferenceStep], task: Answer) -> An
 
 
 def _go_on(step: TrainingStep | InferenceStep) -> None:
-    """A further step; where a batch comes in parts, the gradients of the part before are there."""
+    """A further step; with micro-batches, gradients of the earlier one exist."""
     if isinstance(step, InferenceStep) or next(step.inputs()).shape[0] == step.micro_batch:
         step.run()
     else:
@@ -175,7 +175,7 @@ def _go_on(step: TrainingStep | InferenceStep) -> None:
 
 
 def _settle(device: str) -> int | None:
-    """Let threads and libraries take what they need, and watch memory from here."""
+    """Let threads and libraries allocate what they need, then start watching memory."""
     layer = nn.Sequential(nn.Conv2d(8, 8, (3, 1), padding=(1, 0)), nn.BatchNorm2d(8), nn.ReLU())
     layer.to(device)
     for half in (False, True):
@@ -183,11 +183,11 @@ def _settle(device: str) -> int | None:
             loss = layer(torch.randn(2, 8, 16, 25, device=device)).float().square().sum()
         loss.backward()
         loss.item()
-    return start_to_watch_memory()
+    return reset_peak_memory()
 
 
 def _limit(limit: int | None, device: str, held: int) -> None:
-    """Take no more than ``limit`` bytes; of the processor's memory ``held`` are taken already."""
+    """Limit this process to ``limit`` bytes; ``held`` bytes of CPU memory are in use already."""
     if limit is None:
         return
     if device == "cpu":
@@ -203,23 +203,23 @@ def _limit(limit: int | None, device: str, held: int) -> None:
 
 
 def _name_parts(watch: StorageWatch, step: TrainingStep | InferenceStep) -> None:
-    """Tell the watch what is there already."""
-    watch.hold(step.inputs(), Part.ACTIVATIONS)
-    watch.hold(step.weights(), Part.WEIGHTS)
+    """Set the category of existing tensors."""
+    watch.hold(step.inputs(), Category.ACTIVATIONS)
+    watch.hold(step.weights(), Category.WEIGHTS)
     if isinstance(step, TrainingStep):
-        watch.hold(step.optimiser_state(), Part.OPTIMISER)
-        watch.hold(step.gradients(), Part.GRADIENTS)
+        watch.hold(step.optimiser_state(), Category.OPTIMISER)
+        watch.hold(step.gradients(), Category.GRADIENTS)
 
 
 def _of_storages(
     watch: StorageWatch, step: TrainingStep | InferenceStep, before: int | None
 ) -> MemoryParts:
-    """Counted bytes at the peak; what the process grew beyond them is workspace.
+    """Peak memory by category; growth of the process beyond tracked storages is workspace.
 
-    What it took ``before`` is its context.
+    Its memory ``before`` is the context.
     """
     if isinstance(step, TrainingStep):
-        watch.hold(step.gradients(), Part.GRADIENTS)
+        watch.hold(step.gradients(), Category.GRADIENTS)
     counted, growth = watch.lives().at_peak(), memory_growth(before)
     rest = 0 if growth is None else max(growth - counted.total, 0)
     context = _with_libraries(before)
@@ -227,14 +227,14 @@ def _of_storages(
 
 
 def _with_libraries(taken: int | None) -> int:
-    """Bytes of a process that has touched its libraries itself."""
+    """Memory of a process that has touched its libraries, bytes."""
     return max(taken or 0, _libraries.get("resident", 0))
 
 
 def _of_allocator(
     step: TrainingStep | InferenceStep, run: Callable[[], object], free: int, device: str
 ) -> MemoryParts:
-    """What CUDA's allocator says of a step after the first."""
+    """The CUDA allocator's statistics for a step after the first."""
     torch.cuda.reset_peak_memory_stats(device)
     run()
     torch.cuda.synchronize(device)
@@ -254,7 +254,7 @@ def _of_allocator(
 
 
 def _seconds(run: Callable[[], object], device: str) -> float:
-    """How long a call takes, until the device is done."""
+    """Time of a call until the device has finished, seconds."""
     if device != "cpu":
         torch.cuda.synchronize(device)
     started = time.perf_counter()
@@ -265,19 +265,19 @@ def _seconds(run: Callable[[], object], device: str) -> float:
 
 
 def answer_task(task: Answer) -> Answer:
-    """What comes of a task; an error is an answer."""
+    """The result of a task; an error is a result, too."""
     try:
         torch.set_num_threads(task["threads"])
         return TASKS[task["task"]](task)
     except NotTriedError as error:
         return {"error": str(error)}
-    except Exception as error:  # whatever it is, the process that asked says it
+    except Exception as error:  # any error is reported by the process that asked
         said = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
         return {"no_memory": said} if is_out_of_memory(error) else {"error": said}
 
 
 def in_child(task: Answer) -> Answer:
-    """Carry out a task in a child process; how the child ended, if it did not answer."""
+    """Run a task in a child process; returns how the child ended if it did not answer."""
     reading, writing = os.pipe()
     with tempfile.TemporaryFile() as errors:
         child = os.fork()
@@ -308,7 +308,7 @@ def _become_child(task: Answer, writing: int) -> None:
 
 
 def _read_all(reading: int, timeout: float, child: int) -> tuple[bytes, bool]:
-    """What a child writes, and whether it was ended for taking too long."""
+    """The output of a child, and whether it was killed for taking too long."""
     until, said, late = time.monotonic() + timeout, b"", False
     with open(reading, "rb", buffering=0) as pipe:
         while True:
@@ -324,9 +324,9 @@ def _read_all(reading: int, timeout: float, child: int) -> tuple[bytes, bool]:
 
 
 def warm_up() -> None:
-    """Load what is loaded late, once and not in every child, and note what all that takes.
+    """Load lazily loaded libraries once instead of in every child, and record the memory used.
 
-    That is what PyTorch needs to follow storages, and Arrow's memory for clips. Nothing here is
+    These are what PyTorch needs to track storages, and Arrow's memory for clips. Nothing here is
     large enough to start a thread, which a child would not inherit.
     """
     with torch.inference_mode(), StorageWatch():
@@ -335,17 +335,17 @@ def warm_up() -> None:
     _libraries["resident"] = psutil.Process().memory_info().rss
 
 
-def serve(commands: Iterator[str], write: Callable[[str], object]) -> None:
-    """Carry out the tasks, until the lines end."""
+def serve_tasks(commands: Iterator[str], write: Callable[[str], object]) -> None:
+    """Run tasks until the input ends."""
     for line in commands:
         write(json.dumps(in_child(json.loads(line))) + "\n")
 
 
 def main() -> None:
-    """Keep what libraries print away from the answers."""
+    """Run tasks, with the output of libraries kept apart from the answers."""
     die_with_parent()
     warm_up()
-    serve(sys.stdin, own_answers().write)
+    serve_tasks(sys.stdin, own_answers().write)
 
 
 if __name__ == "__main__":

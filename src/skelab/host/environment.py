@@ -1,4 +1,4 @@
-"""What a result was made with: versions, device, commit. Nothing that identifies a machine."""
+"""The environment of a result: versions, device, commit; nothing that identifies a machine."""
 
 import os
 import platform
@@ -33,7 +33,12 @@ def _commit() -> str | None:
     """The commit of a source checkout; None for an installed package."""
     here = Path(__file__).resolve()
     git = ["git", "-C", str(here.parent)]
-    tracked = [*git, "ls-files", "--error-unmatch", here.name]  # not the repository around a venv
+    tracked = [
+        *git,
+        "ls-files",
+        "--error-unmatch",
+        here.name,
+    ]  # not of one around a venv
     describe = [*git, "describe", "--always", "--dirty", "--abbrev=12"]
     try:
         for command in (tracked, describe):

@@ -1,4 +1,4 @@
-"""On what something was measured: processor, threads, versions."""
+"""The machine of a measurement: processor, threads, versions."""
 
 import os
 import platform
@@ -13,16 +13,16 @@ _RUNTIMES = ("torch", "onnxruntime", "openvino")
 
 @dataclass(frozen=True)
 class Machine:
-    """What a table of times must name.
+    """The facts that a table of times needs.
 
     Attributes:
-        processor: Its model, as the system calls it.
+        processor: Model name, as reported by the system.
         cores: Cores that this process may use.
         threads: Threads that a computation uses.
-        load: Processes that were waiting or running in the last minute, before the measurement;
-            None where the system does not say.
-        bf16: The processor computes in bfloat16 by itself.
-        versions: Of the libraries that compute, those that are installed.
+        load: Load average of the minute before the measurement; None where the system does not
+            report it.
+        bf16: Whether the processor has bfloat16 instructions.
+        versions: Versions of the installed libraries that compute.
     """
 
     processor: str
@@ -34,14 +34,14 @@ class Machine:
 
     @property
     def title(self) -> str:
-        """One line."""
+        """The machine in one line."""
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         load = "" if self.load is None else f", load {self.load:.1f} before"
         return f"{self.processor}, {self.cores} cores, {self.threads} threads{load}; {versions}"
 
 
 def describe_machine(threads: int | None = None) -> Machine:
-    """This machine; ``threads`` is what a computation will use, None for all cores."""
+    """Describe this machine; ``threads`` are those of a computation, all cores by default."""
     cores = count_cores()
     flags = processor_says("flags").split()
     return Machine(
@@ -62,7 +62,7 @@ def count_cores() -> int:
 
 
 def processor_says(key: str) -> str:
-    """What the system says of its first processor, say ``flags``; empty where it says nothing."""
+    """A field of ``/proc/cpuinfo`` for the first processor, say ``flags``; empty if missing."""
     if not _PROCESSORS.is_file():
         return ""
     for line in _PROCESSORS.read_text(encoding="utf-8", errors="replace").splitlines():

@@ -1,6 +1,9 @@
-"""How much memory this process takes, as the system says it."""
+"""Memory of this process, as reported by the system."""
 
+import contextlib
 import re
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -10,10 +13,32 @@ _STATUS: Final = Path("/proc/self/status")
 _FORGET_PEAK: Final = Path("/proc/self/clear_refs")
 
 
-def start_to_watch_memory() -> int | None:
-    """Bytes of RAM that this process takes now; its peak so far is forgotten.
+def physical_memory() -> int:
+    """Memory of this machine, bytes."""
+    return int(psutil.virtual_memory().total)
 
-    None where the system does not keep a peak (all but Linux).
+
+@contextlib.contextmanager
+def growth_within_memory() -> Iterator[None]:
+    """Let this process grow by the memory of the machine, and no further, in a block.
+
+    A file from a stranger may ask for any amount; the system would grant it and end this process,
+    or another one, when it is used. Within the block that much is refused as it is asked for.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    bound = psutil.Process().memory_info().vms + physical_memory()
+    limits = [limit for limit in (bound, soft, hard) if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def reset_peak_memory() -> int | None:
+    """Reset the peak memory of this process; returns its current memory, bytes.
+
+    None where the system has no resettable peak (all but Linux).
     """
     try:
         _FORGET_PEAK.write_text("5")
@@ -23,10 +48,10 @@ def start_to_watch_memory() -> int | None:
 
 
 def memory_growth(before: int | None) -> int | None:
-    """Bytes by which the peak of this process exceeds what it took when the watch began.
+    """Growth of the peak memory since it was reset, bytes.
 
     Args:
-        before: What :func:`start_to_watch_memory` gave.
+        before: The result of :func:`reset_peak_memory`.
     """
     peak = _peak_memory()
     return None if before is None or peak is None else max(peak - before, 0)

@@ -1,8 +1,8 @@
-"""What this machine is: processor, memory, GPUs, disk, and the limits of the container it is in.
+"""A description of this machine: processor, memory, GPUs, disk, and limits of its container.
 
-psutil and NVIDIA's management library say most of it; the limits of control groups are read from
-the system's own files. PyTorch is not needed. Nothing here tells whose machine it is: no name of a
-host or user, no path, no serial number.
+Most of it comes from psutil and NVIDIA's management library; limits of control groups are read from
+the file system. PyTorch is not needed. The description is anonymous: no host or user name, no path,
+no serial number.
 """
 
 import os
@@ -28,21 +28,21 @@ _INSTRUCTIONS: Final = {
     "AVX512-BF16": "avx512_bf16",
     "AMX": "amx_tile",
 }
-"""Instruction sets that decide how fast a network runs, and how the system calls them."""
+"""Instruction sets that matter for the speed of a network, with their CPU flags."""
 
 _WATCHED: Final = 0.2  # seconds
 
-_ENDLESS: Final = 1 << 60  # version 1 of cgroups writes a number like this for no limit
+_ENDLESS: Final = 1 << 60  # cgroups v1 reports a number of this size for no limit
 
 
 @dataclass(frozen=True)
 class Container:
-    """What the control groups of this process allow.
+    """Limits of the control groups of this process.
 
     Attributes:
         memory_limit: Bytes; None for no limit.
-        memory_used: Bytes that cannot be taken back; None without a limit.
-        cpus: Processors' worth of time; None for no limit.
+        memory_used: Bytes that cannot be reclaimed; None without a limit.
+        cpus: CPU quota in cores; None for no limit.
     """
 
     memory_limit: int | None = None
@@ -52,12 +52,12 @@ class Container:
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU that is there.
+    """A GPU of this machine.
 
     Attributes:
-        name: As the driver calls it.
-        memory_total: Bytes.
-        memory_free: Bytes that no process holds.
+        name: Name according to the driver.
+        memory_total: Memory, bytes.
+        memory_free: Free memory, bytes.
         capability: Compute capability, say ``8.6``.
         driver: Version of the driver.
     """
@@ -70,12 +70,12 @@ class Gpu:
 
     @property
     def bf16(self) -> bool:
-        """Whether it computes in bfloat16 by itself: from capability 8.0 on."""
+        """Whether it has bfloat16 instructions: compute capability 8.0 or higher."""
         return _version(self.capability) >= (8, 0)
 
     @property
     def fp16(self) -> bool:
-        """Whether float16 is faster on it than float32: capability 6.0, and from 7.0 on."""
+        """Whether float16 is faster than float32: compute capability 6.0, and 7.0 or higher."""
         return _version(self.capability) == (6, 0) or _version(self.capability) >= (7, 0)
 
 
@@ -86,18 +86,18 @@ class Probe:
     Attributes:
         processor: Model of the processor.
         cores: Cores that this process may use.
-        instructions: Instruction sets that matter to networks.
+        instructions: Instruction sets that matter for networks.
         memory_total: Bytes of RAM.
-        memory_available: Bytes that a new program could take.
+        memory_available: RAM available to a new program, bytes.
         container: Limits of the control groups.
-        address_space: Bytes that this process may map more; None for no limit.
-        disk_free: Bytes, where it was called.
+        address_space: Remaining address space of this process, bytes; None for no limit.
+        disk_free: Free disk space in the current folder, bytes.
         shared_total: Bytes of ``/dev/shm``, through which loader workers hand over batches; None
             where there is none.
         shared_free: Bytes of it that are free.
-        load: Processes that ran or waited in the last minute; None where the system does not say.
-        busy_cores: How many of the cores were computing just now.
-        gpus: Those that the driver shows.
+        load: Load average of the last minute; None where the system does not report it.
+        busy_cores: Number of cores that are busy at the moment.
+        gpus: The GPUs that the driver reports.
     """
 
     processor: str
@@ -116,12 +116,12 @@ class Probe:
 
     @property
     def has_native_bf16(self) -> bool:
-        """Whether the processor has instructions for bfloat16; without, float32 is faster."""
+        """Whether the processor has bfloat16 instructions; otherwise float32 is faster."""
         return "AVX512-BF16" in self.instructions or "AMX" in self.instructions
 
     @property
     def usable_memory(self) -> int:
-        """Bytes of RAM that a training may take: what is free, within every limit."""
+        """Memory that a training may use: free RAM within all limits, bytes."""
         limits = [self.memory_available]
         group = self.container
         if group.memory_limit is not None:
@@ -132,15 +132,15 @@ class Probe:
 
     @property
     def usable_cores(self) -> int:
-        """Threads that are worth starting: cores, within the container's share of time."""
+        """Useful number of threads: cores within the container's CPU quota."""
         share = self.container.cpus
         return self.cores if share is None else max(1, min(self.cores, round(share)))
 
     @property
     def idle_cores(self) -> int:
-        """Threads that would not wait for other programs; 1 at least.
+        """Number of threads that need not wait for other programs, at least 1.
 
-        On a busy machine two threads that wait for each other take longer than one alone.
+        On a busy machine two threads that wait for each other are slower than one.
         """
         idle = self.cores - round(self.busy_cores)
         return max(1, min(self.usable_cores, idle))
@@ -207,7 +207,7 @@ def read_container(root: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> Container:
 
 
 def list_gpus() -> tuple[Gpu, ...]:
-    """The GPUs that NVIDIA's driver shows; none where it is not installed or does not answer."""
+    """The GPUs that NVIDIA's driver reports; none if it is missing or does not respond."""
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
@@ -215,7 +215,7 @@ def list_gpus() -> tuple[Gpu, ...]:
     found = []
     try:
         for number in range(pynvml.nvmlDeviceGetCount()):
-            with suppress(pynvml.NVMLError):  # a device that does not tell its memory is left out
+            with suppress(pynvml.NVMLError):  # a device without known memory is left out
                 found.append(_gpu(pynvml.nvmlDeviceGetHandleByIndex(number)))
     finally:
         pynvml.nvmlShutdown()
@@ -235,7 +235,7 @@ def _gpu(handle: object) -> Gpu:
 
 
 def _groups(root: Path, own: Path, controller: str) -> list[Path]:
-    """The folders of this process's group and of those around it, as far as they can be seen."""
+    """The visible folders of this process's control group and its ancestors."""
     paths = {controller: "/"}
     lines = own.read_text(encoding="utf-8").splitlines() if own.is_file() else []
     for line in lines:
@@ -252,7 +252,7 @@ def _groups(root: Path, own: Path, controller: str) -> list[Path]:
 
 
 def _memory_of(folder: Path) -> tuple[int | None, int | None]:
-    """Limit and use of a group, bytes."""
+    """Memory limit and usage of a control group, bytes."""
     limit = _number(folder / "memory.max") or _number(folder / "memory.limit_in_bytes")
     if limit is None or limit >= _ENDLESS:
         return None, None
@@ -264,7 +264,7 @@ def _memory_of(folder: Path) -> tuple[int | None, int | None]:
 
 
 def _cpus_of(folder: Path) -> float | None:
-    """Processors' worth of time that a group gets."""
+    """CPU quota of a control group, in cores."""
     both = folder / "cpu.max"
     if both.is_file():
         quota, _, period = both.read_text(encoding="utf-8").strip().partition(" ")
@@ -275,7 +275,7 @@ def _cpus_of(folder: Path) -> float | None:
 
 
 def _number(file: Path) -> int | None:
-    """The one number of a file; None where it is not there, or says that there is no limit."""
+    """The number in a file; None if the file is missing or states no limit."""
     try:
         text = file.read_text(encoding="utf-8").strip()
     except OSError:
@@ -291,7 +291,7 @@ def _address_space() -> int | None:
 
 
 def _shared() -> tuple[int, int] | None:
-    """Size and free bytes of the shared memory."""
+    """Size and free space of the shared memory, bytes."""
     try:
         found = os.statvfs(_SHARED)
     except OSError:

@@ -1,7 +1,7 @@
-"""Times of several ways to do one thing, taken in turn.
+"""Interleaved timing of alternatives.
 
-A shared machine is now fast, now slow. The ways take turns in every round, so that what disturbs
-one disturbs the others as well: their ratio can be trusted where a time alone cannot.
+The speed of a shared machine varies. The alternatives therefore take turns in every round, so that
+a disturbance affects all of them: their ratio is reliable where a single time is not.
 """
 
 import statistics
@@ -15,7 +15,7 @@ Sample = TypeVar("Sample")
 
 
 class Seconds(NamedTuple):
-    """How long something took, by the clock and by the processor."""
+    """Duration in wall-clock and in CPU time, seconds."""
 
     wall: float
     cpu: float
@@ -23,12 +23,12 @@ class Seconds(NamedTuple):
 
 @dataclass(frozen=True)
 class Quartiles:
-    """What half of the rounds lie below, and what the middle half lies between.
+    """Median and quartiles of a measurement.
 
     Attributes:
-        median: Half of the values are below.
-        low: A quarter is below.
-        high: A quarter is above.
+        median: Second quartile.
+        low: First quartile.
+        high: Third quartile.
     """
 
     median: float
@@ -45,7 +45,7 @@ def quartiles(values: Sequence[float]) -> Quartiles:
 
 
 def in_turn(ways: Mapping[Name, Callable[[], Sample]], rounds: int) -> Iterator[dict[Name, Sample]]:
-    """What each way gives, once a round, for so many rounds.
+    """Call every alternative once per round; yields the results of each round by name.
 
     The order changes from round to round, so that none always follows the same one.
     """
@@ -56,7 +56,7 @@ def in_turn(ways: Mapping[Name, Callable[[], Sample]], rounds: int) -> Iterator[
 
 
 def clocked(way: Callable[[], object]) -> Callable[[], Seconds]:
-    """The same way, giving how long it took in place of its result."""
+    """The same alternative, returning its duration instead of its result."""
 
     def timed() -> Seconds:
         wall, cpu = time.perf_counter(), time.process_time()

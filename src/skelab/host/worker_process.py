@@ -1,4 +1,4 @@
-"""A process beside this one that is asked in JSON, a line a message."""
+"""Worker subprocesses that speak JSON lines."""
 
 import ctypes
 import json
@@ -18,14 +18,14 @@ _DIE_WITH_PARENT: Final = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
 
 
 class ProcessError(Exception):
-    """A process could not do what it was asked to; the message says why."""
+    """A worker could not answer; the message has the reason."""
 
 
 class ProcessEndedError(ProcessError):
-    """A process has ended without an answer.
+    """A worker has ended without an answer.
 
     Attributes:
-        status: Its exit status; of a process that was ended by a signal, the signal below zero.
+        status: Its exit status; minus the signal number if a signal ended it.
     """
 
     def __init__(self, status: int, reason: str) -> None:
@@ -33,16 +33,16 @@ class ProcessEndedError(ProcessError):
         self.status = status
 
 
-class AskedProcess:
-    """A module of ours, run as a process of its own until the block ends.
+class WorkerProcess:
+    """A module of skelab that runs as a worker subprocess; a context manager.
 
-    It is in a session of its own: Ctrl-C reaches the process that asked, which ends it and all
-    that it has started.
+    The worker has its own session: Ctrl-C reaches only the main process, which ends the worker and
+    all of its children.
 
     Args:
-        module: Reads one JSON object a line and answers each by one line; an answer with the key
-            ``error`` says why there is none.
-        environment: Variables that it is given beside ours.
+        module: Reads one JSON object per line and answers each with one line; the key ``error`` of
+            an answer reports a failure.
+        environment: Additional environment variables.
     """
 
     def __init__(self, module: str, environment: Mapping[str, str] | None = None) -> None:
@@ -53,7 +53,7 @@ class AskedProcess:
         self._errors: IO[str] | None = None
         self._pending = b""
 
-    def __enter__(self) -> "AskedProcess":
+    def __enter__(self) -> "WorkerProcess":
         errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
         self._errors = self._files.enter_context(errors)
         self._process = subprocess.Popen(  # noqa: S603 - a module of ours
@@ -79,20 +79,20 @@ class AskedProcess:
         self._files.close()
 
     def kill(self) -> None:
-        """End it and all that it has started; another thread that waits for it goes on."""
+        """Kill the worker and all of its children; a thread that waits for an answer returns."""
         with suppress(ProcessLookupError):
             os.killpg(self._running().pid, signal.SIGKILL)
 
     def ask(self, content: Mapping[str, Any], seconds: float | None = None) -> dict[str, Any]:
-        """What it answers.
+        """Send a request and wait for the answer.
 
         Args:
-            content: The question.
-            seconds: Wait so long at most; None for as long as it takes.
+            content: The request.
+            seconds: Timeout; None for no limit.
 
         Raises:
-            ProcessEndedError: It has ended.
-            ProcessError: It says that it cannot, or it has not answered in time.
+            ProcessEndedError: The worker has ended.
+            ProcessError: The worker reports a failure, or has not answered in time.
         """
         process = self._running()
         with suppress(BrokenPipeError):
@@ -113,7 +113,7 @@ class AskedProcess:
             view = view[process.stdin.write(view) or 0 :]
 
     def _line(self, process: "subprocess.Popen[bytes]", seconds: float | None) -> bytes:
-        """The next line of its answers; empty if there will be none."""
+        """The next line of the output; empty at its end."""
         if process.stdout is None:
             raise RuntimeError("the process was started without a pipe")
         until = None if seconds is None else time.monotonic() + seconds
@@ -131,12 +131,12 @@ class AskedProcess:
         return line
 
     def _last_words(self, status: int) -> tuple[int, str]:
-        """Why the process has ended: the last line that it left."""
+        """The reason of the end: the last line on stderr."""
         lines = []
         if self._errors is not None:
             self._errors.seek(0)
             lines = [line.strip() for line in self._errors if line.strip()]
-        killed = "it was killed, as a rule for lack of memory"
+        killed = "it was killed, usually for lack of memory"
         return status, killed if status == -signal.SIGKILL else (lines or ["it did not say why"])[
             -1
         ]
@@ -148,13 +148,13 @@ class AskedProcess:
 
 
 def own_answers() -> TextIO:
-    """Where answers go; what libraries print goes to where errors go."""
+    """Reserve stdout for answers; the output of libraries goes to stderr."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
     return answers
 
 
 def die_with_parent() -> None:
-    """Let this process be killed when the one that started it ends, where Linux can."""
+    """Have the kernel kill this process when its parent ends (Linux only)."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)

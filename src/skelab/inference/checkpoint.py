@@ -9,7 +9,7 @@ tensor.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,22 +18,22 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from skelab.data.feeding.feeder import FeederConfig
-from skelab.errors import CheckpointError, LayoutError
+from skelab.data.feeding.config import FeederConfig
+from skelab.errors import CheckpointError
 from skelab.files.atomic import atomic_write
-from skelab.files.reading import special_kind
+from skelab.files.description import read_description
 from skelab.files.safetensors_head import check_header
+from skelab.inference.description import (
+    CHECKPOINT_SCHEMA,
+    CheckpointDescription,
+    TrainerDescription,
+    fields_of,
+)
+from skelab.inference.places import chosen_checkpoint
 from skelab.models import ModelSpec, create_model
-from skelab.skeleton import Layout
 from skelab.tasks import TaskSpec, get_task
 
 FORMAT: Final = 1
-CHECKPOINTS: Final = "checkpoints"
-"""Folder of the checkpoints in a run folder."""
-
-CHOSEN: Final = "best.safetensors"
-"""The checkpoint that the protocol has chosen; the one to evaluate."""
-
 _METADATA_KEY: Final = "skelab"
 
 
@@ -215,23 +215,6 @@ def build_model(spec: ModelSpec, task: TaskSpec | None = None) -> nn.Module:
     return model
 
 
-def chosen_checkpoint(path: Path) -> Path:
-    """The checkpoint that a path means: itself, or the one that a run folder has chosen.
-
-    Raises:
-        CheckpointError: There is neither.
-    """
-    file = path / CHECKPOINTS / CHOSEN if path.is_dir() else path
-    if file.is_file():
-        return file
-    without = f"a folder without {CHECKPOINTS}/{CHOSEN}" if path.is_dir() else "nothing"
-    found = special_kind(file) or without
-    raise CheckpointError(
-        f"{path}: there is no checkpoint: expected a run folder or a checkpoint, found {found};"
-        " `skelab train` makes one"
-    )
-
-
 def read_checkpoint(path: Path | str) -> Checkpoint:
     """Read a checkpoint, or the one that a run folder has chosen, and verify its digest.
 
@@ -242,24 +225,26 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     check_header(path, CheckpointError)
     try:
         with safe_open(str(path), framework="pt") as file:
-            described = dict(json.loads((file.metadata() or {})[_METADATA_KEY]))
+            text = (file.metadata() or {})[_METADATA_KEY]
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except KeyError:
         raise CheckpointError(
             f"{path}: a safetensors file, but not a checkpoint of ours;"
             " `skelab import-weights` takes the authors' weights"
         ) from None
-    except (SafetensorError, OSError, TypeError, ValueError, RecursionError) as error:
+    except (SafetensorError, OSError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"{path}: expected a checkpoint, found a damaged or foreign file ({error})"
         ) from None
-    digest = described.pop("digest", None)
-    if digest != _digest(described, tensors):
+    where = f"{path}: its description is damaged"
+    described = read_description(text, CHECKPOINT_SCHEMA, where, CheckpointError)
+    written = {key: value for key, value in json.loads(text).items() if key != "digest"}
+    if described.digest != _digest(written, tensors):
         raise CheckpointError(f"{path}: damaged: its content does not match its digest")
     try:
-        return replace(_assemble(described, tensors), digest=digest)
-    except (KeyError, TypeError, ValueError, LayoutError) as error:
-        raise CheckpointError(f"{path}: its description is damaged: {error}") from None
+        return _assemble(described, tensors)
+    except KeyError as error:
+        raise CheckpointError(f"{where}: tensors of an unknown kind {error}") from None
 
 
 def load_checkpoint(path: Path | str) -> nn.Module:
@@ -271,52 +256,41 @@ def load_checkpoint(path: Path | str) -> nn.Module:
     return read_checkpoint(path).build()
 
 
-def _assemble(described: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoint:
-    if described["format"] != FORMAT:
-        raise ValueError(f"expected format {FORMAT}, found {described['format']}")
+def _assemble(described: CheckpointDescription, tensors: Mapping[str, Tensor]) -> Checkpoint:
+    """The checkpoint that a description and tensors are.
+
+    Raises:
+        KeyError: A tensor is of no group that a checkpoint has.
+    """
     groups: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "average": {}}
     for name, value in tensors.items():
         group, _, rest = name.partition(".")
         groups[group][rest] = value
-    layout = Layout.from_dict(described["model"].pop("layout"))
-    inputs = described["inputs"]
-    trainer = None
-    if "trainer" in described:
-        written = dict(described["trainer"])
-        totals = _read_totals(written.pop("totals"))
-        if written["best_epoch"] is None:  # with -1 for its result before tasks had metrics
-            written["best_value"] = None
-        trainer = TrainerState(
-            totals=totals,
-            optimizer=groups["optimizer"],
-            average=groups["average"],
-            **written,
-        )
     return Checkpoint(
-        model=ModelSpec(layout=layout, **described["model"]),
-        inputs=InputSpec(
-            **{
-                **inputs,
-                "classes": tuple(inputs["classes"]),
-                "feeder": FeederConfig.model_validate(inputs["feeder"]),
-            }
-        ),
-        recipe=described["recipe"],
+        model=described.model.spec,
+        inputs=InputSpec(**fields_of(described.inputs)),
+        recipe=described.recipe,
         weights=groups["model"],
-        epoch=described["epoch"],
-        protocol=described["protocol"],
-        trainer=trainer,
-        task=TaskSpec(**described.get("task", {})),
-        origin=described.get("from", {}),
+        epoch=described.epoch,
+        protocol=described.protocol,
+        trainer=None if described.trainer is None else _trainer_state(described.trainer, groups),
+        task=described.task.spec,
+        digest=described.digest,
+        origin=described.origin,
     )
 
 
-def _read_totals(written: Mapping[str, Any]) -> EpochTotals:
-    """The sums of an epoch; before there were tasks, that of top-1 was called ``correct``."""
-    totals = dict(written)
-    if "correct" in totals:
-        totals["sums"] = {"top1": float(totals.pop("correct"))}
-    return EpochTotals(**totals)
+def _trainer_state(
+    described: TrainerDescription, groups: Mapping[str, Mapping[str, Tensor]]
+) -> TrainerState:
+    """Where training stands; before tasks had metrics, ``best_value`` was -1 without one."""
+    written, totals = fields_of(described), fields_of(described.totals)
+    if (correct := totals.pop("correct")) is not None:
+        totals["sums"] = {"top1": float(correct)}
+    if described.best_epoch is None:
+        written["best_value"] = None
+    written["totals"] = EpochTotals(**totals)
+    return TrainerState(**written, optimizer=groups["optimizer"], average=groups["average"])
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

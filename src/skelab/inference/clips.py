@@ -66,12 +66,11 @@ def prepare_clip(raw: RawClip, spec: NetworkSpec, where: str, *, name: str) -> C
     """
     pipeline = get_pipeline(spec.inputs.pipeline)
     try:
-        prepared = pipeline.prepare(raw, spec.layout)
+        return pipeline.prepare(raw, spec.layout, SampleInfo(name))
     except NoBodyError as error:
         raise NoBodyError(f"{where}: nobody to recognise: {error}") from None
     except (DataError, LayoutError) as error:
         raise DataError(f"{where}: pipeline {pipeline.name} cannot be applied: {error}") from None
-    return Clip(SampleInfo(name), prepared.joints, prepared.frame_numbers)
 
 
 def recording(joints: Shaped[ndarray, " ..."], spec: NetworkSpec, where: str) -> RawClip:

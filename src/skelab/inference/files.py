@@ -14,18 +14,14 @@ from skelab.errors import ExportError
 from skelab.files.reading import read_whole
 from skelab.inference.checkpoint import Checkpoint, read_checkpoint
 from skelab.inference.onnx_file import read_onnx_entries
-from skelab.inference.spec import CHECKPOINT, METADATA_KEY, NetworkSpec
-
-SUFFIXES: Final = {"onnx": (".onnx",), "openvino": (".xml", ".bin"), "torch": (".pt2",)}
-"""The files of each kind of exported network, the one that is named first."""
+from skelab.inference.places import CHECKPOINT, file_kind, files_of, no_export
+from skelab.inference.spec import METADATA_KEY, NetworkSpec
 
 WEIGHTS_KEY: Final = "skelab_weights"
 """The entry of OpenVINO's run-time info that holds the digest of the ``.bin`` file."""
 
 MEMBER: Final = f"{METADATA_KEY}.json"
 """The extra file of a ``.pt2`` archive that holds the description."""
-
-_KINDS: Final = {suffixes[0]: kind for kind, suffixes in SUFFIXES.items()}
 
 Files = Mapping[str, bytes]
 """Content of each file, by its suffix."""
@@ -57,17 +53,6 @@ class NetworkFile:
         return _damaged(self.path, error)
 
 
-def file_kind(path: Path) -> str:
-    """Kind of the network in a file, by its name; whatever is no exported file is a checkpoint."""
-    return _KINDS.get(path.suffix, CHECKPOINT)
-
-
-def files_of(path: Path) -> tuple[Path, ...]:
-    """All files of a network, the one that is named first."""
-    kind = file_kind(path)
-    return tuple(map(path.with_suffix, SUFFIXES[kind])) if kind in SUFFIXES else (path,)
-
-
 def read_network_file(path: Path) -> NetworkFile:
     """Read a run folder, a checkpoint or an exported file; nothing in it is run.
 
@@ -83,10 +68,7 @@ def read_network_file(path: Path) -> NetworkFile:
         try:
             content[file.suffix] = read_whole(file)
         except OSError as error:
-            raise ExportError(
-                f"{file}: cannot be read: {error.strerror or error}; `skelab export` writes"
-                f" {' and '.join(SUFFIXES[file_kind(path)])}"
-            ) from None
+            raise no_export(file, str(error.strerror or error)) from None
     return exported_file(path, content)
 
 

@@ -148,9 +148,17 @@ class Network:
             batch_size=batch_size,
             on_scored=on_scored,
         )
+        outputs, targets = zip(*parts, strict=True)
+        scored = self._scored_clips(store, rows, split=split, part=part)
+        return self.task.scores(np.concatenate(outputs), np.concatenate(targets), scored)
+
+    def _scored_clips(
+        self, store: OpenedClips, rows: Int64[ndarray, " N"], *, split: str, part: str
+    ) -> ScoredClips:
+        """The clips of some rows as their scores are recorded: names, classes, groups, origin."""
         index = store.index.select(rows)
         columns = {"subject": index.subjects, "camera": index.cameras, "setup": index.setups}
-        scored = ScoredClips(
+        return ScoredClips(
             names=index.names,
             classes=store.info.classes,
             info=ScoresInfo(
@@ -165,8 +173,6 @@ class Network:
             ),
             groups={name: column for name, column in columns.items() if (column != UNKNOWN).any()},
         )
-        outputs, targets = zip(*parts, strict=True)
-        return self.task.scores(np.concatenate(outputs), np.concatenate(targets), scored)
 
     @cached_property
     def task(self) -> Task:

@@ -1,7 +1,7 @@
 """Logits for the clips of a source, in batches."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
@@ -99,24 +99,30 @@ def predict_with_targets(
             outputs = model(batch.joints)
         return outputs.float().cpu().numpy(), targets_of(batch).cpu().numpy()
 
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode():
-            parts = score_batches(
-                forward,
-                source,
-                own,
-                max_bodies=max_bodies,
-                batch_size=batch_size,
-                workers=workers,
-                on_scored=on_scored,
-            )
-    finally:
-        model.train(was_training)
+    with _evaluation_mode(model), torch.inference_mode():
+        parts = score_batches(
+            forward,
+            source,
+            own,
+            max_bodies=max_bodies,
+            batch_size=batch_size,
+            workers=workers,
+            on_scored=on_scored,
+        )
     gathered = [parts] if processes is None else processes.gather(parts)
     outputs, targets = zip(*(pair for parts in gathered for pair in parts), strict=True)
     return np.concatenate(outputs), np.concatenate(targets)
+
+
+@contextmanager
+def _evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode, and back into its former mode afterwards."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
 
 
 def score_batches(

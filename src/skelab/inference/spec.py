@@ -8,13 +8,15 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Shaped
 from numpy import ndarray
-from pydantic import ValidationError
 
 from skelab.data.clips.store import StoreInfo
-from skelab.data.feeding.feeder import Feeder, FeederConfig
+from skelab.data.feeding.feeder import Feeder
 from skelab.data.preprocessing import get_pipeline
-from skelab.errors import CheckpointError, ExportError, LayoutError, ModelError, NetworkError
+from skelab.errors import CheckpointError, ExportError, ModelError, NetworkError
+from skelab.files.description import read_description
 from skelab.inference.checkpoint import Checkpoint, InputSpec
+from skelab.inference.description import EXPORT_SCHEMA, fields_of
+from skelab.inference.places import CHECKPOINT
 from skelab.models import FamilyTraits, ModelSpec, get_card
 from skelab.skeleton import Layout
 from skelab.tasks import TaskSpec
@@ -28,9 +30,6 @@ info, or the extra file ``skelab.json`` of torch.export."""
 
 INPUT_NAME: Final = "clips"
 OUTPUT_NAME: Final = "logits"
-
-CHECKPOINT: Final = "checkpoint"
-"""The kind of file that ``skelab train`` writes."""
 
 FEWEST_FRAMES: Final = 8
 """Shortest clips that an exported graph of any length is made for."""
@@ -86,7 +85,7 @@ class NetworkSpec:
         """The description of a checkpoint's network, which takes clips of any length."""
         try:
             card = get_card(checkpoint.model.name)
-            title, traits = card.title, card.traits
+            title, traits = card.title, card.traits_with(checkpoint.model.options)
         except ModelError:
             title, traits = checkpoint.model.name, FamilyTraits()
         return cls(
@@ -248,29 +247,15 @@ class NetworkSpec:
         Raises:
             ExportError: It is not of this format.
         """
-        try:
-            content = dict(json.loads(text))
-            if (found := content.pop("format")) not in (1, FORMAT):
-                raise ValueError(f"expected format 1 or {FORMAT}, found {found!r}")
-            content.pop("input"), content.pop("output")
-            model, inputs = dict(content.pop("model")), dict(content.pop("inputs"))
-            return cls(
-                model=ModelSpec(layout=Layout.from_dict(model.pop("layout")), **model),
-                inputs=InputSpec(
-                    classes=tuple(map(str, inputs.pop("classes"))),
-                    feeder=FeederConfig.model_validate(inputs.pop("feeder")),
-                    **inputs,
-                ),
-                digest=content.pop("checkpoint"),
-                task=TaskSpec(**content.pop("task", {})),
-                **content,
-            )
-        except (ValueError, KeyError, TypeError, ValidationError, LayoutError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ExportError(
-                f"{where}: expected the description that `skelab export` writes into a file,"
-                f" found a fault: {reason}"
-            ) from None
+        fault = f"{where}: expected the description that `skelab export` writes, found a fault"
+        written = read_description(text, EXPORT_SCHEMA, fault, ExportError)
+        content = fields_of(written)
+        for key in ("format", "input", "output"):
+            del content[key]
+        content["digest"] = content.pop("checkpoint")
+        content["model"], content["task"] = written.model.spec, written.task.spec
+        content["inputs"] = InputSpec(**fields_of(written.inputs))
+        return cls(**content)
 
 
 def _brief(value: object) -> str:

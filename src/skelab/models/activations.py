@@ -1,4 +1,4 @@
-"""What a model keeps between the forward and the backward pass."""
+"""Activation checkpointing of a model."""
 
 from torch import nn
 
@@ -9,14 +9,14 @@ ACTIVATION_POLICIES = ("keep", "recompute")
 
 
 def set_activation_policy(model: nn.Module, policy: str) -> None:
-    """Let every block of ``model`` keep its activations for the backward pass, or recompute them.
+    """Set whether every block of ``model`` keeps its activations or recomputes them.
 
-    ``"recompute"`` keeps a block's input only and runs the block again in the backward pass.
-    Outputs, gradients and batch-norm statistics are those of ``"keep"``. Outside training, where
-    nothing is kept anyway, the policy changes nothing.
+    ``"recompute"`` keeps only the input of a block and runs the block again in the backward pass.
+    Outputs, gradients and batch-norm statistics equal those of ``"keep"``. Without gradients the
+    policy has no effect.
 
     Raises:
-        ModelError: The policy is unknown, or the model has no block that could recompute.
+        ModelError: The policy is unknown, or the model has no block that can recompute.
 
     Source: arXiv:1604.06174.
     """

@@ -1,4 +1,4 @@
-"""Which axes of a family's weights are joints, so that weights can be moved to another layout."""
+"""The axes of a family's weights, for transfer to another layout."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -10,60 +10,60 @@ from skelab.errors import ModelError
 from skelab.skeleton import Layout
 
 BODY_NORM: Final = r"^input_norm\.norm\.(weight|bias|running_mean|running_var)$"
-"""What the input norm has for each number of a pose."""
+"""Parameters of the input norm, one per coordinate of a pose."""
 
 GRAPH: Final = "graph"
-"""In place of axes: a tensor that nobody trains, made from layout and options."""
+"""In place of axes: a constant tensor, derived from layout and options."""
 
 ORDER: Final = "order"
-"""In place of axes: trained for one order of the joints; joints cannot be told apart in it."""
+"""In place of axes: a tensor trained for one order of joints, without a joint axis."""
 
 _AXIS: Final = re.compile(r"\(([A-Za-z ]+)\)|([A-Za-z1])")
 
 
 def no_sizes(layout: Layout, options: Mapping[str, Any]) -> Mapping[str, int]:
-    """No axes beyond joints, bodies and channels hang on the layout."""
+    """No axes besides joints, bodies and channels depend on the layout."""
     return {}
 
 
 @dataclass(frozen=True)
 class JointAxes:
-    """The tensors of a family whose shape or meaning hangs on the layout.
+    """The tensors of a family whose shape or meaning depends on the layout.
 
-    Axes are written one after the other, an axis that several share in parentheses, the slowest
-    first: ``K V V``, ``(M V C)``. V are joints, M bodies, C the channels of a joint; letters in
-    ``sizes`` count something else that the layout decides, of which the first ones of two layouts
-    correspond. All other letters must have one size in both.
+    Axes are written in order, and a flattened axis in parentheses, slowest first: ``K V V``,
+    ``(M V C)``. V are joints, M bodies, C the channels of a joint; letters in ``sizes`` are other
+    sizes that depend on the layout, whose leading entries correspond between layouts. All other
+    letters must have the same size in both.
 
     Attributes:
-        tensors: By a pattern that ``re.search`` finds in a key of the state dict, its axes, or
-            ``GRAPH`` or ``ORDER``. The first that is found counts.
-        sizes: From a layout and the options of a network, the sizes of further letters.
+        tensors: Axes, ``GRAPH`` or ``ORDER`` by a regular expression for keys of the state dict;
+            the first match applies.
+        sizes: Computes the sizes of further letters from a layout and a network's options.
 
     Raises:
-        ModelError: Axes are written in another way.
+        ModelError: The axes cannot be parsed.
     """
 
     tensors: Mapping[str, str]
     sizes: Callable[[Layout, Mapping[str, Any]], Mapping[str, int]] = no_sizes
 
     def __post_init__(self) -> None:
-        """Read every entry once, so that a slip shows when the family is registered."""
+        """Parse every entry, so that a mistake shows when the family is registered."""
         for axes in self.tensors.values():
             if axes not in (GRAPH, ORDER):
                 parse_axes(axes)
 
     def find(self, key: str) -> str | None:
-        """What is said of a tensor; None if the layout has no part in it."""
+        """The entry of a tensor; None if it does not depend on the layout."""
         found = (axes for pattern, axes in self.tensors.items() if re.search(pattern, key))
         return next(found, None)
 
 
 def parse_axes(text: str) -> tuple[tuple[str, ...], ...]:
-    """The letters of each axis: ``S (w V)`` becomes ``(("S",), ("w", "V"))``.
+    """Parse axes: ``S (w V)`` becomes ``(("S",), ("w", "V"))``.
 
     Raises:
-        ModelError: The text is no list of axes.
+        ModelError: The text is not a list of axes.
     """
     if not text or _AXIS.sub("", text).strip():
         raise ModelError(f"axes {text!r}: expected letters and groups, say 'K V V' or '(M V C)'")
@@ -73,12 +73,12 @@ def parse_axes(text: str) -> tuple[tuple[str, ...], ...]:
 def factor_sizes(
     axes: tuple[tuple[str, ...], ...], shape: tuple[int, ...], sizes: Mapping[str, int]
 ) -> tuple[int, ...]:
-    """The size of every letter in order, so that a tensor of ``shape`` can be viewed so.
+    """The size of every letter in order, as a shape in which the tensor can be viewed.
 
     Args:
-        axes: As ``parse_axes`` gives them.
+        axes: The result of ``parse_axes``.
         shape: Shape of the tensor.
-        sizes: Sizes of the letters that are known; at most one of an axis is not.
+        sizes: Known sizes of letters; at most one per axis may be missing.
 
     Raises:
         ModelError: The shape does not fit.

@@ -1,4 +1,4 @@
-"""The frame that every family fills with a backbone of its own."""
+"""The common part of all families; each adds its own backbone."""
 
 from collections.abc import Hashable, Mapping
 from itertools import chain
@@ -15,13 +15,14 @@ from skelab.models.traits import FamilyTraits
 from skelab.nn import (
     AbsentBodies,
     BodyNorm,
+    BodySplit,
     ConstantFeatures,
     find_absent,
-    row_counts,
+    keeps_duplicates_identical,
+    multiplicities,
     takes_batch_statistics,
-    treats_equal_rows_alike,
     version_of,
-    with_counted_norms,
+    with_weighted_norms,
 )
 
 
@@ -29,42 +30,45 @@ class SkeletonModel(nn.Module):
     """A classifier of clips: normalise, run each body through the backbone, pool, classify.
 
     ``forward`` gives logits. In between, ``forward_features`` gives the tokens of every body,
-    ``pool`` makes one vector a clip of them, and ``forward_head`` the logits. ``outputs`` gives
-    logits and auxiliary losses, for training. All of them take a ``ModelInput`` or plain joints.
+    ``pool`` reduces them to one vector per clip, and ``forward_head`` computes the logits.
+    ``outputs`` returns logits and auxiliary losses, for training. All of them take a ``ModelInput``
+    or plain joints.
 
     Absent bodies cost next to nothing, unless the family's traits say that bodies or samples mix.
-    Without gradients, in eval mode, their features are constants of the weights, computed once for
-    each slot and length of clips; they are kept until a weight changes (by all but writing through
-    ``.data``), or the mode, device or type. Otherwise one row for each slot stands for all absent
-    bodies, and batch norms count it as often as it does. Logits, gradients and running statistics
-    are those of the plain computation, within rounding. That is taken by itself where the features
-    cannot be spared: while a graph is traced or exported, where gradients for the clips themselves
-    are asked for, or if the backbone, in training, has dropout or a batch norm that is not
-    PyTorch's plain one.
+    In eval mode without gradients their features depend on the weights only: they are computed
+    once per slot and clip length, and cached until a weight, the mode, the device or the dtype
+    changes (writing through ``.data`` goes unnoticed). In training one row per slot represents all
+    absent bodies, and batch norms weight it by their number. Logits, gradients and running
+    statistics equal those of the plain computation within rounding. The plain computation is used
+    while a graph is traced or exported, where the clips themselves require gradients, and where
+    the backbone in training has dropout or a batch norm other than PyTorch's own.
 
-    A family has losses of its own if its backbone gives a ``BackboneOutput``, or if it overrides
-    ``auxiliary_losses``.
+    A family adds losses of its own by a backbone that returns a ``BackboneOutput``, or by
+    overriding ``auxiliary_losses`` or ``output_losses``.
 
     Args:
-        backbone: Takes single bodies B C T V, body m of clip n in row n * M + m, and gives B F L W,
-            or a ``BackboneOutput`` of that: any F and W, and L = T / stride, rounded up.
+        backbone: Takes single bodies B C T V, with body m of clip n in row n * M + m, and returns
+            B F L W, or a ``BackboneOutput`` of that: any F and W, and L = T / stride, rounded up.
         num_features: F.
         num_classes: K.
         in_channels: C, say 3 for x, y, z.
         num_joints: V.
-        max_bodies: M. An absent body is all zeros, and counts like any other.
+        max_bodies: M. An absent body is all zeros, and is pooled like any other.
         stride: Frames of the input from one token to the next.
         dropout: Probability of dropping a feature before the classifier, in training.
         norm_per_body: Normalise each body of a clip by statistics of its own.
-        pooling: Makes vectors N F of ``Tokens``; unless given, the mean.
+        pooling: Maps ``Tokens`` to vectors N F; the mean by default.
+        input_norm: Splits clips into single bodies; a ``BodyNorm`` by default.
 
     Attributes:
-        skips_absent: Spare absent bodies as said above; ``set_skip_absent`` switches it.
-        traits: What the network mixes, and which lengths of clips it takes; ``create_model`` takes
-            them from the family's card.
+        skips_absent: Skip absent bodies as described; ``set_skip_absent`` switches it.
+        traits: What the network mixes, and which clip lengths it takes; ``create_model`` sets them
+            from the family's card.
 
     Raises:
         ModelError: ``dropout`` or ``stride`` is out of range.
+
+    Source: the order of layers is that of arXiv:1801.07455.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class SkeletonModel(nn.Module):
         dropout: float = 0.0,
         norm_per_body: bool = True,
         pooling: nn.Module | None = None,
+        input_norm: BodySplit | None = None,
     ) -> None:
         super().__init__()
         if not 0.0 <= dropout < 1.0:
@@ -90,8 +95,10 @@ class SkeletonModel(nn.Module):
         self.max_bodies = max_bodies
         self.stride = stride
         self.traits = FamilyTraits()
-        self.input_norm = BodyNorm(in_channels, num_joints, max_bodies, per_body=norm_per_body)
-        self.backbone = with_counted_norms(backbone)
+        self.input_norm = input_norm or BodyNorm(
+            in_channels, num_joints, max_bodies, per_body=norm_per_body
+        )
+        self.backbone = with_weighted_norms(backbone)
         self.pooling = MeanPooling() if pooling is None else pooling
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(num_features, num_classes)
@@ -103,7 +110,7 @@ class SkeletonModel(nn.Module):
 
         Raises:
             ModelError: The clips have other channels, joints or bodies than the model, or a length
-                that it does not take; or a loss term of the backbone is misshapen.
+                that it does not accept; or a loss term of the backbone has a wrong shape.
         """
         given = as_input(x)
         self._check_frames(given.joints)
@@ -111,14 +118,14 @@ class SkeletonModel(nn.Module):
         absent = self._find_absent(given.joints)
         if absent is not None and (version := self._weights_version()) is not None:
             return self._with_constants(given, bodies, absent, version)
-        if absent is None or not absent.num_spared or not treats_equal_rows_alike(self.backbone):
+        if absent is None or not absent.num_saved or not keeps_duplicates_identical(self.backbone):
             return self._tokens(given, bodies, None)
         rows = torch.cat([absent.present, absent.first])
-        with row_counts(self.backbone, absent.row_counts()):
+        with multiplicities(self.backbone, absent.multiplicities()):
             return self._tokens(given, bodies[rows], absent)
 
     def pool(self, tokens: Tokens) -> Float[Tensor, "N F"]:
-        """One vector a clip."""
+        """One feature vector per clip."""
         features: Tensor = self.pooling(tokens)
         return features
 
@@ -139,41 +146,47 @@ class SkeletonModel(nn.Module):
         """Logits and, in training, auxiliary losses by name.
 
         Raises:
-            ModelError: As in ``forward_features``; or two loss terms have one name, or one of the
-                family's is no single number.
+            ModelError: As in ``forward_features``; or two loss terms share a name, or one of the
+                family is not a scalar.
         """
         tokens = self.forward_features(x)
-        logits = self.forward_head(self.pool(tokens))
+        features = self.pool(tokens)
+        logits = self.forward_head(features)
         if not self.training:
             return ModelOutput(logits)
-        own = self.auxiliary_losses(tokens)
+        own = {**self.auxiliary_losses(tokens), **self.output_losses(tokens, features, logits)}
         for name, term in own.items():
             if term.ndim or name in tokens.auxiliary:
                 found = "a second one of this name" if not term.ndim else f"{term.ndim} axes"
                 raise ModelError(f"auxiliary loss {name!r}: expected one number, found {found}")
         return ModelOutput(logits, {**tokens.auxiliary, **own})
 
-    def auxiliary_losses(self, tokens: Tokens) -> Mapping[str, Tensor]:
-        """Loss terms of the family by name, single numbers; families that have some override it.
+    def auxiliary_losses(self, tokens: Tokens) -> Mapping[str, Float[Tensor, ""]]:
+        """Auxiliary losses of the family by name, scalars; to be overridden by families.
 
-        Only ``outputs`` asks for them, in training. ``tokens.given.labels`` are the classes, if
-        whoever trains gives them.
+        Only ``outputs`` calls it, in training. ``tokens.given.labels`` are the classes, if training
+        provides them.
         """
         return {}
 
-    def replace_head(self, head: nn.Module) -> None:
-        """Put another head in the classifier's place; its keys start with ``classifier.``, too.
+    def output_losses(
+        self, tokens: Tokens, features: Float[Tensor, "N F"], logits: Float[Tensor, "N ..."]
+    ) -> Mapping[str, Tensor]:
+        """Loss terms of the pooled features or the logits; like ``auxiliary_losses``."""
+        return {}
 
-        Dropout before the head and everything else stay as they are. ``model_spec`` goes on saying
-        what the model was made with.
+    def replace_head(self, head: nn.Module) -> None:
+        """Replace the classifier by another head, whose keys also start with ``classifier.``.
+
+        Dropout before the head is kept. ``model_spec`` still returns the original specification.
 
         Args:
-            head: Takes features N F (``num_features``) and gives one row a clip.
+            head: Maps features N F (``num_features``) to one row per clip.
         """
         self.add_module("classifier", head)
 
     def train(self, mode: bool = True) -> "SkeletonModel":
-        """Set training or eval mode; what was kept of absent bodies is forgotten."""
+        """Set training or eval mode, and clear the cached features of absent bodies."""
         self._constants.clear()
         return super().train(mode)
 
@@ -188,9 +201,9 @@ class SkeletonModel(nn.Module):
         return self.skips_absent and not mixes
 
     def _find_absent(self, x: Float[Tensor, "N C T V M"]) -> AbsentBodies | None:
-        """The absent bodies, None if there are none or they must be computed like any other."""
+        """The absent bodies; None if there are none or they cannot be skipped."""
         traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-        has_numbers = type(x) is Tensor and not x.is_meta  # others may hide what is in them
+        has_numbers = type(x) is Tensor and not x.is_meta  # others may hide their values
         wants_gradient = x.requires_grad and torch.is_grad_enabled()
         if not self._may_spare or traced or not has_numbers or wants_gradient:
             return None
@@ -203,20 +216,22 @@ class SkeletonModel(nn.Module):
     def _tokens(
         self, given: ModelInput, bodies: Float[Tensor, "B C T V"], absent: AbsentBodies | None
     ) -> Tokens:
-        """The tokens of bodies, some of which may stand for several."""
+        """The tokens of bodies, some of which may represent several."""
         made = self._run(bodies)
-        counts = None if absent is None else absent.row_counts().counts
+        counts = None if absent is None else absent.multiplicities().counts
         auxiliary = {
             name: self._mean_term(name, term, len(bodies), counts)
             for name, term in made.auxiliary.items()
             if self.training
         }
-        return Tokens(made.features, given, self.stride, absent, auxiliary=auxiliary)
+        return Tokens(
+            made.features, given, self.stride, absent, auxiliary=auxiliary, extras=made.extras
+        )
 
     def _mean_term(
         self, name: str, term: Tensor, rows: int, counts: Float[Tensor, " B"] | None
     ) -> Float[Tensor, ""]:
-        """The mean of a loss term over all bodies of the batch, those that were spared included."""
+        """The mean of a loss term over all bodies of the batch, including skipped ones."""
         if term.ndim == 0 and not self._may_spare:
             return term
         if tuple(term.shape) != (rows,):
@@ -235,7 +250,7 @@ class SkeletonModel(nn.Module):
         absent: AbsentBodies,
         version: Hashable,
     ) -> Tokens:
-        """The tokens of the bodies that are there; those of absent bodies are known."""
+        """The tokens of present bodies, with cached features for absent ones."""
         computed = self._run(bodies[absent.present]).features if len(absent.present) else None
         constants = self._constants_of(given.joints, absent, version)
         rows = constants[0][:0] if computed is None else computed
@@ -244,9 +259,9 @@ class SkeletonModel(nn.Module):
     def _constants_of(
         self, x: Float[Tensor, "N C T V M"], absent: AbsentBodies, version: Hashable
     ) -> tuple[Float[Tensor, "1 F L W"], ...]:
-        """What an absent body's features are in each slot where there is one."""
+        """The features of an absent body in each slot that has one."""
         one = x.new_ones(1, 1)
-        number_type = (one @ one).dtype  # another one than x's under autocast
+        number_type = (one @ one).dtype  # may differ from that of x under autocast
 
         def compute() -> Tensor:
             with torch.inference_mode(False), torch.no_grad():
@@ -260,24 +275,24 @@ class SkeletonModel(nn.Module):
         return tuple(constants)
 
     def _weights_version(self) -> Hashable:
-        """Of all that the features of absent bodies depend on; None if they are no constants."""
+        """A version of all weights that affect absent bodies; None if the features vary."""
         if torch.is_grad_enabled():
             return None
         tensors: list[Tensor] = []
         for layer in chain(self.input_norm.modules(), self.backbone.modules()):
             if _is_in_training(layer):
                 return None
-            # parameters() and buffers() take three times as long, in every forward pass
+            # parameters() and buffers() would take three times as long in every forward pass
             own = chain(layer._parameters.values(), layer._buffers.values())
             tensors.extend(tensor for tensor in own if tensor is not None)
         return version_of(tensors)
 
 
 def set_skip_absent(model: nn.Module, skip: bool) -> None:
-    """Let ``model`` spare absent bodies, or compute every body like any other.
+    """Set whether ``model`` skips absent bodies or computes every body.
 
-    The plain way suits tracing by tools that PyTorch does not know of, hooks that expect a row for
-    every body, and ``torch.func``. It changes results by rounding at most.
+    Computing all of them suits external tracers, hooks that expect a row for every body, and
+    ``torch.func``. Results differ by rounding only.
     """
     for module in model.modules():
         if isinstance(module, SkeletonModel):

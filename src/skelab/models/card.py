@@ -1,6 +1,8 @@
 """What a model family says of itself."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from skelab.models.options import ModelOption
 from skelab.models.traits import FamilyTraits
@@ -48,8 +50,10 @@ class ModelCard:
         pipeline: The preprocessing that the authors trained on, or the nearest that is here.
         pipeline_is_nearest: That preprocessing is not here; ``pipeline`` comes closest.
         traits: What the network mixes, and which lengths of clips it takes.
-        options: The keywords that the builder takes beyond the common ones. ``register_model``
-            reads them off the builder.
+        traits_of: Traits from the options, where they depend on them; ``traits`` are those of the
+            defaults.
+        options: The keywords that the builder takes beyond the common ones; where none are
+            listed, ``register_model`` reads them off the builder.
     """
 
     name: str
@@ -64,4 +68,16 @@ class ModelCard:
     pipeline: str = "ctrgcn"
     pipeline_is_nearest: bool = False
     traits: FamilyTraits = field(default_factory=FamilyTraits)
+    traits_of: Callable[[Mapping[str, Any]], FamilyTraits] | None = None
     options: tuple[ModelOption, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The facts of the card, as plain containers."""
+        return {name: value for name, value in asdict(self).items() if name != "traits_of"}
+
+    def traits_with(self, options: Mapping[str, Any]) -> FamilyTraits:
+        """The traits of a network with these options; defaults stand for those not given."""
+        if self.traits_of is None:
+            return self.traits
+        defaults = {option.name: option.default for option in self.options}
+        return self.traits_of({**defaults, **options})

@@ -1,4 +1,4 @@
-"""Compares what a family declares of itself with what its network does."""
+"""Checks the declared traits of a family against its network."""
 
 import copy
 from collections.abc import Iterator
@@ -12,30 +12,30 @@ from skelab.errors import ModelError
 from skelab.models.base import SkeletonModel, set_skip_absent
 
 _CLIPS = 3
-_TOKENS = 6  # at least as many frames are shown as these stand for
+_TOKENS = 6  # the clips have at least the frames of this many tokens
 _NOISE = 0.1  # of the weights, so that none is zero
-_MOVED = 1e-9  # of the largest number: what float64 rounds is far below, what mixes far above
+_MOVED = 1e-9  # relative threshold: far above rounding in float64, far below mixing
 
 
 def check_traits(model: nn.Module, *, seed: int = 0) -> tuple[str, ...]:
-    """Compare the traits of a model with what it does; one line for each that is untrue.
+    """Check the traits of a model by experiment; returns one line per violated trait.
 
-    A copy of the model in float64, its weights moved a little, is shown random clips; then one
-    body, one clip or one frame is changed, and it is seen whose tokens and logits move. That is
-    done in eval mode and in training, there without batch statistics and dropout. A trait is
-    untrue in both directions: what is declared must happen, and what is not must not.
+    A float64 copy of the model with perturbed weights processes random clips; then one body, one
+    clip or one frame is changed, and the affected tokens and logits are compared, in eval mode and
+    in training mode without batch statistics and dropout. A trait must hold in both directions:
+    declared mixing must occur, and undeclared mixing must not.
 
-    The lengths that the traits name are tried, too, and the stride.
+    The declared clip lengths and the stride are tried, too.
 
     Args:
-        model: Made by ``create_model``, or a ``SkeletonModel`` with ``traits`` of its own.
-        seed: Of the random weights and clips.
+        model: A result of ``create_model``, or a ``SkeletonModel`` with its own ``traits``.
+        seed: Seed of the perturbation and the clips.
 
     Returns:
-        For each difference the family, the trait, the place and the size; empty if all is true.
+        Family, trait, place and size of each violation; empty if there is none.
 
     Raises:
-        ModelError: It is no ``SkeletonModel``, so that it has no tokens.
+        ModelError: The model is not a ``SkeletonModel`` and has no tokens.
     """
     if not isinstance(model, SkeletonModel):
         raise ModelError(
@@ -53,7 +53,7 @@ class _Seen:
 
 
 class _Probe:
-    """A copy of a model whose every number matters, and the clips that it is shown."""
+    """A perturbed copy of a model, and the clips that it processes."""
 
     def __init__(self, model: SkeletonModel, seed: int) -> None:
         self.traits = model.traits
@@ -76,13 +76,13 @@ class _Probe:
     def see(self, x: Float64[Tensor, "N C T V M"]) -> _Seen:
         device = next(self.model.parameters()).device
         with torch.no_grad(), torch.random.fork_rng():
-            torch.manual_seed(0)  # the same draws, if the model draws
+            torch.manual_seed(0)  # the same draws if the model is random
             tokens = self.model.forward_features(x.to(device))
             logits = self.model.forward_head(self.model.pool(tokens))
         return _Seen(tokens.dense().cpu(), logits.cpu())
 
     def check_lengths(self) -> Iterator[str]:
-        """The shortest and the longest length, and one between, give finite numbers."""
+        """Check that the shortest, the longest and a medium length give finite logits."""
         self.model.eval()
         shortest, longest = self.traits.shortest, self.traits.longest
         lengths = (shortest, self.traits.nearest(shortest + 1), longest or self._frames())
@@ -103,7 +103,7 @@ class _Probe:
                 )
 
     def check_mixing(self) -> Iterator[str]:
-        """Who moves when a body, a clip or a frame changes."""
+        """Check which outputs change with a body, a clip or a frame."""
         x = self.clips(self._frames())
         found: dict[str, str] = {}
         for mode in ("eval mode", "training"):
@@ -113,7 +113,7 @@ class _Probe:
                 found.setdefault(trait, f"{place}, in {mode}")
         for trait in _tried(x):
             declared = getattr(self.traits, trait)
-            # causal is the one that promises that nothing moves
+            # causal is the only trait that promises no change
             if trait in found and declared is (trait == "causal"):
                 yield f"{self.name}: {trait}: declared {declared}, but {found[trait]}"
             if trait not in found and declared is (trait != "causal"):
@@ -144,14 +144,14 @@ class _Probe:
             changed = x.clone()
             changed[:, :, frame] = self.draw(_CLIPS, x.shape[1], *x.shape[3:])
             moved = _moved(self.see(changed).tokens, before.tokens).amax(dim=(0, 1))  # L
-            moved = moved[: frame // stride]  # those that end before the frame
+            moved = moved[: frame // stride]  # tokens that end before the frame
             if len(moved) and moved.max() > _MOVED:
                 token = int(moved.argmax())
                 of = f"token {token} (frames {token * stride} to {token * stride + stride - 1})"
                 yield "causal", _place(f"frame {frame}", of, moved)
 
     def _set_mode(self, mode: str) -> None:
-        """Training means training without batch statistics and without dropout."""
+        """Training mode here excludes batch statistics and dropout."""
         self.model.train(mode == "training")
         for layer in self.model.modules():
             if isinstance(layer, nn.modules.batchnorm._BatchNorm | nn.modules.dropout._DropoutNd):
@@ -169,7 +169,7 @@ _NOTHING = {
 
 
 def _tried(x: Float64[Tensor, "N C T V M"]) -> Iterator[str]:
-    """The traits that clips of this shape can show."""
+    """The traits that can be observed on clips of this shape."""
     if x.shape[4] > 1:
         yield "bodies_mix"
     yield "samples_mix"
@@ -183,7 +183,7 @@ def _relative(after: Tensor, before: Tensor) -> Tensor:
 def _moved(
     after: Float64[Tensor, "N M F L W"], before: Float64[Tensor, "N M F L W"]
 ) -> Float64[Tensor, "N M L"]:
-    """By how much each token moved, as a share of the largest number of all."""
+    """The change of each token, relative to the largest value."""
     return _relative(after, before).amax(dim=(2, 4))
 
 

@@ -1,27 +1,28 @@
-"""Which parameters decay how much, where a family's authors treat them differently."""
+"""Parameter groups for weight decay."""
 
 import re
 from typing import Any
 
 from torch import nn
 
-from skelab.models.registry import decay_factors, model_spec
+from skelab.models.create import model_spec
+from skelab.models.registry import decay_factors
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """The parameters of a model as an optimiser takes them, each group with a decay of its own.
+    """The optimiser's parameter groups of a model, each with its weight decay.
 
-    A family says by ``register_model(..., decay_factors=...)`` which of its parameters decay by a
-    multiple of ``weight_decay``; the others come first, in the model's order. What takes no
-    gradient is in no group. Groups and orders are the same for every model of one specification,
-    so that an optimiser's state can be put back.
+    A family sets multiples of ``weight_decay`` for some parameters by ``register_model(...,
+    decay_factors=...)``; all others come first, in the model's order. Parameters without gradient
+    are left out. Groups and order are deterministic for a specification, so that an optimiser's
+    state can be restored.
 
     Args:
-        model: Made by ``create_model``.
-        weight_decay: Decay of a parameter of which the family says nothing.
+        model: A result of ``create_model``.
+        weight_decay: Weight decay of all other parameters.
 
     Raises:
-        ModelError: The model was made in another way.
+        ModelError: The model was not made by ``create_model``.
     """
     factors = decay_factors(model_spec(model).name)
     groups: dict[float, list[nn.Parameter]] = {1.0: []}

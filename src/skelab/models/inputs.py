@@ -1,4 +1,4 @@
-"""What goes into a network: the joints of clips, and whatever else is known of them."""
+"""The input of a network: joints of clips, and optional further data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,21 +14,21 @@ _AXES = "N x C x T x V x M (clips, channels, frames, joints, bodies)"
 
 @dataclass(frozen=True, eq=False)
 class ModelInput:
-    """A batch of clips. A plain tensor of joints can stand for it wherever a model takes one.
+    """A batch of clips. Models also accept a plain tensor of joints.
 
     Attributes:
         joints: The joints N C T V M, in the units of the pipeline; zeros where a body is absent.
-        times: When each frame was taken, N T, in seconds.
+        times: Time of each frame, N T, seconds.
         present: Whether a body was seen in a frame, N T M.
         views: Further views of the same clips by name, N C T V M; channels and frames may differ.
-        sidecars: What else is known of each clip, by name; the first axis is N.
-        labels: Class indices N. Only training gives them, to families whose losses need them.
+        sidecars: Further data of each clip by name; the first axis is N.
+        labels: Class indices N; provided in training only, for families whose losses need them.
 
     Raises:
-        ModelError: A shape or a type of numbers does not fit the joints.
+        ModelError: A shape or dtype does not fit the joints.
     """
 
-    # the shapes are checked below, with messages
+    # shapes are checked below, with messages
     joints: Float[Tensor, "..."]
     times: Float[Tensor, "..."] | None = None
     present: Shaped[Tensor, "..."] | None = None
@@ -70,7 +70,7 @@ class ModelInput:
 
 
 def as_input(x: ModelInput | Float[Tensor, "N C T V M"]) -> ModelInput:
-    """The input itself, or plain joints as an input that has nothing else."""
+    """Wrap plain joints in a ``ModelInput``; an input is returned unchanged."""
     return x if isinstance(x, ModelInput) else ModelInput(x)
 
 

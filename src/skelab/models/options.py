@@ -1,7 +1,7 @@
 """The options of a family, read off the signature of its builder."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
 
@@ -22,10 +22,6 @@ class Option:
     meaning: str
 
 
-Dropout = Annotated[float, Option("probability of dropping a feature before the classifier")]
-"""The type of the option that every family here has."""
-
-
 @dataclass(frozen=True)
 class ModelOption:
     """A keyword that a family takes beyond classes, layout, channels and bodies.
@@ -41,6 +37,13 @@ class ModelOption:
     meaning: str = ""
 
 
+DROPOUT = ModelOption("dropout", 0.0, "probability of dropping a feature before the classifier")
+"""The option that every family of the lab has."""
+
+Dropout = Annotated[float, Option(DROPOUT.meaning)]
+"""The same in the signature of a builder whose card lists no options."""
+
+
 def read_options(name: str, build: Callable[..., Any]) -> tuple[ModelOption, ...]:
     """The keywords of the builder of the family ``name`` that are its options.
 
@@ -48,23 +51,7 @@ def read_options(name: str, build: Callable[..., Any]) -> tuple[ModelOption, ...
         ModelError: The builder lacks a common keyword, an option has no default, or an annotation
             cannot be read.
     """
-    try:
-        parameters = inspect.signature(build, eval_str=True).parameters.values()
-    except (NameError, SyntaxError) as error:
-        raise ModelError(
-            f"builder of {name!r}: expected annotations that can be read, found a fault: {error}"
-        ) from None
-    keywords = {
-        parameter.name: parameter
-        for parameter in parameters
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    }
-    missing = [argument for argument in COMMON_ARGUMENTS if argument not in keywords]
-    if missing:
-        raise ModelError(
-            f"builder of {name!r}: expected the keywords {', '.join(COMMON_ARGUMENTS)},"
-            f" found none called {', '.join(missing)}"
-        )
+    keywords = _keywords(name, build)
     options = [keywords[key] for key in keywords if key not in COMMON_ARGUMENTS]
     bare = [option.name for option in options if option.default is inspect.Parameter.empty]
     if bare:
@@ -82,3 +69,40 @@ def _meaning(annotation: object) -> str:
         return ""
     marks = [mark for mark in get_args(annotation)[1:] if isinstance(mark, Option)]
     return marks[0].meaning if marks else ""
+
+
+def check_options(name: str, build: Callable[..., Any], options: Sequence[ModelOption]) -> None:
+    """Compare the options that a card lists with the keywords that its builder takes.
+
+    Raises:
+        ModelError: One of them is missing on either side, or the builder lacks a common keyword.
+    """
+    listed = [option.name for option in options]
+    taken = [key for key in _keywords(name, build) if key not in COMMON_ARGUMENTS]
+    if sorted(listed) != sorted(taken):
+        raise ModelError(
+            f"card of {name!r}: expected the options that the builder takes"
+            f" ({', '.join(taken) or 'none'}), found {', '.join(listed) or 'none'}"
+        )
+
+
+def _keywords(name: str, build: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The keyword-only parameters of a builder; the common ones must be among them."""
+    try:
+        parameters = inspect.signature(build, eval_str=True).parameters.values()
+    except (NameError, SyntaxError) as error:
+        raise ModelError(
+            f"builder of {name!r}: expected annotations that can be read, found a fault: {error}"
+        ) from None
+    keywords = {
+        parameter.name: parameter
+        for parameter in parameters
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    missing = [argument for argument in COMMON_ARGUMENTS if argument not in keywords]
+    if missing:
+        raise ModelError(
+            f"builder of {name!r}: expected the keywords {', '.join(COMMON_ARGUMENTS)},"
+            f" found none called {', '.join(missing)}"
+        )
+    return keywords

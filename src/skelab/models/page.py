@@ -26,6 +26,13 @@ for card in list_models():
 Weights of the authors' code go in and out by `skelab import-weights` and `skelab export-weights`.
 A network of your own joins the list in twenty lines: see
 [Your own model](../how-to/your-own-model.md).
+
+Where the authors' code departs from their paper, an option switches to the code's way: it is off by
+default, on for imported weights and, as a rule, in the family's recipe.
+
+DeGCN is not here. Its repository, WoominM/DeGCN_pytorch@a0a261f, lacks the centre of the network:
+the deformable spatial convolution is an empty function that nothing calls. No numbers of the
+authors' could show that a network written from the paper is theirs.
 """
 
 

@@ -4,14 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from skelab.models.authors import COMMON_NAMES, Replacement
 from skelab.skeleton import Layout
 
-PYSKL_CODE = "kennymckormick/pyskl@3f6795f2573953342457abdb338f8943542f13c4"
-PYSKL_LICENCE = "Apache-2.0"
-PYSKL_TABLE = "the tables of PYSKL, 3D skeletons"
 _CLASSIFIER_STD = 0.01
 
 # The authors' names of what these families share; a family's own pairs come before them.
@@ -45,7 +43,9 @@ def with_pyskl_hands(layout: Layout) -> Layout:
     return replace(layout, bones=tuple(tie(joint, parent) for joint, parent in layout.bones))
 
 
-def pyskl_arguments(theirs: Mapping[str, Tensor], first_conv: str) -> dict[str, Any]:
+def pyskl_arguments(
+    theirs: Mapping[str, Shaped[Tensor, " ..."]], first_conv: str
+) -> dict[str, Any]:
     """What a network was built with, read off its shapes; ``first_conv`` is its first layer."""
     return {
         "num_classes": theirs["cls_head.fc_cls.weight"].shape[0],

@@ -1,6 +1,6 @@
 """What comes out of a backbone and of a network."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from skelab.errors import ModelError
+from skelab.errors import ModelError, unknown_name
 from skelab.models.inputs import ModelInput
 from skelab.nn import AbsentBodies
 
@@ -31,6 +31,7 @@ class Tokens:
         absent: Where bodies are absent, if they were spared.
         constants: Feature maps of absent bodies that were known before, one a slot of ``absent``.
         auxiliary: Loss terms of the backbone by name, in training.
+        extras: What else the backbone made of each row, by name.
     """
 
     rows: Float[Tensor, "R F L W"]
@@ -39,6 +40,7 @@ class Tokens:
     absent: AbsentBodies | None = None
     constants: tuple[Float[Tensor, "1 F L W"], ...] = ()
     auxiliary: Mapping[str, Float[Tensor, ""]] = field(default_factory=dict)
+    extras: Mapping[str, Float[Tensor, "R ..."]] = field(default_factory=dict)
 
     def dense(self) -> Float[Tensor, "N M F L W"]:
         """The features by clip and body; those of absent bodies are copied to each of them."""
@@ -54,14 +56,28 @@ class Tokens:
         Args:
             per_row: Treats each row by itself.
         """
-        made = per_row(self.rows)
+        constants = [per_row(constant) for constant in self.constants]
+        return self._by_body(per_row(self.rows), constants)
+
+    def other(self, name: str) -> Float[Tensor, "N M ..."]:
+        """What else the backbone made under this name, by clip and body.
+
+        Raises:
+            ModelError: It made no such thing; outside training, where the features of absent
+                bodies are constants, nobody may ask.
+        """
+        if name not in self.extras or self.constants:
+            raise ModelError(unknown_name("extra output of the backbone", name, self.extras))
+        return self._by_body(self.extras[name], [])
+
+    def _by_body(
+        self, made: Float[Tensor, "R ..."], constants: Sequence[Float[Tensor, "1 ..."]]
+    ) -> Float[Tensor, "N M ..."]:
         if self.absent is None:
             clips, bodies = self.given.joints.shape[0], self.given.joints.shape[4]
             return made.view(clips, bodies, *made.shape[1:])
         num_present = len(self.absent.present)
-        gone = made[num_present:]
-        if self.constants:
-            gone = torch.cat([per_row(constant) for constant in self.constants])
+        gone = torch.cat([*constants]) if constants else made[num_present:]
         return self.absent.spread(made[:num_present], gone)
 
     def valid(self) -> Bool[Tensor, "N M L"]:
@@ -90,10 +106,12 @@ class BackboneOutput:
         auxiliary: Loss terms by name, in training. One number a body, of which the mean over the
             batch is taken; absent bodies that were spared count as often as they occur. A family
             whose traits say that samples or bodies mix may give a single number.
+        extras: What else the family's losses need of each body, by name, in training.
     """
 
     features: Float[Tensor, "B F L W"]
     auxiliary: Mapping[str, Float[Tensor, "*B"]] = field(default_factory=dict)
+    extras: Mapping[str, Float[Tensor, "B ..."]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

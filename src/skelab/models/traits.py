@@ -1,10 +1,14 @@
 """What a family's computation mixes, and which lengths of clips it takes."""
 
 from dataclasses import dataclass
-
-from torch import SymInt
+from typing import TYPE_CHECKING, SupportsInt
 
 from skelab.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import SymInt
+else:  # the length of a clip in a graph that is traced; a card is read without torch
+    SymInt = SupportsInt
 
 _USUAL_FRAMES = 64
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
+from jaxtyping import Shaped
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -14,10 +15,16 @@ from torch import Tensor, nn
 from skelab.errors import ModelError, WeightsError
 from skelab.files.reading import special_kind
 from skelab.files.safetensors_head import check_header, is_safetensors
-from skelab.models.registry import authors_format, create_model, get_card, model_spec
+from skelab.models.authors import AuthorsFormat
+from skelab.models.create import create_model, model_spec
+from skelab.models.registry import (
+    authors_format,
+    get_card,
+    has_authors_format,
+    list_models,
+)
 from skelab.skeleton import Layout, get_layout, list_layouts
 
-_NTU_JOINTS = 25
 _SHOWN = 5  # keys of a kind that a message names
 
 
@@ -37,7 +44,7 @@ def import_weights(
     Args:
         name: One of ``list_models()``.
         state_dict: By the authors' keys, with or without ``module.`` before each.
-        layout: The joints' order; unless given, 25 joints are taken for ``ntu25``.
+        layout: Skeleton layout; ``ntu25`` by default for 25 joints.
         max_bodies: M; unless given, what the shapes say, or 2 where they do not depend on it.
 
     Raises:
@@ -50,37 +57,49 @@ def import_weights(
     with torch.random.fork_rng(devices=[]):
         try:
             arguments = authors.build_arguments(theirs)
-            chosen = _layout(name, arguments.pop("num_joints"), layout)
+            chosen = _layout(name, arguments.pop("num_joints", None), layout)
             if max_bodies is not None:
                 arguments["max_bodies"] = max_bodies
             model = create_model(name, layout=chosen, **arguments)
         except (KeyError, IndexError, ValueError, ZeroDivisionError, ModelError) as error:
-            usual = authors.state_dict(create_model(name, num_classes=60))
+            usual = _authors_state_dict(authors, create_model(name, num_classes=60))
             reason = _misfit(theirs, usual, compare_sizes=False) or str(error)
+            reason += _whose(theirs, name)
             raise WeightsError(f"{_weights_of(name)}: {reason}") from error
-    misfit = _misfit(theirs, authors.state_dict(model))
+    misfit = _misfit(theirs, _authors_state_dict(authors, model))
     if misfit:
-        raise WeightsError(f"{_weights_of(name)}: {misfit}")
+        raise WeightsError(f"{_weights_of(name)}: {misfit}{_whose(theirs, name)}")
     model.load_state_dict(
         {
-            key: theirs[authors.key(key)].reshape(tensor.shape)
+            key: theirs[authors.key(key)].reshape(tensor.shape) if authors.saves(key) else tensor
             for key, tensor in model.state_dict().items()
         }
     )
     return model
 
 
-def export_weights(model: nn.Module) -> dict[str, Tensor]:
+def export_weights(model: nn.Module) -> dict[str, Shaped[Tensor, " ..."]]:
     """Copies of a model's weights, by the authors' keys, in their order and shapes.
 
     Raises:
         ModelError: The model was not made by ``create_model``, or its family has no such names.
     """
     authors = authors_format(model_spec(model).name)
-    return {key: tensor.detach().clone() for key, tensor in authors.state_dict(model).items()}
+    theirs = _authors_state_dict(authors, model)
+    return {key: tensor.detach().clone() for key, tensor in theirs.items()}
 
 
-def read_state_dict(path: Path) -> dict[str, Tensor]:
+def _authors_state_dict(authors: AuthorsFormat, model: nn.Module) -> dict[str, Tensor]:
+    """The model's weights under the authors' names, in their shapes and order; not copied."""
+    own = {key: tensor for key, tensor in model.state_dict().items() if authors.saves(key)}
+    theirs = {authors.key(key): authors.as_authors(key, tensor) for key, tensor in own.items()}
+    for pattern, replacement in authors.second_names:
+        again = {re.sub(pattern, replacement, key): tensor for key, tensor in theirs.items()}
+        theirs = {**again, **theirs}
+    return {key: theirs[key] for key in sorted(theirs, key=authors.rank)}
+
+
+def read_state_dict(path: Path) -> dict[str, Shaped[Tensor, " ..."]]:
     """The tensors of a ``.safetensors``, ``.pt`` or ``.pth`` file, by key; told by content.
 
     No code in the file is ever run. A checkpoint that holds its weights under ``state_dict`` is
@@ -153,10 +172,15 @@ def _without_prefix(name: str, state_dict: Mapping[str, object]) -> dict[str, Te
     return theirs
 
 
-def _layout(name: str, num_joints: int, given: str | Layout | None) -> Layout:
-    """The layout that was given, or the only usual one; checked against the weights."""
-    if given is None and num_joints == _NTU_JOINTS:
-        return get_layout("ntu25")
+def _layout(name: str, num_joints: int | None, given: str | Layout | None) -> Layout:
+    """The layout that was given, or the only usual one; checked against the weights.
+
+    Weights that do not tell the number of joints are taken to be of the usual layout.
+    """
+    usual = (get_layout(layout) for layout in (authors_format(name).usual_layout, "ntu25"))
+    chosen = next((layout for layout in usual if num_joints in (layout.num_joints, None)), None)
+    if given is None and chosen is not None:
+        return chosen
     if given is None:
         fitting = [layout.name for layout in list_layouts() if layout.num_joints == num_joints]
         raise WeightsError(
@@ -164,7 +188,7 @@ def _layout(name: str, num_joints: int, given: str | Layout | None) -> Layout:
             f" (with as many joints: {', '.join(fitting) or 'none'})"
         )
     layout = get_layout(given) if isinstance(given, str) else given
-    if layout.num_joints != num_joints:
+    if num_joints is not None and layout.num_joints != num_joints:
         raise WeightsError(
             f"{_weights_of(name)}: expected the {layout.num_joints} joints of {layout.name}, found"
             f" {num_joints}"
@@ -196,6 +220,28 @@ def _misfit(
         "misshapen": misshapen,
     }
     return "; ".join(_some(kind, keys) for kind, keys in faults.items() if keys) or None
+
+
+def _whose(theirs: Mapping[str, Tensor], name: str) -> str:
+    """The families that have exactly these keys, in words; nothing if only ``name`` has them."""
+    owners = []
+    for card in list_models():
+        if card.name == name or not has_authors_format(card.name):
+            continue
+        authors = authors_format(card.name)
+        try:
+            arguments = authors.build_arguments(theirs)
+            arguments.pop("num_joints", None)
+            with torch.device("meta"):
+                model = create_model(card.name, layout=authors.usual_layout, **arguments)
+        except (KeyError, IndexError, ValueError, ZeroDivisionError, RuntimeError, ModelError):
+            continue
+        if set(_authors_state_dict(authors, model)) == set(theirs):
+            owners.append(card)
+    if not owners:
+        return ""
+    titles = " or ".join(card.title for card in owners)
+    return f"; the keys are those of {titles}: skelab import-weights {owners[0].name}"
 
 
 def _some(kind: str, keys: Iterable[str]) -> str:

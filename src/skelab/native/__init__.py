@@ -1,4 +1,4 @@
-"""Compiled kernels behind Python functions, each with a twin that needs no compiler."""
+"""Compiled kernels behind Python functions, each with an equivalent in Python."""
 
 from skelab.native.ctrgcn import PreparedArrays, can_prepare, prepare_recordings
 from skelab.native.resample import can_resample, count_filled, resample_clips

@@ -1,7 +1,7 @@
-"""CTR-GCN's preprocessing of NTU RGB+D recordings, from file to clip, compiled if it was built.
+"""CTR-GCN's preprocessing of NTU RGB+D recordings in compiled code, if it was built.
 
-Its twin, which takes over whatever is not prepared here, is ``skelab.data.preprocessing.ctrgcn``
-with the reader of ``skelab.data.recordings.skeleton_file``.
+The Python implementation, ``skelab.data.preprocessing.ctrgcn`` with the reader of
+``skelab.data.recordings.skeleton_file``, handles all files that the kernel does not.
 """
 
 import os
@@ -15,7 +15,7 @@ from skelab.native.skeleton_text import NUM_JOINTS
 
 try:
     from skelab.native import _ctrgcn
-except ImportError:  # built without a compiler, or for another machine
+except ImportError:  # not built, or built for another machine
     _compiled = None
 else:
     _compiled = _ctrgcn.prepare
@@ -25,27 +25,27 @@ PreparedArrays = tuple[Float32[ndarray, "M T 25 3"], Int32[ndarray, " T"]]
 
 
 def can_prepare() -> bool:
-    """Whether the kernel was built; without it Python and numpy do the same."""
+    """Whether the kernel was built; Python computes the same without it."""
     return _compiled is not None
 
 
 def prepare_recordings(
     sources: Sequence[str | bytes | None], origin: int
 ) -> list[PreparedArrays | None]:
-    """Read and prepare plain ``.skeleton`` files, without holding the interpreter's lock.
+    """Read and preprocess plain ``.skeleton`` files; releases the GIL.
 
     Args:
-        sources: Of each recording the path of its file, or its whole content; None passes it over.
-        origin: The joint that comes to lie in the origin, from 0.
+        sources: Path or content of each recording; None to skip it.
+        origin: The joint that is moved to the origin, from 0.
 
     Returns:
-        Of each recording its actors and frame numbers; None where the twin decides: nothing was
-        compiled, or the recording is unusual, wrong or cannot be read.
+        Actors and frame numbers of each recording; None if Python has to handle it: no kernel was
+        built, or the recording is unusual, damaged or cannot be read.
 
     Raises:
         ValueError: ``origin`` is not one of the 25 joints.
 
-    Source: as :func:`skelab.data.preprocessing.ctrgcn.prepare`.
+    Source: as :func:`skelab.data.preprocessing.ctrgcn.prepare_ctrgcn`.
     """
     if _compiled is None:
         return [None] * len(sources)

@@ -1,6 +1,6 @@
-"""The compiled feeder's kernels, if they were built: count frames; crop, resize and turn a batch.
+"""Compiled kernels of the feeder, if built: count frames; crop, resize and rotate a batch.
 
-The twins of the second are ``CropResize.apply`` and ``RandomRotation.apply`` of
+The Python equivalents of the latter are ``CropResize.apply`` and ``RandomRotation.apply`` of
 ``skelab.data.feeding.transforms``.
 """
 
@@ -10,7 +10,7 @@ from numpy import ndarray
 
 try:
     from skelab.native import _resample
-except ImportError:  # built without a compiler, or for another machine
+except ImportError:  # not built, or built for another machine
     _compiled = None
     _count = None
 else:
@@ -19,24 +19,23 @@ else:
 
 
 def can_resample() -> bool:
-    """Whether the kernel was built; without it torch does the same."""
+    """Whether the kernel was built; torch computes the same without it."""
     return _compiled is not None
 
 
 def count_filled(
     values: Float32[ndarray, "poses V C"], clips: Int64[ndarray, "N 3"]
 ) -> Int64[ndarray, " N"]:
-    """How many frames of each clip have values that do not sum to zero over bodies and joints.
+    """Number of frames of each clip whose values do not sum to zero over bodies and joints.
 
-    Added up in numpy's order, as the authors of CTR-GCN do; the same counts with or without
-    compiled code.
+    Summed in numpy's order, like the authors' code of CTR-GCN, with or without compiled code.
 
     Args:
-        values: The poses of all clips; of each clip all frames of one body, then of the next.
-        clips: Of each clip its first pose, frames and bodies.
+        values: The poses of all clips; for each clip all frames of one body, then of the next.
+        clips: First pose, frames and bodies of each clip.
 
     Raises:
-        ValueError: A clip lies outside of ``values``.
+        ValueError: A clip lies outside ``values``.
     """
     if _count is None:
         return count_filled_by_numpy(values, clips)
@@ -49,9 +48,9 @@ def count_filled(
 def count_filled_by_numpy(
     values: Float32[ndarray, "poses V C"], clips: Int64[ndarray, "N 3"]
 ) -> Int64[ndarray, " N"]:
-    """The same, without compiled code.
+    """``count_filled`` without compiled code.
 
-    Most clips have one body. Their frames are added up together, at a fraction of the time.
+    Most clips have one body; their frames are summed together, in a fraction of the time.
     """
     rows = values.reshape(len(values), -1)
     filled = np.add.reduce(rows, axis=1) != 0
@@ -73,18 +72,18 @@ def resample_clips(
     matrices: Float32[ndarray, "N 3 3"] | None,
     out: Float32[ndarray, "N C W V M"],
 ) -> None:
-    """Cut a stretch out of each clip, resize it to W frames, and turn it.
+    """Crop each clip, resize it to W frames, and rotate it.
 
-    Linear interpolation with half-pixel centres; the same bits as the twin in torch.
+    Linear interpolation with half-pixel centres; bit-identical to the torch code.
 
     Args:
-        values: The poses of all clips; of each clip all frames of one body, then of the next.
-        clips: Of each clip its first pose, frames, bodies, and start and length of the stretch.
-        matrices: What turns x, y, z of each clip; None turns nothing.
-        out: Is filled; bodies that a clip does not have are zeros.
+        values: The poses of all clips; for each clip all frames of one body, then of the next.
+        clips: First pose, frames, bodies, and start and length of the crop, for each clip.
+        matrices: Rotation of each clip; None for no rotation.
+        out: The output; absent bodies become zero.
 
     Raises:
-        ValueError: A stretch or a clip lies outside of ``values``.
+        ValueError: A crop or a clip lies outside ``values``.
         RuntimeError: The kernel was not built.
 
     Source: section "feeder" of CTR-GCN (Uason-Chen/CTR-GCN@e13d758, feeders/tools.py).

@@ -1,6 +1,6 @@
 """The compiled reader of ``.skeleton`` text, if it was built.
 
-Its twin, which takes over whatever it does not read, is ``skelab.data.recordings.skeleton_file``.
+The reader in Python, ``skelab.data.recordings.skeleton_file``, handles all files that it does not.
 """
 
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from numpy import ndarray
 
 try:
     from skelab.native import _skeleton_text
-except ImportError:  # built without a compiler, or for another machine
+except ImportError:  # not built, or built for another machine
     _compiled = None
 else:
     _compiled = _skeleton_text.parse
@@ -23,7 +23,7 @@ class TrackedPoses(NamedTuple):
     """All poses of a recording, sorted by body; the poses of one body in the order of the file.
 
     Attributes:
-        num_frames: Frames of the recording, those without a body included.
+        num_frames: Frames of the recording, including those without a body.
         bodies: Body ids, in order of first appearance.
         sizes: Poses of each body.
         frames: Number of the frame of each pose, from 0.
@@ -42,22 +42,22 @@ class TrackedPoses(NamedTuple):
 
 
 def available() -> bool:
-    """Whether the compiled reader was built; without it the reader in Python does all."""
+    """Whether the compiled reader was built; otherwise the reader in Python is used."""
     return _compiled is not None
 
 
 def read_plain_poses(data: bytes) -> TrackedPoses | None:
-    """The poses of a plain ``.skeleton`` file, read by compiled code.
+    """Read the poses of a plain ``.skeleton`` file in compiled code.
 
-    Plain means: decimal numbers with a digit at both ends, single spaces, lines that end in LF or
-    CRLF, and the structure of the format throughout, with at least one body.
+    A plain file has decimal numbers with a digit at both ends, single spaces, lines that end in LF
+    or CRLF, and the structure of the format throughout, with at least one body.
 
     Args:
-        data: The whole content.
+        data: Content of the file.
 
     Returns:
-        The poses; None where the file is anything but plain, be it unusual or wrong, or where
-        nothing was compiled. Then the reader in Python decides what it is.
+        The poses; None if the file is not plain, be it unusual or damaged, or if nothing was
+        compiled. The reader in Python handles it then.
 
     Source: field order of ``Matlab/read_skeleton_file.m``, shahroudy/NTURGB-D@ac2ebc8.
     """

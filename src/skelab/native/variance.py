@@ -1,4 +1,4 @@
-"""The variance of coordinates, compiled if it was built; the same bits either way."""
+"""The variance of coordinates, in compiled code if it was built, with identical bits."""
 
 import numpy as np
 from jaxtyping import Float32
@@ -6,16 +6,17 @@ from numpy import ndarray
 
 try:
     from skelab.native import _variance
-except ImportError:  # built without a compiler, or for another machine
+except ImportError:  # not built, or built for another machine
     _compiled = None
 else:
     _compiled = _variance.column_variances
 
 
 def column_variances(points: Float32[ndarray, "P 3"]) -> Float32[ndarray, " 3"]:
-    """Population variance of x, y and z, summed in float32 one point after the other.
+    """Population variance of x, y and z, summed sequentially in float32.
 
-    What decides whether a body is kept has to be summed in the order of the authors' code.
+    It decides whether a body is kept, so that the summation order must be that of the authors'
+    code.
     """
     if _compiled is None:
         return column_variances_by_numpy(points)
@@ -23,5 +24,5 @@ def column_variances(points: Float32[ndarray, "P 3"]) -> Float32[ndarray, " 3"]:
 
 
 def column_variances_by_numpy(points: Float32[ndarray, "P 3"]) -> Float32[ndarray, " 3"]:
-    """The same, without compiled code."""
+    """``column_variances`` without compiled code."""
     return np.asarray(np.var(points, axis=0))

@@ -2,8 +2,9 @@
 
 from skelab.nn.absent import AbsentBodies, ConstantFeatures, find_absent, version_of
 from skelab.nn.attention import ChannelAttention, FrameAttention, JointAttention
-from skelab.nn.block import Block
-from skelab.nn.bodies import BodyNorm
+from skelab.nn.block import Block, ResidualBlock
+from skelab.nn.bodies import BodyNorm, BodySplit, EmbeddedBodyNorm
+from skelab.nn.dynamic_graph import DynamicTopologyUnit
 from skelab.nn.graph_conv import (
     AdaptiveGraphConv,
     ChannelTopologyConv,
@@ -11,56 +12,75 @@ from skelab.nn.graph_conv import (
     MultiScaleGraphConv,
     PartitionedGraphConv,
 )
+from skelab.nn.heat_maps import fit_to_box, joint_maps, limb_maps
 from skelab.nn.initialise import init_classifier, init_convs_by_fan_out, init_norms_near_one
 from skelab.nn.norm import (
-    CountedBatchNorm1d,
-    CountedBatchNorm2d,
-    RowCounts,
-    current_row_counts,
-    row_counts,
+    Multiplicities,
+    WeightedBatchNorm1d,
+    WeightedBatchNorm2d,
+    current_multiplicities,
+    keeps_duplicates_identical,
+    multiplicities,
     takes_batch_statistics,
-    treats_equal_rows_alike,
-    with_counted_norms,
+    with_weighted_norms,
 )
+from skelab.nn.partition_attention import PartitionTransformerBlock
+from skelab.nn.persistence import BarcodeEncoding, spanning_tree_lengths
 from skelab.nn.residual import projection
 from skelab.nn.shift import ShiftGraphConv, TemporalShift, joint_shift_table
 from skelab.nn.temporal_conv import (
+    BodyAwareTemporalConv,
     MergingTemporalConv,
     MultiBranchTemporalConv,
     PlainTemporalConv,
+    dilated_branch,
+    pooled_branch,
 )
 
 __all__ = [
     "AbsentBodies",
     "AdaptiveGraphConv",
+    "BarcodeEncoding",
     "Block",
+    "BodyAwareTemporalConv",
     "BodyNorm",
+    "BodySplit",
     "ChannelAttention",
     "ChannelTopologyConv",
     "ChannelTopologyUnit",
     "ConstantFeatures",
-    "CountedBatchNorm1d",
-    "CountedBatchNorm2d",
+    "DynamicTopologyUnit",
+    "EmbeddedBodyNorm",
     "FrameAttention",
     "JointAttention",
     "MergingTemporalConv",
     "MultiBranchTemporalConv",
     "MultiScaleGraphConv",
+    "Multiplicities",
+    "PartitionTransformerBlock",
     "PartitionedGraphConv",
     "PlainTemporalConv",
-    "RowCounts",
+    "ResidualBlock",
     "ShiftGraphConv",
     "TemporalShift",
-    "current_row_counts",
+    "WeightedBatchNorm1d",
+    "WeightedBatchNorm2d",
+    "current_multiplicities",
+    "dilated_branch",
     "find_absent",
+    "fit_to_box",
     "init_classifier",
     "init_convs_by_fan_out",
     "init_norms_near_one",
+    "joint_maps",
     "joint_shift_table",
+    "keeps_duplicates_identical",
+    "limb_maps",
+    "multiplicities",
+    "pooled_branch",
     "projection",
-    "row_counts",
+    "spanning_tree_lengths",
     "takes_batch_statistics",
-    "treats_equal_rows_alike",
     "version_of",
-    "with_counted_norms",
+    "with_weighted_norms",
 ]

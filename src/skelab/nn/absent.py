@@ -1,29 +1,28 @@
-"""Which bodies of a batch are absent, and what stands in for them."""
+"""Absent bodies of a batch: finding them, and computing one row in place of all of them."""
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 
-from skelab.nn.norm import RowCounts
+from skelab.nn.norm import Multiplicities
 
 
 @dataclass(frozen=True)
 class AbsentBodies:
-    """Where the bodies of N clips are all zeros.
+    """The bodies of N clips that are all zeros.
 
-    An absent body's row is the same in every clip, so that one row for each slot stands for all.
+    Absent bodies of one slot give identical rows, so that one row per slot represents all.
 
     Attributes:
         mask: True where a body is absent.
-        present: Rows of the bodies that are there; body m of clip n is row n * M + m.
-        slots: Slots m in which some body is absent; the first such slot alone where all slots
-            are alike.
+        present: Rows of the present bodies; body m of clip n is row n * M + m.
+        slots: Slots m with an absent body; only the first of them where all slots are alike.
         first: The first absent row of each of these slots.
-        counts: How many bodies are absent in each.
-        alike: An absent body is the same in every slot.
+        counts: Number of absent bodies in each of these slots.
+        alike: Whether absent bodies are identical across slots.
     """
 
     mask: Bool[Tensor, "N M"]
@@ -34,19 +33,19 @@ class AbsentBodies:
     alike: bool
 
     @property
-    def num_spared(self) -> int:
-        """How many rows less there are if one row for each slot stands for all."""
+    def num_saved(self) -> int:
+        """Rows that are saved by computing one row per slot."""
         return sum(self.counts) - len(self.slots)
 
-    def row_counts(self) -> RowCounts:
-        """How often each row of ``present`` followed by ``first`` stands in the whole batch."""
+    def multiplicities(self) -> Multiplicities:
+        """The multiplicity of each row of ``present`` followed by ``first``."""
         counts = torch.tensor([1.0] * len(self.present) + [float(count) for count in self.counts])
-        return RowCounts(counts.to(self.mask.device), self.mask.numel())
+        return Multiplicities(counts.to(self.mask.device), self.mask.numel())
 
     def spread(
         self, present: Float[Tensor, "P ..."], absent: Float[Tensor, "S ..."]
     ) -> Float[Tensor, "N M ..."]:
-        """What was computed of both kinds of rows, by clip and body."""
+        """Distribute what was computed for present and absent rows to clips and bodies."""
         axes = absent.shape[1:]
         table = absent  # 1 *F, of any slot
         if not self.alike:
@@ -58,11 +57,11 @@ class AbsentBodies:
 
 
 def find_absent(x: Float[Tensor, "N C T V M"], *, alike: bool) -> AbsentBodies | None:
-    """The bodies that are all zeros, None if there are none; on a GPU, this waits for ``x``.
+    """Find the bodies that are all zeros; None if there are none. Synchronises with a GPU.
 
     Args:
         x: Clips, not normalised.
-        alike: The slots share one normalisation, so that an absent body is the same in all.
+        alike: All slots share one normalisation, so that absent bodies are identical across them.
     """
     mask = ~x.any(dim=3).any(dim=2).any(dim=1)
     seen = mask.cpu()
@@ -82,9 +81,9 @@ def find_absent(x: Float[Tensor, "N C T V M"], *, alike: bool) -> AbsentBodies |
 
 
 class ConstantFeatures:
-    """Feature maps of absent bodies, kept until a weight changes.
+    """Cached feature maps of absent bodies, valid until a weight changes.
 
-    Copies and pickles of it are empty.
+    Copies and pickles are empty.
     """
 
     def __init__(self) -> None:
@@ -94,7 +93,7 @@ class ConstantFeatures:
     def get(
         self, version: Hashable, key: Hashable, compute: Callable[[], Float[Tensor, "..."]]
     ) -> Float[Tensor, "..."]:
-        """What is kept under ``key``, computed first if it is new or of another version."""
+        """The features under ``key``, computed unless they are cached for this version."""
         if version != self._version:
             self._version, self._kept = version, {}
         if key not in self._kept:
@@ -106,14 +105,14 @@ class ConstantFeatures:
         return self._kept[key]
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Empty the cache."""
         self._version, self._kept = None, {}
 
     def __reduce__(self) -> tuple[type["ConstantFeatures"], tuple[()]]:
         return ConstantFeatures, ()
 
 
-_MOST_KEPT = 256  # as many lengths of clips, if one slot is empty
+_MOST_KEPT = 256  # clip lengths, with one empty slot
 _MOST_BYTES = 64 << 20  # CTR-GCN takes 400 kB for NTU's joints and 64 frames
 
 
@@ -121,11 +120,11 @@ def _num_bytes(tensor: Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
 
-def version_of(tensors: Iterable[Tensor]) -> Hashable:
-    """Something that changes when a tensor is replaced or changed in place.
+def version_of(tensors: Iterable[Shaped[Tensor, " ..."]]) -> Hashable:
+    """A value that changes when a tensor is replaced or modified in place.
 
-    None if that cannot be told, for tensors made in inference mode. What is written through
-    ``.data`` goes unseen.
+    None for tensors created in inference mode, whose changes are not tracked. Writing through
+    ``.data`` goes unnoticed.
     """
     versions = []
     for tensor in tensors:

@@ -1,4 +1,4 @@
-"""Graph convolutions: how a frame's joints are mixed with one another."""
+"""Graph convolutions, which mix the joints of a frame."""
 
 from functools import reduce
 
@@ -32,7 +32,7 @@ class ChannelTopologyConv(nn.Module):
         topology: Float[Tensor, "V V"],
         strength: Float[Tensor, ""],
     ) -> Float[Tensor, "N D T V"]:
-        """Mix joints by the shared topology plus ``strength`` times what this clip adds."""
+        """Mix joints by the shared topology plus ``strength`` times the clip's refinement."""
         average = x.mean(dim=2, keepdim=True)  # N C 1 V
         query, key = self.query(average), self.key(average)  # N R 1 V
         relation = (query.transpose(2, 3) - key).tanh()  # N R V V, pairs of joints
@@ -42,10 +42,10 @@ class ChannelTopologyConv(nn.Module):
 
 
 class ChannelTopologyUnit(nn.Module):
-    """Sum of channel-refined graph convolutions, one a subset of the topology, with a residual.
+    """Sum of channel-refined graph convolutions, one per subset of the topology, with a residual.
 
-    The topologies (one V x V matrix a subset) are learned; ``strength``, how far a clip may
-    refine them, is one number for all subsets and starts at 0.
+    The topologies (one V x V matrix per subset) are learned; ``strength``, the weight of the
+    refinement, is shared by all subsets and starts at 0.
 
     Source: arXiv:2107.12213, section 3.3.
     """
@@ -65,7 +65,7 @@ class ChannelTopologyUnit(nn.Module):
         self.norm = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D T V"]:
-        """Each subset's mixture of the joints, summed, normalised and rectified."""
+        """Mix the joints in each subset, sum, normalise and apply ReLU."""
         strength = self.strength.squeeze(0)
         pairs = zip(self.subsets, self.topology, strict=True)
         mixed = reduce(torch.add, (conv(x, topology, strength) for conv, topology in pairs))
@@ -73,10 +73,10 @@ class ChannelTopologyUnit(nn.Module):
 
 
 class PartitionedGraphConv(nn.Module):
-    """Graph convolution with weights of its own for each of K subsets of a joint's neighbours.
+    """Graph convolution with separate weights for each of K subsets of a joint's neighbours.
 
-    C channels come in and D go out. The topology is an argument: what of it is fixed and what is
-    learned is the family's matter.
+    C channels come in and D go out. The topology is an argument: the family decides which
+    part of it is learned.
 
     Source: arXiv:1801.07455.
     """
@@ -89,18 +89,18 @@ class PartitionedGraphConv(nn.Module):
     def forward(
         self, x: Float[Tensor, "N C T V"], topology: Float[Tensor, "K V V"]
     ) -> Float[Tensor, "N D T V"]:
-        """To joint w goes, of each joint v, ``topology[k, v, w]`` of its k-th transform."""
+        """Joint w receives ``topology[k, v, w]`` times the k-th transform of each joint v."""
         parts = self.conv(x).unflatten(1, (self.num_subsets, -1))  # N K D T V
         mixed: Tensor = torch.einsum("nkdtv,kvw->ndtw", parts, topology)
         return mixed
 
 
 class AdaptiveGraphConv(nn.Module):
-    """Graph convolution whose topology is learned freely, plus how alike two joints of a clip are.
+    """Graph convolution whose topology is learned freely, plus the similarity of a clip's joints.
 
-    C channels come in and D go out; two joints are compared by D / 4 channels over all frames.
+    C channels come in and D go out; the similarity uses D / 4 channels over all frames.
 
-    Source: arXiv:1912.06971; the measure of likeness, the tanh of a mean product, of
+    Source: arXiv:1912.06971; the similarity, the tanh of a mean product, of
     kennymckormick/pyskl@3f6795f.
     """
 
@@ -119,7 +119,7 @@ class AdaptiveGraphConv(nn.Module):
         self.key = per_subset(out_channels // 4)
 
     def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D T V"]:
-        """The sum over the subsets of a topology."""
+        """Sum the graph convolutions of all subsets."""
         subsets = zip(self.topology, self.value, self.query, self.key, strict=True)
         return reduce(torch.add, (self._mix(x, *subset) for subset in subsets))
 
@@ -142,20 +142,20 @@ class MultiScaleGraphConv(nn.Module):
     """Graph convolution over S neighbourhoods at once, inside windows of w frames.
 
     The W = w * V nodes of a window are the joints of its frames, node number = frame * V + joint.
-    Each scale has a fixed adjacency plus a learned ``refinement`` that starts next to zero; a 1x1
-    convolution then takes what all scales give (S * C channels, scale by scale) to D channels.
+    Each scale has a fixed adjacency plus a learned ``refinement`` that starts near zero; a 1x1
+    convolution then maps all scales (S * C channels, scale by scale) to D channels.
     Windows are centred on every ``stride``-th frame, with zeros beyond the clip:
     L = ceil(T / stride).
 
-    Source: arXiv:2003.14111, sections 3.2 and 3.3. Two departures that change no result: over time
-    the mixture of the nodes is a convolution, whose channels are the nodes, so that no window is
-    ever copied; and the 1x1 comes first unless it widens the channels, so that it runs on V nodes
-    a frame and not on W.
+    Source: arXiv:2003.14111, sections 3.2 and 3.3. Two departures that change no result: the
+    mixture of nodes over time is a convolution whose channels are the nodes, so that no window is
+    copied; and the 1x1 comes first unless it widens the channels, so that it runs on V nodes per
+    frame instead of W.
 
     Args:
         in_channels: C.
         out_channels: D.
-        adjacency: One W x W matrix for each scale; kept as a buffer, not in the state dict.
+        adjacency: One W x W matrix per scale; a buffer outside the state dict.
         window: w, odd; 1 mixes the joints of single frames.
         stride: Frames between two windows.
     """
@@ -179,7 +179,7 @@ class MultiScaleGraphConv(nn.Module):
         self.transform = nn.Conv2d(len(adjacency) * in_channels, out_channels, kernel_size=1)
 
     def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D W L"]:
-        """What reaches each node of each window; nodes stand before frames in the result."""
+        """Mix the nodes of each window; nodes precede frames in the result."""
         series = x.transpose(2, 3).contiguous()  # N C V T
         return self._transform_first(series) if self.narrows else self._mix_first(series)
 
@@ -204,7 +204,7 @@ class MultiScaleGraphConv(nn.Module):
         return F.conv2d(parts, weight.reshape(-1, c * scales, 1, 1), bias)
 
     def _taps(self, num_joints: int) -> Float[Tensor, "S W V w"]:
-        """How much of each joint of each frame of a window reaches each of its nodes."""
+        """The weight from each joint of each frame in a window to each of its nodes."""
         scales, nodes, _ = self.refinement.shape
         topology = self.adjacency + self.refinement  # S W W
         return topology.view(scales, nodes, self.window, num_joints).transpose(2, 3).contiguous()

@@ -1,4 +1,4 @@
-"""How layers start; every function draws from torch's global generator."""
+"""Initialisation of layers; every function draws from torch's global generator."""
 
 import math
 
@@ -6,7 +6,7 @@ from torch import nn
 
 
 def init_convs_by_fan_out(module: nn.Module) -> None:
-    """Give each 2D convolution in ``module`` weights for a ReLU that keeps gradients' variance.
+    """Kaiming initialisation (fan-out, gain of ReLU) of every 2D convolution in ``module``.
 
     Weights are normal with standard deviation sqrt(2 / (output channels * kernel area)); biases
     are 0.
@@ -21,7 +21,11 @@ def init_convs_by_fan_out(module: nn.Module) -> None:
 
 
 def init_norms_near_one(module: nn.Module, std: float = 0.02) -> None:
-    """Give each batch norm in ``module`` scales normal around 1, and no shift."""
+    """Draw the scale of every batch norm in ``module`` from a normal around 1; set its shift to 0.
+
+    Source: the initialisation in the authors' code of CTR-GCN (Uason-Chen/CTR-GCN@e13d758) and
+    ST-GCN (yysijie/st-gcn@221c0e1).
+    """
     for layer in module.modules():
         if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
             nn.init.normal_(layer.weight, mean=1.0, std=std)
@@ -29,8 +33,10 @@ def init_norms_near_one(module: nn.Module, std: float = 0.02) -> None:
 
 
 def init_classifier(layer: nn.Linear) -> None:
-    """Give a classifier normal weights with standard deviation sqrt(2 / classes).
+    """Draw a classifier's weights from a normal with standard deviation sqrt(2 / classes).
 
-    The bias stays as it is, uniform within 1 / sqrt(features) in a new layer.
+    The bias is left alone; in a new layer it is uniform within 1 / sqrt(features).
+
+    Source: the initialisation in the authors' code of CTR-GCN (Uason-Chen/CTR-GCN@e13d758).
     """
     nn.init.normal_(layer.weight, std=math.sqrt(2.0 / layer.out_features))

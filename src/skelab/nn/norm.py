@@ -1,4 +1,4 @@
-"""Batch norms that count a row as often as it stands for equal rows that were left out."""
+"""Batch norm weighted by the multiplicity of each sample, so that duplicates can be dropped."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,31 +13,31 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 
 @dataclass(frozen=True)
-class RowCounts:
-    """How many equal rows each row of a batch stands for.
+class Multiplicities:
+    """The number of identical samples that each row of a batch represents.
 
     Attributes:
         counts: Whole numbers from 1, as floats.
-        total: Their sum, R with all the rows that were left out.
+        total: Their sum: the size of the batch with all duplicates.
     """
 
     counts: Float[Tensor, " R"]
     total: int
 
 
-class _CountedNorm(nn.modules.batchnorm._BatchNorm):
-    """What both kinds share; see ``CountedBatchNorm2d``."""
+class _WeightedNorm(nn.modules.batchnorm._BatchNorm):
+    """The common part of both weighted batch norms; see ``WeightedBatchNorm2d``."""
 
-    row_counts: RowCounts | None = None
+    multiplicities: Multiplicities | None = None
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  the base's name
-        """Normalise by the batch with its left-out rows, or, in eval mode, as any batch norm."""
-        if self.row_counts is None or not takes_batch_statistics(self):
+        """Normalise by the statistics of the batch with its duplicates; plain in eval mode."""
+        if self.multiplicities is None or not takes_batch_statistics(self):
             return super().forward(input)
         self._check_input_dim(input)  # type: ignore[no-untyped-call]
-        counts = _row_counts_of(input, self.row_counts)
-        per_row = input.numel() // (input.shape[1] * len(self.row_counts.counts))
-        size = self.row_counts.total * per_row  # numbers of a channel in the whole batch
+        counts = _counts_of_rows(input, self.multiplicities)
+        per_row = input.numel() // (input.shape[1] * len(self.multiplicities.counts))
+        size = self.multiplicities.total * per_row  # values of a channel in the whole batch
         mean, var = _statistics(input.detach(), counts, size)
         self._track(mean, var * (size / (size - 1)))
         normed: Tensor = _Normalise.apply(  # type: ignore[no-untyped-call]
@@ -59,81 +59,83 @@ class _CountedNorm(nn.modules.batchnorm._BatchNorm):
             running.mul_(1 - share).add_(seen.to(running.dtype), alpha=share)
 
 
-class CountedBatchNorm1d(_CountedNorm, nn.BatchNorm1d):
-    """``nn.BatchNorm1d`` that heeds ``row_counts``; see ``CountedBatchNorm2d``.
+class WeightedBatchNorm1d(_WeightedNorm, nn.BatchNorm1d):
+    """``nn.BatchNorm1d`` weighted by multiplicity; see ``WeightedBatchNorm2d``.
 
     A batch may have a multiple of R rows, say T frames of each: row r * T + t counts as row r.
+
+    Source: arXiv:1502.03167, with the terms of each row multiplied by its count.
     """
 
 
-class CountedBatchNorm2d(_CountedNorm, nn.BatchNorm2d):
-    """``nn.BatchNorm2d`` that heeds ``row_counts``.
+class WeightedBatchNorm2d(_WeightedNorm, nn.BatchNorm2d):
+    """``nn.BatchNorm2d`` whose statistics weight each row by its multiplicity.
 
-    Where rows that are equal were left out but for one, and ``row_counts`` says how many that one
-    stands for, outputs, gradients and running statistics are those of the whole batch within
-    rounding. The gradient that comes back for a row must be the sum over all that it stands for.
-    Without ``row_counts``, and in eval mode, it is ``nn.BatchNorm2d``. Gradients of gradients
-    cannot be taken.
+    Of identical rows only one is computed, and ``multiplicities`` gives their number. Outputs,
+    gradients and running statistics equal those of the full batch within rounding. The incoming
+    gradient of a row must be the sum over its duplicates. Without ``multiplicities``, and in eval
+    mode, the layer is ``nn.BatchNorm2d``. Second derivatives are not supported.
 
-    Source: arXiv:1502.03167, with each row's terms multiplied by its count.
+    Source: arXiv:1502.03167, with the terms of each row multiplied by its count.
     """
 
 
-_COUNTED: dict[type[nn.Module], type[_CountedNorm]] = {
-    nn.BatchNorm1d: CountedBatchNorm1d,
-    nn.BatchNorm2d: CountedBatchNorm2d,
+_WEIGHTED: dict[type[nn.Module], type[_WeightedNorm]] = {
+    nn.BatchNorm1d: WeightedBatchNorm1d,
+    nn.BatchNorm2d: WeightedBatchNorm2d,
 }
 
 
-def with_counted_norms(module: nn.Module) -> nn.Module:
-    """The module itself, every 1D and 2D batch norm in it made one that heeds ``row_counts``.
+def with_weighted_norms(module: nn.Module) -> nn.Module:
+    """Make every 1D and 2D batch norm in ``module`` a weighted one, in place; returns the module.
 
-    Weights, statistics, keys and hooks stay as they are: a norm only gets another class.
+    Weights, statistics, keys and hooks are unchanged: only the class of a norm is replaced.
     """
     for layer in module.modules():
-        if type(layer) in _COUNTED:
-            layer.__class__ = _COUNTED[type(layer)]
+        if type(layer) in _WEIGHTED:
+            layer.__class__ = _WEIGHTED[type(layer)]
     return module
 
 
-def current_row_counts(module: nn.Module) -> RowCounts | None:
-    """The counts that the batch norms in ``module`` heed now, None if rows stand for themselves."""
+def current_multiplicities(module: nn.Module) -> Multiplicities | None:
+    """The multiplicities that are set in ``module``; None if every row represents itself."""
     return next(
-        (layer.row_counts for layer in module.modules() if isinstance(layer, _CountedNorm)), None
+        (layer.multiplicities for layer in module.modules() if isinstance(layer, _WeightedNorm)),
+        None,
     )
 
 
 @contextmanager
-def row_counts(module: nn.Module, counts: RowCounts | None) -> Iterator[None]:
-    """Let the counted batch norms in ``module`` take their statistics with these counts."""
-    norms = [layer for layer in module.modules() if isinstance(layer, _CountedNorm)]
-    before = [norm.row_counts for norm in norms]
+def multiplicities(module: nn.Module, counts: Multiplicities | None) -> Iterator[None]:
+    """Set the multiplicities of the weighted batch norms in ``module`` within a block."""
+    norms = [layer for layer in module.modules() if isinstance(layer, _WeightedNorm)]
+    before = [norm.multiplicities for norm in norms]
     for norm in norms:
-        norm.row_counts = counts
+        norm.multiplicities = counts
     try:
         yield
     finally:
         for norm, counts_before in zip(norms, before, strict=True):
-            norm.row_counts = counts_before
+            norm.multiplicities = counts_before
 
 
 def takes_batch_statistics(norm: nn.modules.batchnorm._BatchNorm) -> bool:
-    """Whether a batch norm normalises by the batch that it sees, as in training."""
+    """Whether a batch norm uses the statistics of the current batch, as in training."""
     return norm.training or norm.running_mean is None
 
 
-def treats_equal_rows_alike(module: nn.Module) -> bool:
-    """Whether equal rows of a batch leave ``module`` equal, and may be left out but for one.
+def keeps_duplicates_identical(module: nn.Module) -> bool:
+    """Whether identical samples give identical outputs, so that duplicates can be dropped.
 
-    They do not where a layer drops or draws at random, or takes statistics of the batch without
-    heeding ``row_counts``. Only PyTorch's own layers are known.
+    They do not where a layer is random, such as dropout, or uses batch statistics without
+    multiplicities. Only PyTorch's own layers are recognised.
     """
-    return not any(_tells_equal_rows_apart(layer) for layer in module.modules())
+    return not any(_separates_duplicates(layer) for layer in module.modules())
 
 
-def _tells_equal_rows_apart(layer: nn.Module) -> bool:
+def _separates_duplicates(layer: nn.Module) -> bool:
     if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-        return takes_batch_statistics(layer) and not isinstance(layer, _CountedNorm)
+        return takes_batch_statistics(layer) and not isinstance(layer, _WeightedNorm)
     if isinstance(layer, nn.modules.instancenorm._InstanceNorm):
         return layer.training and layer.track_running_stats
     if isinstance(layer, nn.modules.dropout._DropoutNd):
@@ -141,8 +143,8 @@ def _tells_equal_rows_apart(layer: nn.Module) -> bool:
     return layer.training and isinstance(layer, nn.RReLU)
 
 
-def _row_counts_of(x: Float[Tensor, "B C *L"], rows: RowCounts) -> Float[Tensor, " B"]:
-    """The count of each row of ``x``, which has a multiple of the rows that were counted."""
+def _counts_of_rows(x: Float[Tensor, "B C *L"], rows: Multiplicities) -> Float[Tensor, " B"]:
+    """The multiplicity of each row of ``x``, which may have several rows per sample."""
     counts = rows.counts.to(_wide(x[:0]).dtype)
     return counts.repeat_interleave(len(x) // len(counts))
 
@@ -150,9 +152,9 @@ def _row_counts_of(x: Float[Tensor, "B C *L"], rows: RowCounts) -> Float[Tensor,
 def _statistics(
     x: Float[Tensor, "B C *L"], counts: Float[Tensor, " B"], size: int
 ) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
-    """Mean and biased variance of each channel over the ``size`` numbers of the whole batch.
+    """Mean and biased variance of each channel over the ``size`` values of the full batch.
 
-    16-bit numbers are summed in 32 bits.
+    16-bit values are accumulated in 32 bits.
     """
     x, counts = _wide(x), counts.unsqueeze(1)  # B 1
     mean = (_row_sums(x) * counts).sum(dim=0) / size
@@ -161,9 +163,10 @@ def _statistics(
 
 
 class _Normalise(torch.autograd.Function):
-    """Batch norm by given statistics, differentiated as what they are: functions of the batch.
+    """Batch norm by given statistics, differentiated through them as functions of the batch.
 
-    ``shares`` is each row's count over the numbers of a channel in the whole batch.
+    ``shares`` is the multiplicity of each row over the number of values of a channel in the full
+    batch.
     """
 
     @staticmethod
@@ -216,7 +219,7 @@ class _Normalise(torch.autograd.Function):
 
 
 def _wide(x: Tensor) -> Tensor:
-    """The numbers in at least 32 bits."""
+    """The values in at least 32 bits."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
@@ -225,5 +228,5 @@ def _row_sums(x: Float[Tensor, "B C *L"]) -> Float[Tensor, "B C"]:
 
 
 def _along_channels(values: Float[Tensor, " C"], x: Float[Tensor, "B C *L"]) -> Tensor:
-    """One number a channel, to be broadcast over ``x``."""
+    """One value per channel, in a shape that broadcasts over ``x``."""
     return values.view(-1, *[1] * (x.ndim - 2))

@@ -1,4 +1,4 @@
-"""Residual connections: the input itself, or its projection where the shape changes."""
+"""Residual connections: the identity, or a projection where the shape changes."""
 
 from collections import OrderedDict
 
@@ -6,10 +6,10 @@ from torch import nn
 
 
 def projection(in_channels: int, out_channels: int, *, stride: int = 1) -> nn.Module:
-    """What carries a block's input N C T V past it to the shape of its output.
+    """The residual connection around a block, for inputs N C T V.
 
-    The identity where channels and frames stay; otherwise a 1x1 convolution that takes every
-    ``stride``-th frame, batch-normalised, without activation.
+    The identity if channels and frames are unchanged; otherwise a strided 1x1 convolution with
+    batch norm, without activation.
     """
     if in_channels == out_channels and stride == 1:
         return nn.Identity()

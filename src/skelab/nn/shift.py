@@ -1,4 +1,4 @@
-"""Shifts: channels moved to other joints or frames, so that a 1x1 layer can mix them."""
+"""Shift operations: channels move to other joints or frames before a 1x1 layer mixes them."""
 
 import math
 
@@ -16,10 +16,10 @@ _JOINT_OFFSET_RANGE = 1e-8
 def joint_shift_table(
     num_joints: int, channels: int, *, backwards: bool = False
 ) -> Int64[Tensor, " S"]:
-    """Where each channel of each joint is taken from: channel c of joint v from joint v + c.
+    """Gather indices of the joint shift: channel c of joint v comes from joint v + c, modulo V.
 
-    Joints are counted round: after the last comes the first. ``backwards`` takes it from joint
-    v - c. Both index the flat features of a frame, joint * C + channel.
+    ``backwards`` takes it from joint v - c. Both index the flat features of a frame, joint * C +
+    channel.
 
     Source: the non-local shift of Cheng et al., CVPR 2020 (Shift-GCN).
     """
@@ -33,9 +33,8 @@ class ShiftGraphConv(nn.Module):
     """Graph convolution without a graph: shift channels between joints, mix them, shift back.
 
     C channels come in and D go out. The shifted features are scaled by 1 + tanh of a learned
-    ``mask``, multiplied by ``weight``, shifted back and normalised for each joint and channel of
-    its own; the (projected) input is added, and the sum is rectified. The joints' order matters;
-    the bones between them do not.
+    ``mask``, multiplied by ``weight``, shifted back and normalised per joint and channel; then the
+    (projected) input is added and ReLU applied. The order of the joints matters; the bones do not.
 
     Source: Cheng et al., CVPR 2020 (Shift-GCN).
     """
@@ -58,7 +57,7 @@ class ShiftGraphConv(nn.Module):
         self.norm = nn.BatchNorm1d(num_joints * out_channels)
 
     def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D T V"]:
-        """Every joint sees every other one, each through another share of the channels."""
+        """Each joint receives every other joint through a different share of the channels."""
         n, c, t, v = x.shape
         frames = x.permute(0, 2, 3, 1).reshape(n * t, v * c)
         shifted = frames.index_select(1, self.shift_in).view(n * t, v, c)
@@ -69,14 +68,14 @@ class ShiftGraphConv(nn.Module):
 
 
 class TemporalShift(nn.Module):
-    """Move each channel in time by a learned number of frames, interpolated, zeros outside.
+    """Shift each channel in time by a learned, fractional number of frames, with zero padding.
 
-    Frame t of the result is taken at t * ``stride`` + offset (for stride 2, + 0.5 more): an offset
-    above 0 looks into the future. L = floor(T / stride).
+    Frame t of the output is read at t * ``stride`` + offset (plus 0.5 for stride 2): a positive
+    offset looks into the future. L = floor(T / stride).
 
     Args:
         channels: C.
-        stride: Frames between two of the result, 1 or 2.
+        stride: Temporal stride, 1 or 2.
         sign_gradients: Replace the gradient of each offset by 0.01 times its sign (0.0001 where it
             is exactly 0), as the authors' code does; otherwise it is the true one, as in the paper.
 
@@ -95,7 +94,7 @@ class TemporalShift(nn.Module):
         self.offset = nn.Parameter(torch.empty(channels).uniform_(-1.0, 1.0))
 
     def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N C L V"]:
-        """Each channel as it is ``offset`` frames later."""
+        """Read each channel ``offset`` frames later."""
         position = self.offset + self.lead
         if self.sign_gradients and position.requires_grad:
             position.register_hook(_step_by_sign)  # type: ignore[no-untyped-call]
@@ -109,7 +108,7 @@ class TemporalShift(nn.Module):
 def _take(
     x: Float[Tensor, "N C T V"], frame: Int64[Tensor, "C L"], share: Float[Tensor, "C 1"]
 ) -> Float[Tensor, "N C L V"]:
-    """A share of one frame of each channel for each step; zero where there is no such frame."""
+    """One frame per channel and step, times its share; zero where there is no such frame."""
     n, c, t, v = x.shape
     inside = (frame >= 0) & (frame < t)
     first = torch.arange(c, device=x.device).unsqueeze(1) * t

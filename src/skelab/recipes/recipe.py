@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     BaseModel,
@@ -20,10 +20,12 @@ from pydantic import (
     model_validator,
 )
 
+from skelab import tasks
 from skelab.data.datasets import parse_split
-from skelab.data.feeding.feeder import FeederConfig
-from skelab.data.feeding.transforms import TRANSFORM_SETTINGS
+from skelab.data.feeding.config import FeederConfig
+from skelab.data.feeding.transforms.settings import TRANSFORM_SETTINGS
 from skelab.errors import RecipeError, SplitError, TaskError, unknown_name
+from skelab.files.description import WRITABLE, Name
 from skelab.files.strict_yaml import (
     YamlFaultError,
     dump_yaml,
@@ -31,7 +33,7 @@ from skelab.files.strict_yaml import (
     parse_yaml,
     read_yaml_text,
 )
-from skelab.tasks import DEFAULT_TASK, get_task
+from skelab.models.options import COMMON_ARGUMENTS
 from skelab.training.config import (
     GroupConfig,
     MemoryConfig,
@@ -57,12 +59,21 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    name: str
+    name: Name
 
     @property
     def options(self) -> dict[str, Any]:
         """What was set beside the name."""
         return dict(self.model_extra or {})
+
+    @model_validator(mode="after")
+    def _clips_decide_the_rest(self) -> Self:
+        for argument in COMMON_ARGUMENTS:
+            if argument in self.options:
+                raise ValueError(
+                    f"{argument} follows from the clips and is no option of a network; leave it out"
+                )
+        return self
 
 
 class TaskConfig(BaseModel):
@@ -74,7 +85,7 @@ class TaskConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    name: str = DEFAULT_TASK
+    name: Name = tasks.DEFAULT_TASK
 
     @property
     def options(self) -> dict[str, Any]:
@@ -83,8 +94,10 @@ class TaskConfig(BaseModel):
 
     @model_validator(mode="after")
     def _task_takes_the_options(self) -> Self:
+        if self == TaskConfig.model_construct():
+            return self  # the usual task as it is; PyTorch, which a task needs, stays out
         try:
-            get_task(self.name, self.options)
+            tasks.get_task(self.name, self.options)
         except TaskError as error:
             raise ValueError(str(error)) from None
         return self
@@ -105,8 +118,10 @@ class DataConfig(FeederConfig):
     """
 
     split: str = "xsub"
-    validation_subjects: int = Field(default=0, ge=0, strict=True)
-    held_out: tuple[int, ...] | None = Field(default=None, min_length=1)
+    validation_subjects: int = Field(default=0, ge=0, lt=2**31, strict=True)
+    held_out: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] | None = Field(
+        default=None, min_length=1
+    )
     max_bodies: int | None = Field(default=None, ge=1, le=8, strict=True)
     workers: int | None = Field(default=None, ge=0, le=64, strict=True)
 
@@ -147,8 +162,8 @@ class Recipe(BaseModel):
     # An infinite option of a model is written as it is; without this it would become null.
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
-    name: str
-    summary: str = ""
+    name: Annotated[str, Field(min_length=1, max_length=200), WRITABLE]
+    summary: Name = ""
     model: ModelConfig
     task: TaskConfig = TaskConfig()
     data: DataConfig = DataConfig()

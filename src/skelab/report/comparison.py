@@ -299,21 +299,28 @@ def render_comparison(comparison: RunComparison) -> str:
         points=points,
         p_value=p_value,
         setting=setting,
+        figures=[name for name in _shown_results(comparison) if name not in ("top-1", "95 %")],
         contents=[(anchor, name) for anchor, name, present in sections if present],
     )
 
 
 def result_rows(comparison: RunComparison) -> tuple[list[str], list[tuple[str, ...]]]:
     """The figures of each run as text: columns, of ``FACTS`` those that differ, and rows."""
-    facts = comparison.other_facts
-    columns = ["", "run", *(FACT_NAMES[name] for name in facts), *_RESULTS]
+    facts, shown = comparison.other_facts, _shown_results(comparison)
+    columns = ["", "run", *(FACT_NAMES[name] for name in facts), *shown]
     rows = []
     for place, run in enumerate(comparison.runs):
         row = _row(run)
         label = f"{run.name} SYNTHETIC" if run.synthetic else run.name
         known = [getattr(run, name) or NOTHING for name in facts]
-        rows.append((letter(place), label, *known, *(row[name] for name in _RESULTS)))
+        rows.append((letter(place), label, *known, *(row[name] for name in shown)))
     return columns, rows
+
+
+def _shown_results(comparison: RunComparison) -> tuple[str, ...]:
+    """The figures of a comparison; top-5 where some run has more than five classes."""
+    some = any("top5" in run.figures for run in comparison.runs)
+    return tuple(name for name in _RESULTS if some or name != "top-5")
 
 
 def cost_rows(comparison: RunComparison) -> tuple[list[str], list[tuple[str, ...]]]:

@@ -33,14 +33,15 @@ _VARIABLES = {
 SERIES = ("#0072b2", "#b8430a", "#00876a", "#a63f86", "#c99700", "#4a5560")
 """One colour a run, told apart by colour-blind readers too; after Okabe and Ito."""
 _VARIABLES |= {colour: f"var(--series-{k})" for k, colour in enumerate(SERIES, start=1)}
-FONT_SIZE = 8.5
+FONT_SIZE = 9.5
 """Points."""
-_SCALE = 1.28  # pixels of the page per point of the figure
+SCALE = 1.28
+"""Pixels of the page per point of the figure."""
 _PAGE = 1000  # pixels that a figure may be wide
 _LABEL_STEP = (1, 2, 5, 10, 20)
 
 
-def new_figure(*, width: float = 5.2, height: float = 2.7) -> tuple[Figure, Axes]:
+def new_figure(*, width: float = 4.6, height: float = 2.6) -> tuple[Figure, Axes]:
     """An empty figure in the report's style, with one set of axes; sizes in inches.
 
     Draw with the colours of this module, then turn it into text with `figure_svg`.
@@ -95,12 +96,12 @@ def figure_svg(figure: Figure, *, name: str, description: str) -> Markup:
     # Older matplotlib writes the shorthand, newer each property of its own.
     svg = re.sub(r"font-family: [^;\"]*", "font-family: var(--font)", svg)
     svg = re.sub(r"(font: [^;\"']*?px) [^;\"]*", r"\1 var(--font)", svg)
-    width, height = (_SCALE * 72 * size for size in figure.get_size_inches())
+    width, height = (SCALE * 72 * size for size in figure.get_size_inches())
     box = re.search(r'viewBox="[^"]*"', svg)
     opening = Markup(
-        '<svg class="plot" role="img" {} width="{:.0f}" height="{:.0f}"'
+        '<svg class="plot" role="img" {} width="{:.0f}" height="{:.0f}" style="--wide:{:.0f}px"'
         ' xmlns:xlink="http://www.w3.org/1999/xlink"><title>{}</title>'
-    ).format(Markup(box[0] if box else ""), width, height, description)  # noqa: S704
+    ).format(Markup(box[0] if box else ""), width, height, width, description)  # noqa: S704
     return opening + Markup(svg[svg.index(">") + 1 :])  # noqa: S704
 
 
@@ -268,12 +269,12 @@ def confusion_figure(confusion: Int64[ndarray, "K K"], classes: Sequence[str]) -
             Markup(
                 '<g class="row"><text class="name" x="{}" y="{:.1f}">{}</text>'
                 '<text class="number" x="{}" y="{:.1f}">{}</text></g>'
-            ).format(left - 30, middle, short, left - 6, middle, k + 1)
+            ).format(left - 30, middle, short, left - 6, middle, k)
         )
-        if k % every == every - 1 or every == 1:
+        if k % every == 0:
             parts.append(
                 Markup('<text class="number column" x="{:.1f}" y="{}">{}</text>').format(
-                    left + (k + 0.5) * cell, top - 7, k + 1
+                    left + (k + 0.5) * cell, top - 7, k
                 )
             )
     for true, predicted in np.argwhere(confusion):
@@ -313,7 +314,7 @@ def confusion_figure(confusion: Int64[ndarray, "K K"], classes: Sequence[str]) -
 
 
 def _confusion_font(cell: int) -> float:
-    return min(12.5, max(8.5, 0.72 * cell))
+    return min(12.5, max(9.5, 0.72 * cell))
 
 
 def _names_width(longest: int, cell: int) -> int:

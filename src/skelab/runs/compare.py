@@ -1,22 +1,24 @@
 """Run folders and score files, read for a comparison."""
 
-import json
 import math
+import shlex
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from skelab.errors import RecipeError, ScoresError, TrainingError
+from skelab.errors import RecipeError, ScoresError
 from skelab.evaluation import OutputScores, Scores, headline_figures, load_any_scores
 from skelab.evaluation.score_files import TEST_SCORES
 from skelab.files.strict_yaml import YamlFaultError, parse_yaml, read_yaml_text
+from skelab.inference.places import RECIPE
 from skelab.report import ComparedRun, Figure, RunComparison, compare_runs
-from skelab.runs.progress import RECIPE
-from skelab.runs.seeds import find_seed_runs, mean_over_seeds
+from skelab.runs.places import check_comparable
+from skelab.runs.progress import find_seed_runs
+from skelab.runs.seeds import mean_over_seeds
 from skelab.tasks import DEFAULT_TASK, Task, get_task
-from skelab.training.history import read_history
-from skelab.training.trackers import flat
+from skelab.training.records import read_environment, read_history
+from skelab.training.trackers import flatten_settings
 
 
 def compare_paths(paths: Sequence[Path]) -> RunComparison:
@@ -46,17 +48,12 @@ def read_run(path: Path, name: str) -> ComparedRun:
         RecipeError: The recipe is damaged.
         TrainingError: The records are damaged.
     """
+    check_comparable(path)
     if path.is_file():
         return _of_scores(name, load_any_scores(path))
     if (path / RECIPE).is_file():
         return _of_run(path, name)
-    if (path / TEST_SCORES).is_file():
-        return _of_scores(name, load_any_scores(path / TEST_SCORES))
-    found = f"a folder without {RECIPE}" if path.is_dir() else "nothing"
-    raise ScoresError(
-        f"{path}: expected a run folder or a score file (npz), found {found};"
-        " `skelab train` makes a run"
-    )
+    return _of_scores(name, load_any_scores(path / TEST_SCORES))
 
 
 def _of_scores(name: str, scores: Scores | OutputScores) -> ComparedRun:
@@ -75,11 +72,11 @@ def _of_scores(name: str, scores: Scores | OutputScores) -> ComparedRun:
 
 
 def _of_run(path: Path, name: str) -> ComparedRun:
-    recipe = flat(_read_recipe(path / RECIPE))
-    data = _read_data(path / "environment.json")
+    recipe = flatten_settings(_read_recipe(path / RECIPE))
+    data = read_environment(path).get("data", {})
     folders = find_seed_runs(path) or [path]
     if len(folders) > 1 and not data:
-        data = _read_data(folders[0] / "environment.json")
+        data = read_environment(folders[0]).get("data", {})
     scored = [folder for folder in folders if (folder / TEST_SCORES).is_file()]
     scores = [load_any_scores(folder / TEST_SCORES) for folder in scored]
     histories = tuple(
@@ -201,9 +198,11 @@ def _remedy(
     made = path / "synthetic" / "synthetic.arrow"
     store = str(made) if made.is_file() else "STORE"
     if not histories:
-        return f"not trained yet: skelab train RECIPE --data {store} --out {path} --resume"
+        command = ["train", "RECIPE", "--data", store, "--out", str(path), "--resume"]
+        return f"not trained yet: skelab {shlex.join(command)}"
     missing = f"{len(folders) - len(scored)} of {len(folders)} seeds " if len(folders) > 1 else ""
-    return f"{missing}never evaluated: skelab evaluate {path} --data {store}"
+    command = ["evaluate", str(path), "--data", store]
+    return f"{missing}never evaluated: skelab {shlex.join(command)}"
 
 
 def _names(places: Sequence[Path]) -> list[str]:
@@ -229,17 +228,6 @@ def _read_recipe(path: Path) -> Mapping[str, Any]:
     if not isinstance(recipe, Mapping):
         raise RecipeError(f"{path}: expected a recipe, found {type(recipe).__name__}")
     return recipe
-
-
-def _read_data(path: Path) -> Mapping[str, Any]:
-    """What a run was trained on; empty where nobody wrote it down."""
-    if not path.is_file():
-        return {}
-    try:
-        data = json.loads(path.read_text(encoding="utf-8")).get("data", {})
-    except (OSError, ValueError, AttributeError):
-        raise TrainingError(f"{path}: expected a JSON object, found a damaged file") from None
-    return data if isinstance(data, Mapping) else {}
 
 
 def _whole(value: Any) -> int | None:

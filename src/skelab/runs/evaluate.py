@@ -1,6 +1,5 @@
 """A trained network and a clip store become scores and a report."""
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,23 +11,23 @@ from jaxtyping import Int64
 from numpy import ndarray
 
 from skelab.data.clips.index import UNKNOWN
-from skelab.data.datasets import check_split
+from skelab.data.clips.store import StoreInfo
+from skelab.data.datasets import check_split, find_datasets
 from skelab.data.opened import OpenedClips, check_trimmed
 from skelab.errors import NetworkError, SplitError
 from skelab.evaluation import Calibration, OutputScores, Scores, load_any_scores
 from skelab.files.kinds import PAGE, SCORES
 from skelab.files.output import check_output
 from skelab.host.environment import describe_environment
-from skelab.inference.checkpoint import chosen_checkpoint
-from skelab.inference.files import files_of
 from skelab.inference.network import Network, open_network
+from skelab.inference.places import chosen_checkpoint, files_of
 from skelab.inference.spec import NetworkSpec
 from skelab.recipes import Protocol, Recipe, parse_recipe
 from skelab.report import Report, Section, write_report
 from skelab.runs.parts import choose_parts, describe_parts
 from skelab.runs.progress import unfinished
 from skelab.runs.transfer import origin_notes
-from skelab.training.history import read_history
+from skelab.training.records import read_environment, read_history
 
 
 @dataclass(frozen=True)
@@ -89,10 +88,8 @@ def evaluate_run(
     spec.check_store(store.info, store.path, str(path))
     if split is not None:
         check_split(split, store.info.dataset, store.index, store.path, option="--split ")
-    recipe = trained = recipe_of(network, split)
-    if split is not None:
-        data = recipe.data.model_copy(update={"split": split})
-        recipe = recipe.model_copy(update={"data": data})
+    trained = recipe_of(network, split)
+    recipe = trained if split is None else _with_split(trained, split)
     rows = _rows_of(part, recipe, store, needs_labels=network.task.needs_labels)
     if recipe != trained and spec.epoch:  # of imported weights nobody knows what trained them
         _refuse_known_clips(trained, recipe, store, rows, path)
@@ -112,7 +109,7 @@ def evaluate_run(
     run = path if path.is_dir() else None
     early = unfinished(run) if run else ""
     report = Report(
-        title=f"{recipe.model.name} on {store.info.dataset}, {recipe.data.split} {part}",
+        title=f"{recipe.model.name} on {dataset_title(store.info)}, {recipe.data.split} {part}",
         scores=scores,
         history=_counted_from_one(read_history(run)) if run else (),
         recipe=trained.to_yaml() if spec.recipe else "",
@@ -124,6 +121,11 @@ def evaluate_run(
     )
     write_report(report_file, report)
     return EvaluationResult(scores, scores_file, report_file, report.calibration, early)
+
+
+def _with_split(recipe: Recipe, split: str) -> Recipe:
+    data = recipe.data.model_copy(update={"split": split})
+    return recipe.model_copy(update={"data": data})
 
 
 def recipe_of(network: Network, split: str | None = None) -> Recipe:
@@ -207,12 +209,19 @@ def _rows_of(
     return rows
 
 
+def dataset_title(info: StoreInfo) -> str:
+    """What people call the data set of some clips: of those that share a kind, by their classes."""
+    titles = [
+        card.title
+        for card in find_datasets(info.dataset)
+        if info.classes == card.classes[: len(info.classes)]
+    ]
+    return titles[0] if titles else info.dataset
+
+
 def _environment(run: Path | None) -> Mapping[str, Any]:
     """What the run was trained with, as it was written down then; else what is here now."""
-    if run and (run / "environment.json").is_file():
-        written: Mapping[str, Any] = json.loads((run / "environment.json").read_text())
-        return written
-    return describe_environment()
+    return (read_environment(run) if run else {}) or describe_environment()
 
 
 def _counted_from_one(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -11,15 +11,16 @@ import numpy as np
 from jaxtyping import Int64
 from numpy import ndarray
 
+from skelab import evaluation, inference  # their names are loaded when they are used
 from skelab.data.audit.anatomy import AnatomyReport, check_anatomy, check_clips, spread, usual_up
 from skelab.data.audit.leaks import Leak, find_leaks, find_other_views
 from skelab.data.audit.official_counts import check_counts
 from skelab.data.audit.segments import describe_segments
-from skelab.data.clips.clip import RawClip
+from skelab.data.clips.clip import RawClip, joints_digest
 from skelab.data.clips.index import UNKNOWN, ClipIndex
 from skelab.data.clips.sequence import Note, RawSequence
 from skelab.data.clips.splits import Split, list_parts
-from skelab.data.clips.store import ClipStore, joints_digest, open_store
+from skelab.data.clips.store import ClipStore, open_store
 from skelab.data.datasets import check_split, holds_recordings, open_source
 from skelab.data.foreign import is_npy_pkl, is_npz
 from skelab.data.opened import OpenedClips, describe_format, is_store, open_clips
@@ -34,11 +35,8 @@ from skelab.data.segments import (
     segments_of_store,
 )
 from skelab.errors import DataError, SourceError, StoreError
-from skelab.evaluation import OutputScores, Scores, headline_figures, load_any_scores
-from skelab.inference.checkpoint import CHECKPOINTS, chosen_checkpoint
-from skelab.inference.engines import list_engines
-from skelab.inference.files import file_kind, files_of, read_network_file
-from skelab.inference.spec import CHECKPOINT
+from skelab.evaluation import OutputScores, Scores, load_any_scores
+from skelab.inference.places import CHECKPOINT, CHECKPOINTS, chosen_checkpoint, file_kind, files_of
 from skelab.skeleton import Layout
 
 _NAMED = 3  # faults that a message names
@@ -275,7 +273,7 @@ def _describe_labels(table: SegmentTable, split: Split | None) -> dict[str, Any]
 
 
 def _describe_network(path: Path) -> dict[str, Any]:
-    file = read_network_file(path)
+    file = inference.read_network_file(path)
     spec, checkpoint = file.spec, file.checkpoint
     model, inputs = spec.model, spec.inputs
     described = {
@@ -298,7 +296,7 @@ def _describe_network(path: Path) -> dict[str, Any]:
         described["weights"] = sum(value.numel() for value in checkpoint.weights.values())
     else:
         described["frames"] = "any number" if spec.dynamic_frames else f"{spec.window} only"
-        described["engines"] = [engine.name for engine in list_engines(spec.target)]
+        described["engines"] = [engine.name for engine in inference.list_engines(spec.target)]
         described["versions"] = dict(spec.versions)
     return {
         **described,
@@ -319,10 +317,12 @@ def _describe_scores(scores: Scores | OutputScores) -> dict[str, Any]:
         "model": info.title,
         "clips": len(scores),
     }
-    figures = {name: round(each.value, 6) for name, each in headline_figures(scores).items()}
+    figures = {
+        name: round(each.value, 6) for name, each in evaluation.headline_figures(scores).items()
+    }
     if isinstance(scores, OutputScores):
         return {**described, "task": scores.task, **figures, "checkpoint": info.checkpoint}
-    accuracies = {f"top-{k}": figures[f"top{k}"] for k in (1, 5)}
+    accuracies = {f"top-{k}": figures[f"top{k}"] for k in (1, 5) if f"top{k}" in figures}
     return {
         **described,
         **accuracies,
@@ -379,7 +379,9 @@ def _columns(index: ClipIndex, classes: Sequence[str]) -> dict[str, Any]:
     described: dict[str, Any] = {}
     if not index.untrimmed.all():
         described["per class"] = {
-            classes[label]: labels[label] for label in sorted(labels) if label >= 0
+            classes[label] if label < len(classes) else f"{label}, which has no name": labels[label]
+            for label in sorted(labels)
+            if label >= 0
         }
     for name in ("subjects", "cameras", "setups", "replications", "scripts"):
         column = getattr(index, name)

@@ -32,20 +32,46 @@ class RunParts:
     left_out: int = 0
 
 
-def use_given_split(recipe: Recipe, store: OpenedClips) -> Recipe:
+def use_given_split(recipe: Recipe, store: OpenedClips) -> tuple[Recipe, str]:
     """The recipe itself, or, for clips that its split does not fit, with the file's own split.
 
     Rows of an npz carry no names, so nobody knows their subject; but the file says which of them
     train and which test. So may a data set of one's own, of which no published split can be taken.
     Without subjects nothing can be held out, and the last epoch counts.
+
+    Returns:
+        The recipe, and one line that says why its split changes; empty where it stays.
     """
-    split = parse_split(recipe.data.split)
-    if isinstance(split, GivenSplit) or not list_parts(store.index) or _fits(recipe, store):
-        return recipe
+    usual = recipe.data.split
+    if (
+        isinstance(parse_split(usual), GivenSplit)
+        or not list_parts(store.index)
+        or _fits(recipe, store)
+    ):
+        return recipe, ""
     changes: dict[str, object] = {"split": GIVEN}
+    taken = "the parts of the file itself are taken"
     if (store.index.subjects == UNKNOWN).any():
         changes |= {"validation_subjects": 0, "held_out": None}
-    return recipe.model_copy(update={"data": recipe.data.model_copy(update=changes)})
+        why = (
+            f"the clips lack what split {usual} goes by: {taken}, nothing is held out for"
+            " validation, and the last epoch counts; --names would tell who is who"
+        )
+    else:
+        why = f"split {usual} is not theirs: {taken}"
+    data = recipe.data.model_copy(update=changes)
+    return recipe.model_copy(update={"data": data}), f"{store.path}: {why}"
+
+
+def settle_parts(recipe: Recipe, store: OpenedClips) -> Recipe:
+    """The recipe of a new run: its split fits the clips, and it names those who are held out.
+
+    Raises:
+        DataError: The store holds sequences; the message names the command that cuts them.
+        SplitError: The clips do not fit the recipe's split, or lack subjects.
+    """
+    check_own_split(recipe, store)
+    return draw_held_out(recipe, store)
 
 
 def check_own_split(recipe: Recipe, store: OpenedClips) -> None:

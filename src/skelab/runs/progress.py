@@ -1,13 +1,16 @@
-"""How far a run has come."""
+"""What a run folder holds, and how far its run has come."""
 
 from pathlib import Path
 
 from skelab.errors import RecipeError
+from skelab.inference.places import RECIPE
 from skelab.recipes import parse_recipe
-from skelab.training.history import read_history
+from skelab.training.records import read_history
 
-RECIPE = "recipe.yaml"
-"""The resolved recipe in a run folder; there from the first moment of a run."""
+
+def find_seed_runs(run: Path) -> list[Path]:
+    """The folders of the seeds in a run folder, by seed; empty for a run of one seed."""
+    return sorted(run.glob("seed-*"), key=lambda path: (len(path.name), path.name))
 
 
 def unfinished(run: Path) -> str:

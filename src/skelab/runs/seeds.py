@@ -1,7 +1,7 @@
 """One recipe with several seeds: a run folder of run folders, and figures with an interval."""
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from scipy.stats import t as student
 from skelab.data.feeding.draw_log import DrawLog
 from skelab.data.opened import OpenedClips
 from skelab.files.atomic import atomic_write
+from skelab.inference.places import RECIPE
 from skelab.recipes import Recipe
-from skelab.runs.progress import RECIPE
-from skelab.runs.train import check_folder, lock_run, recipe_to_resume, train_recipe
-from skelab.runs.transfer import keep_weights, kept_weights, with_source
+from skelab.runs.train import open_run, train_recipe
+from skelab.runs.transfer import keep_weights, kept_weights
 from skelab.training.processes import Processes
 from skelab.training.transfer import SourceWeights
 from skelab.training.watch import Watcher
@@ -53,7 +53,9 @@ def mean_over_seeds(values: Sequence[float]) -> SeedMean:
 
 
 def seed_runs(recipe: Recipe, run: Path) -> list[tuple[Recipe, Path]]:
-    """The recipe of each seed, and its folder in the run's."""
+    """The recipe of each seed, and its folder in the run's; of one seed, the run itself."""
+    if recipe.seeds == 1:
+        return [(recipe, run)]
     first = recipe.training.seed
     runs = []
     for seed in range(first, first + recipe.seeds):
@@ -61,11 +63,6 @@ def seed_runs(recipe: Recipe, run: Path) -> list[tuple[Recipe, Path]]:
         single = recipe.model_copy(update={"training": training, "seeds": 1})
         runs.append((single, run / f"seed-{seed}"))
     return runs
-
-
-def find_seed_runs(run: Path) -> list[Path]:
-    """The folders of the seeds in a run folder, by seed; empty for a run of one seed."""
-    return sorted(run.glob("seed-*"), key=lambda path: (len(path.name), path.name))
 
 
 def train_seeds(
@@ -81,6 +78,8 @@ def train_seeds(
 ) -> list[Path]:
     """Train a recipe once with each of its seeds, one run after the other.
 
+    A recipe of one seed is trained in the folder itself.
+
     With ``resume``, seeds that have ended are left as they are, and the others go on or begin.
     ``draw_log`` is told what augmentation draws for every clip, in all of them. All start from the
     same weights, if there are any; what these lack each seed draws anew.
@@ -93,29 +92,21 @@ def train_seeds(
             and whatever ``train_recipe`` raises.
     """
     watcher = watcher or Watcher()
-    if start is None and resume:
+    several = recipe.seeds > 1
+    if several and start is None and resume:
         start = kept_weights(run)
-    recipe = with_source(recipe, start, run, resume=resume)
-    first = Processes().first
-    with lock_run(run) if first else nullcontext():
-        if first:
-            text = recipe_to_resume(recipe, run)[1] if resume else recipe.to_yaml()
-            check_folder(run, text, holds_run=bool(find_seed_runs(run)), resume=resume)
-            if not resume:
-                if start is not None:
-                    keep_weights(start, run)
-                with atomic_write(run / RECIPE) as temporary:
-                    temporary.write_text(text, encoding="utf-8")
-        folders = []
-        for number, (single, folder) in enumerate(seed_runs(recipe, run), start=1):
-            seed = single.training.seed
-            watcher.on_message(f"seed {seed}, {number} of {recipe.seeds}: {folder}")
-            begun = (folder / RECIPE).exists()
+    folders: list[Path] = []
+    with _open_seeds(recipe, run, resume, start) if several else nullcontext(recipe) as recipe:
+        for single, folder in seed_runs(recipe, run):
+            if several:
+                watcher.on_message(
+                    f"seed {single.training.seed}, {len(folders) + 1} of {recipe.seeds}: {folder}"
+                )
             train_recipe(
                 single,
                 store,
                 folder,
-                resume=resume and begun,
+                resume=resume and (not several or (folder / RECIPE).exists()),
                 watcher=watcher,
                 trackers=trackers,
                 draw_log=draw_log,
@@ -123,3 +114,17 @@ def train_seeds(
             )
             folders.append(folder)
     return folders
+
+
+@contextmanager
+def _open_seeds(
+    recipe: Recipe, run: Path, resume: bool, start: SourceWeights | None
+) -> Iterator[Recipe]:
+    """Hold the folder of several seeds, and keep there what those that begin later need."""
+    with open_run(recipe, run, resume=resume, start=start) as (recipe, _):
+        if Processes().first and not resume:
+            if start is not None:
+                keep_weights(start, run)
+            with atomic_write(run / RECIPE) as temporary:
+                temporary.write_text(recipe.to_yaml(), encoding="utf-8")
+        yield recipe

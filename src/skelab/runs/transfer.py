@@ -2,31 +2,19 @@
 
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from torch import nn
-
 from skelab.errors import CheckpointError, RecipeError, TrainingError, WeightsError
 from skelab.files.atomic import atomic_write
-from skelab.inference.checkpoint import (
-    CHECKPOINTS,
-    CHOSEN,
-    Checkpoint,
-    InputSpec,
-    chosen_checkpoint,
-    read_checkpoint,
-)
-from skelab.models import ModelSpec, read_state_dict
+from skelab.inference.checkpoint import Checkpoint, InputSpec, read_checkpoint
+from skelab.inference.places import CHECKPOINTS, CHOSEN, chosen_checkpoint
+from skelab.models import read_state_dict
 from skelab.recipes import Protocol, Recipe, parse_recipe
-from skelab.runs.progress import RECIPE, unfinished
-from skelab.tasks import TaskSpec
+from skelab.runs.progress import unfinished
 from skelab.training.config import TransferConfig
-from skelab.training.groups import frozen_norms
-from skelab.training.transfer import MappedWeights, SourceWeights, draw_weights, map_weights
-
-TRANSFER: Final = "transfer.json"
-"""What a run took from where, tensor by tensor; in the run folder."""
+from skelab.training.transfer import SourceWeights
 
 _KEPT: Final = "start.safetensors"
 _IMPORT: Final = "`skelab import-weights MODEL FILE OUT` makes a checkpoint of weights alone"
@@ -85,19 +73,22 @@ def kept_weights(run: Path) -> SourceWeights | None:
 
 
 def with_source(
-    recipe: Recipe, start: SourceWeights | None, run: Path, *, resume: bool = False
+    recipe: Recipe, start: SourceWeights | None, *, began: TransferConfig | None = None
 ) -> Recipe:
     """The recipe with the name and digest of the weights that it starts from.
 
-    Without ``start``, a run that goes on has those that it was started with.
+    Args:
+        recipe: The experiment.
+        start: Trained weights; None if nobody gave any.
+        began: How the run began that goes on; it need not be told again, nor given its weights.
 
     Raises:
         TrainingError: The recipe starts from other weights, or from some of which nobody said
             where they are; or it freezes something, and starts from none.
     """
     config = recipe.transfer
-    if resume and not config.source:
-        config = config.model_copy(update=_written_source(run))
+    if began is not None and not config.source:
+        config = config.model_copy(update={"source": began.source, "digest": began.digest})
     if start is not None:
         if config.digest not in ("", start.digest):
             raise TrainingError(
@@ -106,7 +97,7 @@ def with_source(
             )
         named = {"source": config.source or start.name, "digest": start.digest}
         config = config.model_copy(update=named)
-    elif config.source and not resume:
+    elif config.source and began is None:
         raise TrainingError(
             f"the recipe starts from the weights {config.source}; say where they are:"
             " --from RUN or --from CHECKPOINT"
@@ -119,47 +110,15 @@ def with_source(
     return recipe.model_copy(update={"transfer": config})
 
 
-def initial_weights(
-    start: SourceWeights, model: ModelSpec, inputs: InputSpec, recipe: Recipe, network: nn.Module
-) -> MappedWeights:
-    """What the network of a run starts from; notes say what else differs from the source.
+def compare_clips(start: SourceWeights, inputs: InputSpec, recipe: Recipe) -> SourceWeights:
+    """The weights with notes on how the clips that they know differ from those of a run.
 
     Args:
         start: Trained weights.
-        model: The new network.
-        inputs: What it is shown.
-        recipe: Gives the seed of what is drawn, and what is frozen.
-        network: The new network, be it without numbers; what is frozen takes no gradient.
-
-    Raises:
-        CheckpointError: The weights belong to another family.
-        LayoutError: The layouts have too few joints in common.
-        WeightsError: The shapes differ for another reason.
-        TrainingError: Something is frozen that is new.
+        inputs: What the new network is shown.
+        recipe: Says the split.
     """
-    config, task = recipe.transfer, TaskSpec(recipe.task.name, recipe.task.options)
-    mapped = map_weights(
-        start,
-        model,
-        inputs.classes,
-        draw_weights(model, recipe.training.seed, task),
-        task=task,
-        statistics=config.statistics,
-        notes=tuple(_differences(start, inputs, recipe)),
-    )
-    _check_frozen(mapped, config, network)
-    return mapped
-
-
-def origin(start: SourceWeights, mapped: MappedWeights, config: TransferConfig) -> dict[str, Any]:
-    """What checkpoints say of where a run started."""
-    return {
-        "file": config.source,
-        "digest": start.digest,
-        **start.facts,
-        "taken": mapped.summary(),
-        "notes": list(mapped.notes),
-    }
+    return replace(start, notes=tuple(_differences(start, inputs, recipe)))
 
 
 def origin_notes(origin: Mapping[str, Any]) -> list[str]:
@@ -239,7 +198,6 @@ def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _differences(start: SourceWeights, inputs: InputSpec, recipe: Recipe) -> Iterator[str]:
-    """What differs between the clips of the source and these, and what they must not share."""
     here = {
         "pipeline": inputs.pipeline,
         "units": inputs.units,
@@ -261,32 +219,3 @@ def _differences(start: SourceWeights, inputs: InputSpec, recipe: Recipe) -> Ite
         )
     elif start.facts.get("protocol") == Protocol.PAPER.value:
         yield "their epoch was chosen on the test part of this split"
-
-
-def _check_frozen(mapped: MappedWeights, config: TransferConfig, network: nn.Module) -> None:
-    """Refuse to freeze what nobody has trained."""
-    if not config.freeze:
-        return
-    frozen = {name for name, value in network.named_parameters() if not value.requires_grad}
-    fresh = [tensor.name for tensor in mapped.fresh if tensor.name in frozen]
-    if fresh:
-        raise TrainingError(
-            f"--freeze {' '.join(config.freeze)}: {len(fresh)} of the frozen parameters are new"
-            f" here and would stay as drawn, {fresh[0]} the first of them; leave them out"
-        )
-    norms = frozen_norms(network)
-    if norms and config.statistics == "fresh":
-        raise TrainingError(
-            f"transfer.statistics=fresh: {len(norms)} batch norms are frozen, {norms[0]} the first"
-            " of them, and would have no statistics; leave them taken, or freeze other parameters"
-        )
-
-
-def _written_source(run: Path) -> dict[str, str]:
-    """Name and digest of the weights that a run was started from; none if its recipe is damaged."""
-    written = run / RECIPE
-    try:
-        began = parse_recipe(written.read_text("utf-8"), where=str(written)).transfer
-    except (OSError, UnicodeDecodeError, RecipeError):
-        return {}  # whoever goes on with the run refuses it
-    return {"source": began.source, "digest": began.digest}

@@ -17,7 +17,8 @@ from skelab.files.atomic import atomic_write
 from skelab.files.kinds import CHECKPOINT, WEIGHTS
 from skelab.files.output import check_output
 from skelab.files.reading import read_whole
-from skelab.inference.checkpoint import Checkpoint, InputSpec, chosen_checkpoint, read_checkpoint
+from skelab.inference.checkpoint import Checkpoint, InputSpec, read_checkpoint
+from skelab.inference.places import chosen_checkpoint
 from skelab.models import (
     ModelSpec,
     export_weights,
@@ -194,7 +195,7 @@ def _recipe(spec: ModelSpec, stream: str | None, window: int | None) -> Recipe:
 
 
 def _check_window(spec: ModelSpec, window: int) -> None:
-    traits = get_card(spec.name).traits
+    traits = get_card(spec.name).traits_with(spec.options)
     if not traits.takes(window):
         raise WeightsError(
             f"{spec.name}: expected a window of {traits.lengths} frames, found {window}"

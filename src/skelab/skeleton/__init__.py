@@ -3,8 +3,10 @@
 from skelab.skeleton.correspondence import JointMap, JointPair, canonical_name, match_joints
 from skelab.skeleton.graph import (
     adjacency,
+    ancestor_difference,
     hop_distance,
     k_adjacency,
+    rooted_at,
     spatial_partition,
     window_adjacency,
 )
@@ -16,12 +18,14 @@ __all__ = [
     "JointPair",
     "Layout",
     "adjacency",
+    "ancestor_difference",
     "canonical_name",
     "get_layout",
     "hop_distance",
     "k_adjacency",
     "list_layouts",
     "match_joints",
+    "rooted_at",
     "spatial_partition",
     "window_adjacency",
 ]

@@ -1,4 +1,4 @@
-"""Which joints of two layouts are the same, by their names."""
+"""Correspondence between the joints of two layouts, by name."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from skelab.skeleton.layout import Layout
 _SPELLINGS: Final = {"center": "centre", "l": "left", "r": "right"}
 _SIDES: Final = ("left", "right")
 
-# Other names of a joint, without its side, and the one that stands for all of them.
+# Aliases of a joint, without its side, and the canonical name.
 _ALIASES: Final = {
     "hip centre": "base of spine",
     "mid hip": "base of spine",
@@ -24,7 +24,7 @@ _ALIASES: Final = {
     "hand tip": "tip of hand",
 }
 
-# Joints that lie close together: one stands in for the other where a layout lacks it.
+# Neighbouring joints: one substitutes the other where a layout lacks it.
 _NEAR: Final = {
     "neck": "spine at the shoulders",
     "torso": "middle of spine",
@@ -41,7 +41,7 @@ class JointPair:
     Attributes:
         source: Index in the first layout.
         target: Index in the second.
-        same: Both are the same point of the body; otherwise one lies close to the other.
+        same: Whether both are the same point of the body; otherwise they are neighbours.
     """
 
     source: int
@@ -51,7 +51,7 @@ class JointPair:
 
 @dataclass(frozen=True)
 class JointMap:
-    """The joints that two layouts have in common.
+    """The shared joints of two layouts.
 
     Attributes:
         source: The first layout.
@@ -79,9 +79,9 @@ class JointMap:
 def match_joints(source: Layout, target: Layout) -> JointMap:
     """Pair the joints of two layouts by name: equal names first, then aliases, then neighbours.
 
-    A neighbour is taken only for joints that are left over on both sides: the wrist stands in for
-    a hand, the ankle for a foot, the nose for the head, the torso for the middle of the spine, the
-    neck for the spine at the shoulders. No joint is paired twice.
+    Neighbours are paired only if both have no other counterpart: wrist and hand, ankle and foot,
+        nose
+    and head, torso and mid-spine, neck and upper spine. No joint is paired twice.
     """
     sources, targets = set(range(source.num_joints)), set(range(target.num_joints))
     pairs: list[JointPair] = []
@@ -104,9 +104,9 @@ def match_joints(source: Layout, target: Layout) -> JointMap:
 
 
 def canonical_name(joint: str) -> str:
-    """The one name of a joint, whatever a data set calls it: ``HipCenter`` is ``base of spine``.
+    """The canonical name of a joint across data sets: ``HipCenter`` is ``base of spine``.
 
-    Capitals, underscores and the place of left and right do not matter.
+    Case, underscores and the position of left and right are ignored.
 
     Source: joint names of the Kinect SDKs 1.8 and 2.0 for the two Kinects; OpenNI, COCO and
     OpenPose have the names of the layouts here.

@@ -1,4 +1,4 @@
-"""A skeleton layout: which joints there are, in which order, and how bones tie them."""
+"""A skeleton layout: joints in order, and the bones between them."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,11 +10,11 @@ from skelab.errors import LayoutError, unknown_name
 
 @dataclass(frozen=True)
 class Layout:
-    """Joints by name in file order, the bones between them, and what mirrors what.
+    """A skeleton layout: joints in file order, bones, and left/right pairs.
 
     Attributes:
         name: Short name, as in recipes and stores.
-        title: What records in this layout, and which data sets use it.
+        title: Sensor or pose estimator, and data sets that use the layout.
         joints: Name of each of the V joints, in the order of the data.
         bones: ``(joint, parent)`` pairs, the parent being the one nearer to ``centre``. The bones
             form a tree: every joint but the centre has exactly one parent.
@@ -39,7 +39,7 @@ class Layout:
     source: str = ""
 
     def __post_init__(self) -> None:
-        """Check the tables once, here, so that nobody has to check them again."""
+        """Check the tables."""
         joints = range(self.num_joints)
         named = [index for pair in (*self.bones, *self.pairs) for index in pair]
         if any(index not in joints for index in (*named, self.centre, self.origin)):
@@ -53,11 +53,11 @@ class Layout:
             self._fail("the bones do not all lead to the centre")
         mirrored = [index for pair in self.pairs for index in pair]
         if len(set(mirrored)) != len(mirrored):
-            self._fail("a joint stands in two left/right pairs")
+            self._fail("a joint is in two left/right pairs")
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "Layout":
-        """Read back what :meth:`to_dict` gave, after a trip through JSON or YAML.
+        """Read a layout from the dictionary of :meth:`to_dict`, also after JSON or YAML.
 
         Raises:
             LayoutError: A key is missing, unknown or of the wrong kind, or the tables contradict
@@ -74,7 +74,7 @@ class Layout:
             raise LayoutError(f"expected the table of a layout, found a fault: {error}") from None
 
     def to_dict(self) -> dict[str, Any]:
-        """The whole table, as plain containers."""
+        """The layout as plain containers."""
         return asdict(self)
 
     @property
@@ -90,7 +90,7 @@ class Layout:
 
     @cached_property
     def mirror(self) -> tuple[int, ...]:
-        """The joint that each joint becomes when left and right are swapped."""
+        """The mirror image of each joint."""
         table = {a: b for pair in self.pairs for a, b in (pair, pair[::-1])}
         return tuple(table.get(joint, joint) for joint in range(self.num_joints))
 
@@ -98,7 +98,7 @@ class Layout:
         """The index of the joint called ``name``.
 
         Raises:
-            LayoutError: There is no such joint; the message lists those that there are.
+            LayoutError: There is no such joint; the message lists the known ones.
         """
         if name not in self.joints:
             raise LayoutError(unknown_name(f"joint of {self.name}", name, self.joints))

@@ -1,4 +1,4 @@
-"""The layouts of the public data sets, and the look-up by name."""
+"""The layouts of public data sets, by name."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ def get_layout(name: str) -> Layout:
     """The layout called ``name``.
 
     Raises:
-        LayoutError: There is no such layout; the message lists those that there are.
+        LayoutError: There is no such layout; the message lists the known ones.
     """
     try:
         return _LAYOUTS[name]
@@ -24,7 +24,7 @@ def list_layouts() -> tuple[Layout, ...]:
 
 
 def _from_one(pairs: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """Joint numbers as the sources print them, counted from one, to indices."""
+    """Convert joint numbers, which sources count from one, to indices."""
     return tuple((a - 1, b - 1) for a, b in pairs)
 
 

@@ -1,4 +1,4 @@
-"""The actions that can be made: NTU RGB+D numbers and names, and the motion of each."""
+"""The available actions: NTU RGB+D numbers and names, and their motions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ DEFAULT_ACTIONS = 14
 
 @dataclass(frozen=True)
 class SyntheticAction:
-    """An action of NTU RGB+D that can be made.
+    """An available action of NTU RGB+D.
 
     Attributes:
         number: Number in NTU RGB+D, from 1; the label is one less.
-        seconds: How long it takes on average.
-        solo: Motion of an action of one person, else None.
-        duo: Motion of an action of two persons, else None.
+        seconds: Average duration, seconds.
+        solo: Motion of a single-person action, else None.
+        duo: Motion of a two-person action, else None.
     """
 
     number: int
@@ -36,7 +36,7 @@ class SyntheticAction:
 
     @property
     def name(self) -> str:
-        """What the action is called."""
+        """Name of the action."""
         return NTU60_CLASSES[self.number - 1]
 
     @property
@@ -45,8 +45,8 @@ class SyntheticAction:
         return 1 if self.duo is None else 2
 
 
-# In the order in which `--actions K` takes them: opposites and look-alikes come early, and every
-# third to fourth one is of two persons.
+# In the order of `--actions K`: opposite and similar actions come early, and every third to fourth
+# one has two persons.
 _ACTIONS = (
     SyntheticAction(23, 2.2, solo=solo.hand_waving),
     SyntheticAction(8, 1.8, solo=solo.sit_down),
@@ -76,13 +76,13 @@ _BY_NUMBER = {action.number: action for action in _ACTIONS}
 
 
 def list_actions(count: int | None = None) -> tuple[SyntheticAction, ...]:
-    """The first ``count`` actions that can be made, in the order in which they are taken.
+    """The first ``count`` available actions, in order.
 
     Args:
-        count: 2 to all of them; None for the usual choice of 14, four of them of two persons.
+        count: From 2 to all; by default 14, four of them with two persons.
 
     Raises:
-        DataError: There are fewer, or a classifier would have nothing to tell apart.
+        DataError: There are fewer, or fewer than two were requested.
     """
     count = DEFAULT_ACTIONS if count is None else count
     if not 2 <= count <= len(_ACTIONS):
@@ -94,7 +94,7 @@ def get_action(number: int) -> SyntheticAction:
     """The action of this NTU RGB+D number.
 
     Raises:
-        DataError: It cannot be made; the message lists those that can.
+        DataError: It is not available; the message lists those that are.
     """
     try:
         return _BY_NUMBER[number]

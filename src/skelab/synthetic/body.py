@@ -1,7 +1,7 @@
-"""A kinematic body: bone lengths of a performer, a pose over time, and where the joints then are.
+"""A kinematic body: bone lengths, poses over time, and the resulting joint positions.
 
-Axes of a body: left, up, forward; metres. Limbs are posed by where the wrist and the ankle should
-be, and bend as two bones must; bone lengths therefore never change.
+Body axes: left, up, forward; metres. Limbs are posed by inverse kinematics from wrist and ankle
+targets, so that bone lengths are constant.
 """
 
 from dataclasses import dataclass, field
@@ -23,26 +23,26 @@ _THIGH, _SHIN = 0.40, 0.38
 _ANKLE = _HIP_CENTRE + _HIP[1] - _THIGH - _SHIN  # height of a standing ankle
 _FOOT_DOWN, _FOOT_AHEAD = 0.05, 0.11
 
-# How far a limb may stretch: a straight one would have no side to bend to.
+# Largest extension of a limb: a straight one would have no bending direction.
 _REACH = 0.995
 
 # Wrist at rest, from the spine at the shoulders: out, up, forward (reference body).
 REST = (0.22, -0.52, 0.07)
 _ELBOW_AT_REST = (0.55, -0.25, -0.8)
-# How far the way of a wrist bows forward, for each metre that it climbs or falls (times four).
+# Forward bow of a wrist's path per metre of height difference (times four).
 _BOW = 1.0
 _KNEE_AT_REST = (0.12, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
 class Physique:
-    """What does not change about a body: its bones.
+    """The bone lengths of a body.
 
     Attributes:
         height: Metres.
-        arm: Length of the arms against those of the average body of this height.
-        leg: The same of the legs.
-        breadth: The same of shoulders and hips.
+        arm: Arm length relative to the average body of this height.
+        leg: The same for the legs.
+        breadth: The same for shoulders and hips.
     """
 
     height: float
@@ -52,7 +52,7 @@ class Physique:
 
     @property
     def scale(self) -> float:
-        """Height against the reference body."""
+        """Height relative to the reference body."""
         return self.height / REFERENCE_HEIGHT
 
     @property
@@ -63,7 +63,7 @@ class Physique:
 
 @dataclass
 class Pose:
-    """A body's pose over T frames, filled in by a motion; lengths are those of a 1.70 m body.
+    """The pose of a body over T frames, to be set by a motion; lengths for a body of 1.70 m.
 
     A new pose stands at rest. Sides are 0 left and 1 right; "out" is away from the middle.
 
@@ -72,14 +72,14 @@ class Pose:
         pelvis: Displacement of the base of the spine from standing: left, up, forward.
         bend: Forward bend of the trunk, radians.
         tilt: Sideways bend of the trunk to the left, radians.
-        twist: Turn of the shoulders to the left against the hips, radians.
-        nod: Forward bend of the head against the trunk, radians.
-        look: Turn of the head to the left against the trunk, radians.
+        twist: Rotation of the shoulders to the left relative to the hips, radians.
+        nod: Forward bend of the head relative to the trunk, radians.
+        look: Rotation of the head to the left relative to the trunk, radians.
         wrists: From the spine at the shoulders, in the axes of the chest: out, up, forward.
-        elbows: Direction into which an elbow points, same axes.
+        elbows: Pointing direction of an elbow, same axes.
         ankles: From the standing ankle, in the axes of the ground: out, up, forward.
-        travel: Where the body's patch of ground is, forward of its start.
-        turn: Heading of that patch, radians to the left of the start.
+        travel: Distance walked forward from the start.
+        turn: Heading, radians to the left of the start.
     """
 
     frames: int
@@ -115,9 +115,9 @@ class Pose:
         *,
         elbow: tuple[float, float, float] | None = None,
     ) -> None:
-        """Move a wrist from where it is to ``target``, as far as ``share`` (0 to 1) says.
+        """Move a wrist towards ``target`` by ``share`` (0 to 1).
 
-        On its way up or down it passes before the shoulder, not through it.
+        On its way up or down it passes in front of the shoulder.
         """
         climb = np.abs(target[1] - self.wrists[1, side])
         self.wrists[2, side] += _BOW * climb * share * (1.0 - share)
@@ -129,13 +129,13 @@ class Pose:
     def step(
         self, side: int, offset: tuple[float, float, float], share: Float64[ndarray, " T"]
     ) -> None:
-        """Move an ankle away from where it is by ``offset``, as far as ``share`` says."""
+        """Move an ankle by ``offset`` times ``share``."""
         for axis in range(3):
             self.ankles[axis, side] += share * offset[axis]
 
 
 def joints_of(pose: Pose, physique: Physique) -> Float64[ndarray, "3 25 T"]:
-    """Where the 25 joints of layout ``ntu25`` are: x left, y up, z forward of the start, metres.
+    """The 25 joints of layout ``ntu25``: x left, y up, z forward of the start, metres.
 
     The origin lies on the floor below the body's start. Bone lengths are the same in all frames.
     """
@@ -220,7 +220,7 @@ def _legs(
 
 
 def _sided(axes: _Axes) -> Float64[ndarray, "3 3 2 T"]:
-    """The axes of a part as its two sides see them: out, up, forward."""
+    """The axes of a body part for both sides: out, up, forward."""
     both = np.repeat(axes[:, :, None], 2, axis=2)
     both[0, :, 1] *= -1.0
     return both
@@ -242,9 +242,9 @@ def _two_bones(
     upper: float,
     lower: float,
 ) -> tuple[Float64[ndarray, "3 2 T"], Float64[ndarray, "3 2 T"], Float64[ndarray, "3 2 T"]]:
-    """Middle joint, end joint, and the side of the lower bone that the middle joint bends to.
+    """Inverse kinematics of two bones: middle joint, end joint, and bending side of the lower bone.
 
-    The end lies at the target, or as near to it as the two bones reach.
+    The end is at the target, or as near to it as the bones reach.
     """
     line = target - root
     wanted = _length(line)
@@ -276,7 +276,7 @@ def _on_the_ground(
     travel: Float64[ndarray, " T"],
     turn: Float64[ndarray, " T"],
 ) -> Float64[ndarray, "3 25 T"]:
-    """Turn about the start, then move forward."""
+    """Rotate about the start, then move forward."""
     sine, cosine = sine_cosine(turn)
     turned = joints.copy()
     turned[0] = joints[0] * cosine + joints[2] * sine

@@ -1,4 +1,4 @@
-"""The three cameras: where they stand, what they see, the pixels and orientations they report."""
+"""The three cameras: positions, views, and the pixels and orientations that they report."""
 
 import math
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from skelab.skeleton import get_layout
 from skelab.synthetic.exact import TURN, Draws, sine_cosine_of
 
 _DEGREE = TURN / 360.0
-# Azimuth of cameras 1, 2 and 3: the first stands in the middle.
+# Azimuth of cameras 1, 2 and 3: the first is in the middle.
 _AZIMUTHS = (0.0, -45.0 * _DEGREE, 45.0 * _DEGREE)
 # Height and distance, metres, by setup: about as wide apart as those of NTU RGB+D.
 _SETUPS = (
@@ -21,13 +21,13 @@ _SETUPS = (
 )
 _LOOKED_AT = 0.9  # height of the point that every camera looks at
 
-# Pinhole models fitted to what Kinect v2 files say: focal length, centre x and y, in pixels, and
-# how far beside the depth camera the lens sits, metres.
+# Pinhole models fitted to Kinect v2 files: focal length, centre x and y, pixels, and offset of the
+# lens from the depth camera, metres.
 DEPTH_SIZE = (512.0, 424.0)
 _DEPTH = (366.5, 256.3, 208.3, 0.0)
 _COLOUR = (1053.0, 959.5, 540.0 + 26.5, 0.052)
 
-# Joints to which the Kinect gives no orientation: head, feet, tips and thumbs.
+# Joints without orientation on the Kinect: head, feet, tips and thumbs.
 _WITHOUT = (3, 15, 19, 21, 22, 23, 24)
 _TO = tuple(joint for joint in range(25) if joint not in _WITHOUT)
 _PARENTS = get_layout("ntu25").parents
@@ -51,9 +51,9 @@ class Camera:
     distance: float
 
     def sees(self, room: Float64[ndarray, "B 3 25 T"]) -> Float64[ndarray, "B 3 25 T"]:
-        """Points of the room in the camera's own frame, metres.
+        """Transform points of the room to the camera frame, metres.
 
-        x runs to the camera's left, y up, z away from it, as the Kinect v2 has it.
+        x runs to the camera's left, y up, z away from it, as on the Kinect v2.
         """
         sine, cosine = sine_cosine_of(self.azimuth)
         drop = self.height - _LOOKED_AT
@@ -68,7 +68,7 @@ class Camera:
 
 
 def camera_of(setup: int, camera: int, *, seed: int) -> Camera:
-    """Where a camera (from 1) of a setup (from 1) stands; a little different from set to set."""
+    """The camera (from 1) of a setup (from 1), with small variations between sets."""
     draws = Draws(seed, "camera", setup, camera)
     height, distance = _SETUPS[setup - 1]
     return Camera(
@@ -79,7 +79,7 @@ def camera_of(setup: int, camera: int, *, seed: int) -> Camera:
 
 
 def pixels(joints: Float64[ndarray, "P 25 3"]) -> Float64[ndarray, "P 25 4"]:
-    """Where joints fall in the images: depth x, y, then colour x, y; some lie outside."""
+    """Project joints to the images: depth x, y, then colour x, y; some are outside."""
     result = np.empty((*joints.shape[:2], 4))
     nearness = 1.0 / np.maximum(joints[..., 2], 0.3)
     for start, (focal, x, y, aside) in ((0, _DEPTH), (2, _COLOUR)):
@@ -90,14 +90,14 @@ def pixels(joints: Float64[ndarray, "P 25 3"]) -> Float64[ndarray, "P 25 4"]:
 
 
 def orientations(joints: Float64[ndarray, "P 25 3"]) -> Float64[ndarray, "P 25 4"]:
-    """A unit quaternion w, x, y, z for each joint: y along its bone, turned as the body is.
+    """A unit quaternion w, x, y, z per joint: y along its bone, with the body's heading.
 
     The head, feet, tips and thumbs get zeros, as in the files of the Kinect.
     """
     bone = joints[:, _TO] - joints[:, _FROM]
     bone[:, _BASE] = joints[:, 1] - joints[:, 0]
     along = bone * (1.0 / np.sqrt(_squares(bone)))[..., None]
-    # The shortest turn from y to the bone, or from -y after half a turn about x.
+    # The smallest rotation from y to the bone, or from -y after half a turn about x.
     upright = np.where(along[..., 1] < 0.0, -1.0, 1.0)
     w = 1.0 + np.abs(along[..., 1])
     shrink = 1.0 / np.sqrt(w + w)
@@ -120,7 +120,7 @@ def orientations(joints: Float64[ndarray, "P 25 3"]) -> Float64[ndarray, "P 25 4
 def _heading(
     joints: Float64[ndarray, "P 25 3"],
 ) -> tuple[Float64[ndarray, " P"], Float64[ndarray, " P"]]:
-    """The quaternion, w and y, of the shoulders' turn about the vertical; facing away is none."""
+    """The quaternion, w and y, of the heading of the shoulders; identity when facing away."""
     left = joints[:, 4] - joints[:, 8]
     level = np.sqrt(left[:, 0] * left[:, 0] + left[:, 2] * left[:, 2] + 1e-12)
     cosine = left[:, 0] / level

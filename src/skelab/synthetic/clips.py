@@ -1,4 +1,4 @@
-"""One synthetic clip at a time, without a disk."""
+"""Single synthetic clips in memory."""
 
 import numpy as np
 
@@ -9,17 +9,17 @@ from skelab.synthetic.tracking import record
 
 
 def synthetic_clip(name: str, *, seed: int = 0) -> RawClip:
-    """The clip that the synthetic file of this name holds.
+    """The synthetic clip of a file name.
 
     Args:
         name: ``SsssCcccPpppRrrrAaaa``, as ``clip_names`` makes them.
-        seed: 0 or more. Same name and seed, same bits, on any machine.
+        seed: 0 or more. The same name and seed give the same bits on any machine.
 
     Returns:
-        Bodies by id, metres, Kinect v2 camera frame; equal to what reading the file gives.
+        Bodies by id, metres, Kinect v2 camera frame; equal to the result of reading the file.
 
     Raises:
-        DataError: The name is malformed or out of range, the action cannot be made, or the seed
+        DataError: The name is malformed or out of range, the action is not available, or the seed
             is negative.
     """
     recording = record(name, seed=seed)
@@ -42,7 +42,7 @@ def synthetic_clip(name: str, *, seed: int = 0) -> RawClip:
 def synthetic_file(name: str, *, seed: int = 0) -> bytes:
     """The content of the synthetic ``.skeleton`` file of this name.
 
-    Same name and seed, same bytes, on any machine, whatever else is made.
+    The same name and seed give the same bytes on any machine.
 
     Raises:
         DataError: As ``synthetic_clip``.

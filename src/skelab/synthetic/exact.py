@@ -1,9 +1,8 @@
-"""Chance and trigonometry that give the same bits on every machine and numpy version.
+"""Random numbers and trigonometry with the same bits on every machine and numpy version.
 
-numpy promises the raw words of PCG64 and of SeedSequence for ever, but not what its distributions
-make of them, and its sine depends on the processor. So the distributions are drawn from raw words
-here, and sine and cosine are polynomials: sums, products and quotients of float64 are the same
-everywhere.
+numpy guarantees the raw words of PCG64 and SeedSequence, but not its distributions, and its sine
+depends on the processor. Distributions are therefore computed from raw words here, and sine and
+cosine are polynomials: sums, products and quotients of float64 are identical everywhere.
 """
 
 import hashlib
@@ -17,12 +16,12 @@ from numpy import ndarray
 _T = TypeVar("_T")
 
 _UNIT = 2.0**-53
-# A sum of four 16-bit words, brought to mean 0 and deviation 1.
+# A sum of four 16-bit words, normalised to mean 0 and deviation 1.
 _WORDS = 4
 _WORD_MEAN = _WORDS * (2**16 - 1) / 2
 _WORD_DEVIATION = (_WORDS * (2.0**32 - 1) / 12) ** 0.5
 
-# Taylor coefficients, highest power first; on [-pi/4, pi/4] they are good to 1e-13.
+# Taylor coefficients, highest power first; on [-pi/4, pi/4] they are accurate to 1e-13.
 _SINE = (1 / 6227020800, -1 / 39916800, 1 / 362880, -1 / 5040, 1 / 120, -1 / 6, 1.0)
 _COSINE = (1 / 479001600, -1 / 3628800, 1 / 40320, -1 / 720, 1 / 24, -1 / 2, 1.0)
 _QUARTER = 1.5707963267948966
@@ -30,11 +29,11 @@ TURN = 6.283185307179586
 
 
 class Draws:
-    """A stream of random numbers that depends on a seed and a key, and on nothing else.
+    """A stream of random numbers that depends on a seed and a key only.
 
     Args:
         seed: Seed of the whole set, 0 or more.
-        key: What the numbers are for; different keys give independent streams.
+        key: Purpose of the stream; different keys give independent streams.
     """
 
     def __init__(self, seed: int, *key: object) -> None:
@@ -60,11 +59,11 @@ class Draws:
         return options[self.integer(0, len(options) - 1)]
 
     def around(self, mean: float, deviation: float) -> float:
-        """One number of a bell curve that ends 3.4 deviations from its mean."""
+        """A bell-shaped random number, truncated at 3.4 deviations from its mean."""
         return mean + deviation * float(self.normals(1)[0])
 
     def normals(self, *shape: int) -> Float64[ndarray, "..."]:
-        """Numbers of mean 0 and deviation 1; a sum of four uniform ones, so never beyond 3.5."""
+        """Numbers of mean 0 and deviation 1: sums of four uniform ones, within 3.5 deviations."""
         words = self._bits.random_raw(int(np.prod(shape)))
         low = words & np.uint64(0x0000FFFF0000FFFF)
         high = (words >> np.uint64(16)) & np.uint64(0x0000FFFF0000FFFF)
@@ -77,7 +76,7 @@ class Draws:
 def sine_cosine(
     angle: Float64[ndarray, "..."],
 ) -> tuple[Float64[ndarray, "..."], Float64[ndarray, "..."]]:
-    """Sine and cosine of an angle in radians, good to 1e-12 up to a thousand turns."""
+    """Sine and cosine of an angle in radians, accurate to 1e-12 up to a thousand turns."""
     quarters = np.rint(angle * (1 / _QUARTER))
     rest = angle - quarters * _QUARTER
     square = rest * rest
@@ -98,7 +97,7 @@ def sine_cosine_of(angle: float) -> tuple[float, float]:
 
 
 def ease(phase: Float64[ndarray, "..."], start: float, end: float) -> Float64[ndarray, "..."]:
-    """From 0 before ``start`` to 1 after ``end``, at rest at both (the minimum-jerk curve).
+    """The minimum-jerk curve: 0 before ``start``, 1 after ``end``, at rest at both.
 
     Source: Flash and Hogan, The coordination of arm movements, J. Neuroscience 5(7), 1985.
     """

@@ -1,4 +1,4 @@
-"""Which clips a set holds: their names, in order, balanced however many are taken."""
+"""Names of the clips of a set, balanced for any number of clips."""
 
 from math import gcd
 
@@ -15,13 +15,14 @@ NUM_REPLICATIONS = 2
 def clip_names(clips: int, *, actions: int | None = None) -> tuple[str, ...]:
     """The names of the first ``clips`` clips, ``SsssCcccPpppRrrrAaaa``; all different.
 
-    The three cameras of a take follow each other, then the next action has its turn. Each action
-    goes round all performers, by turns one of the training and one of the test part of X-Sub, and
-    both repetitions and all setups occur. More clips never change the names of those before.
+    The three cameras of a take are consecutive, then the next action follows. Each action cycles
+    through all performers, alternating between the training and the test part of X-Sub, and covers
+    both repetitions and all setups. A larger set extends a smaller one.
 
     Args:
-        clips: How many; at most 17 setups x 2 repetitions x 40 performers x 3 cameras x actions.
-        actions: How many actions, as ``list_actions`` counts them.
+        clips: Number of clips; at most 17 setups x 2 repetitions x 40 performers x 3 cameras x
+            actions.
+        actions: Number of actions, see ``list_actions``.
 
     Raises:
         DataError: A number is out of range.
@@ -38,15 +39,15 @@ def clip_names(clips: int, *, actions: int | None = None) -> tuple[str, ...]:
 
 
 def partner_of(number: int) -> int:
-    """The performer who plays the second person beside this one; of the same part of X-Sub."""
+    """The performer of the second person, from the same part of X-Sub."""
     order = _performers_by_turns()
     return order[(order.index(number) + 2) % NUM_PERFORMERS]
 
 
 def _name(clip: int, numbers: list[int], order: tuple[int, ...], stride: int) -> str:
     take, camera = divmod(clip, NUM_CAMERAS)
-    lap, place = divmod(take, len(numbers))  # in each lap, each action has one take
-    rounds, _ = divmod(lap, NUM_PERFORMERS)  # in each round, each action meets each performer
+    lap, place = divmod(take, len(numbers))  # each action has one take per lap
+    rounds, _ = divmod(lap, NUM_PERFORMERS)  # each action meets each performer once per round
     performer = order[(place + lap * stride) % NUM_PERFORMERS]
     replication = (rounds + lap % NUM_PERFORMERS // 2) % NUM_REPLICATIONS
     setup = (performer + rounds // NUM_REPLICATIONS) % NUM_SETUPS
@@ -55,7 +56,7 @@ def _name(clip: int, numbers: list[int], order: tuple[int, ...], stride: int) ->
 
 
 def _performers_by_turns() -> tuple[int, ...]:
-    """All performers, one of the training part, one of the test part, and so on."""
+    """All performers, alternating between training and test part."""
     trained = parse_split("xsub").train
     everyone = range(1, NUM_PERFORMERS + 1)
     train = [number for number in everyone if number in trained]
@@ -64,6 +65,6 @@ def _performers_by_turns() -> tuple[int, ...]:
 
 
 def _stride(actions: int) -> int:
-    """How far the performers move on from lap to lap: about one lap, and meeting all of them."""
+    """The shift of performers from lap to lap, chosen so that each action meets all of them."""
     near = (actions + step for step in (0, -1, 1, -2, 2, -3, 3))
     return next(stride for stride in near if stride > 0 and gcd(stride, NUM_PERFORMERS) == 1)

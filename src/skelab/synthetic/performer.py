@@ -1,4 +1,4 @@
-"""Who performs, and how: a body and habits per performer, small differences per repetition."""
+"""Performers: a body and habits per performer, small variations per repetition."""
 
 from dataclasses import dataclass
 
@@ -16,17 +16,17 @@ _LEFT_HANDED = 0.1
 
 @dataclass(frozen=True)
 class Performer:
-    """A person: bones, and the habits that all of this person's clips share.
+    """A person: bone lengths, and habits in all of the person's clips.
 
     Attributes:
         physique: Bone lengths.
         main_side: 0 for the rare left-handed, else 1.
-        size: How large the movements are against the average.
-        tempo: How fast they are.
+        size: Amplitude of movements relative to the average.
+        tempo: Speed of movements relative to the average.
         stoop: Forward bend of the trunk when standing, radians.
-        elbows_out: How much further out the hands rest, metres of the reference body.
-        stance: How much wider the feet stand, the same.
-        unrest: How much the body sways, against the average.
+        elbows_out: Lateral offset of the resting hands, metres of the reference body.
+        stance: Additional width of the stance, likewise.
+        unrest: Sway of the body relative to the average.
     """
 
     physique: Physique
@@ -61,15 +61,15 @@ def performer(number: int, *, seed: int) -> Performer:
 
 
 class Performance:
-    """One performer doing one action once: a clock, a side, and chance.
+    """One repetition of an action by a performer: a clock, a side, and random variation.
 
     Attributes:
         who: The performer.
         frames: Number of frames, T.
         clock: From 0 at the first frame to 1 at the last; the action keeps to 0.08 to 0.92.
-        draws: What differs from one repetition to the next.
-        main: The side that acts where one does: 0 left, 1 right.
-        size: How large the movements are; the performer's, and a little of chance.
+        draws: Random variation between repetitions.
+        main: The acting side of a one-sided action: 0 left, 1 right.
+        size: Amplitude of movements: the performer's, with random variation.
     """
 
     def __init__(self, who: Performer, frames: int, draws: Draws) -> None:
@@ -88,7 +88,7 @@ class Performance:
         return 1 - self.main
 
     def rise(self, start: float, end: float) -> Float64[ndarray, " T"]:
-        """From 0 to 1 between two times of the clock, each a little off by chance."""
+        """Ease from 0 to 1 between two times of the clock, each with random jitter."""
         wobble = 0.12 * (end - start)
         return ease(
             self.clock,

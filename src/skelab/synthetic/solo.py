@@ -1,4 +1,4 @@
-"""Motions of one person, each as it would be told: what moves where, from when to when.
+"""Motions of one person: what moves where, from when to when.
 
 Times are of the performance's clock (0 first frame, 1 last); lengths in metres of a 1.70 m body;
 wrists from the spine at the shoulders: out, up, forward.
@@ -200,7 +200,7 @@ def cross_hands(act: Performance) -> Pose:
 
 
 def kick_with(pose: Pose, act: Performance, *, height: float) -> None:
-    """Add a kick of the acting leg, as high as told, to a pose."""
+    """Add a kick of the acting leg to a pose, up to a given height."""
     back = act.hold(0.14, 0.32, 0.36, 0.48)
     strike = act.hold(0.38, 0.51, 0.56, 0.76)
     pose.step(act.main, (0.0, 0.14, -0.28), back)

@@ -1,8 +1,8 @@
-"""The text of a ``.skeleton`` file, made from whole arrays.
+"""The text of a ``.skeleton`` file, formatted from whole arrays.
 
-Numbers have seven significant digits, as the Kinect tools write them. Formatting one by one would
-take longer than everything else together: each number is looked up in tables as 16 bytes, and
-the zero bytes among them are dropped at the end.
+Numbers have seven significant digits, like those of the Kinect tools. Formatting them one by one
+would dominate the run time: each number is looked up in tables as 16 bytes, from which zero bytes
+are removed at the end.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from skelab.synthetic.exact import Draws
 from skelab.synthetic.tracking import Recording
 
 _FIELDS = 12
-_CELL = 16  # bytes of a number with the space before it, before zero bytes are dropped
+_CELL = 16  # bytes of a number with its space, before zero bytes are removed
 _HEADER = 128  # bytes before a body's joints, likewise
 
 # Classes of size: 0 for zero, 1 from 1e-4, then each power of ten, up to 8 from 1000 to 9999.
@@ -26,7 +26,7 @@ _LARGEST = 9999.0
 
 
 def significant(values: Float64[ndarray, "..."]) -> Float64[ndarray, "..."]:
-    """The values that a reader of the text will find: seven significant digits."""
+    """Round values as in the text: to seven significant digits."""
     size = np.abs(values)
     classes = _classes(size)
     whole = np.minimum(np.rint(size * _SCALES[classes]), 9999999.0)
@@ -38,11 +38,11 @@ def significant(values: Float64[ndarray, "..."]) -> Float64[ndarray, "..."]:
 
 
 def skeleton_text(recording: Recording, draws: Draws) -> bytes:
-    """The recording as the content of a ``.skeleton`` file; pixels and orientations are derived.
+    """Format a recording as a ``.skeleton`` file; pixels and orientations are derived.
 
     Args:
-        recording: What to write.
-        draws: Chance for the flags of the hands.
+        recording: The recording.
+        draws: Random numbers for the hand flags.
 
     Source: field order of ``Matlab/read_skeleton_file.m``, shahroudy/NTURGB-D@ac2ebc8.
     """
@@ -64,7 +64,7 @@ def skeleton_text(recording: Recording, draws: Draws) -> bytes:
 def _headers(
     recording: Recording, values: Float64[ndarray, "P 25 12"], draws: Draws
 ) -> list[bytes]:
-    """What stands before the joints of each pose, from the counts of frames to the line "25"."""
+    """The text before the joints of each pose, from the frame count to the line "25"."""
     counts = np.bincount(recording.frames, minlength=recording.num_frames).tolist()
     hands = {
         body: "{} {} {} {}".format(*(draws.integer(0, most) for most in (1, 4, 1, 4)))
@@ -89,7 +89,7 @@ def _headers(
 
 
 def _clipped_edges(values: Float64[ndarray, "P 25 12"]) -> Int64[ndarray, " P"]:
-    """The edges of the depth image that cut a body off: right 1, left 2, top 4, bottom 8."""
+    """The edges of the depth image that clip a body: right 1, left 2, top 4, bottom 8."""
     image = values[..., 3:5]
     low, high = image.min(axis=1), image.max(axis=1)
     flags = np.zeros(len(image), dtype=np.int64)
@@ -108,7 +108,7 @@ def _classes(size: Float64[ndarray, "..."]) -> Int64[ndarray, "..."]:
 
 
 def _fill(cells: UInt8[ndarray, "P 25 12 16"], values: Float64[ndarray, "P 25 12"]) -> None:
-    """Write each number as 16 bytes: space, sign and what stands before its digits; the digits."""
+    """Write each number as 16 bytes: space, sign, leading characters, and digits."""
     size = np.minimum(np.abs(values), _LARGEST)
     classes = _classes(size)
     digits = np.minimum(np.rint(size * _SCALES[classes]), 9999999.0).astype(np.int64)
@@ -154,7 +154,7 @@ def _uppers() -> list[str]:
 
 
 def _shortened(text: str, point: int) -> str:
-    """Without the zeros at its end, as far as they stand behind the point."""
+    """Without trailing zeros after the decimal point."""
     return text[:point] + text[point:].rstrip("0").rstrip(".")
 
 

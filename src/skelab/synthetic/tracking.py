@@ -1,4 +1,4 @@
-"""What the tracker makes of a take: noise, inferred joints, bodies lost, renamed and invented."""
+"""Simulated tracking errors: noise, inferred joints; lost, renamed and spurious bodies."""
 
 from dataclasses import dataclass, field
 
@@ -17,9 +17,9 @@ from skelab.synthetic.scene import make_take
 
 TRACKED, INFERRED = 2, 1
 
-# How often a clip has each fault.
+# Frequency of each fault, per clip.
 _SWAPPED, _RENAMED, _LOST, _EMPTY, _GHOST, _OBJECT = 0.15, 0.07, 0.07, 0.07, 0.09, 0.06
-_LEAST_PIECE = 15  # frames under one id, so that nobody takes the piece for a ghost
+_LEAST_PIECE = 15  # frames under one id, so that it is not mistaken for a ghost
 
 _FIRST_ID = 2**56  # ids of the Kinect v2 lie a little above
 _WHITE, _DRIFT = 0.0022, 0.0045  # metres, at 3 m
@@ -31,7 +31,7 @@ _LAYOUT = get_layout("ntu25")
 
 
 def _unsteadiness() -> Float64[ndarray, " 25"]:
-    """How much each joint trembles against the trunk."""
+    """Jitter of each joint relative to the trunk."""
     words = {"elbow": 1.3, "knee": 1.2, "ankle": 1.6, "foot": 1.8}
     words |= {"wrist": 1.7, "hand": 1.9, "thumb": 1.9}
     return np.array(
@@ -66,11 +66,11 @@ _FAR_ARM = {"left": _LIMBS[0], "right": _LIMBS[3]}
 
 @dataclass(frozen=True)
 class Recording:
-    """What a file says: poses in file order.
+    """The content of a file: poses in file order.
 
     Attributes:
         num_frames: Frames, those without a body included.
-        frames: Frame of each pose, from 0; never falls.
+        frames: Frame of each pose, from 0; non-decreasing.
         ids: Body id of each pose.
         joints: Layout ``ntu25``, metres, in the camera's frame.
         states: 2 tracked, 1 inferred.
@@ -88,7 +88,7 @@ class Recording:
 
 @dataclass
 class _Tracks:
-    """The bodies while they are being spoilt: B of them over T frames."""
+    """B bodies over T frames, to which faults are applied."""
 
     joints: Float64[ndarray, "B T 25 3"]
     states: Int8[ndarray, "B T 25"]
@@ -102,7 +102,7 @@ class _Tracks:
 
 
 def record(name: str, *, seed: int) -> Recording:
-    """The recording that the file of this name would hold; it depends on name and seed alone.
+    """The recording of a file name; it depends on name and seed only.
 
     Args:
         name: ``SsssCcccPpppRrrrAaaa`` of up to 17 setups, 3 cameras and 40 performers, with an
@@ -148,7 +148,7 @@ def _new_ids(count: int, draws: Draws) -> Int64[ndarray, " B"]:
 
 
 def _states(joints: Float64[ndarray, "B T 25 3"], draws: Draws) -> Int8[ndarray, "B T 25"]:
-    """Limbs that the tracker infers for a time; the far arm of a body seen from the side longer."""
+    """Limbs that are inferred for a time; the far arm of a body seen from the side for longer."""
     states = np.full(joints.shape[:3], TRACKED, dtype=np.int8)
     frames = joints.shape[1]
     for body, track in enumerate(joints):
@@ -181,7 +181,7 @@ def _tremble(tracks: _Tracks, draws: Draws) -> None:
 
 
 def _spoil(tracks: _Tracks, draws: Draws) -> None:
-    """Let the faults happen; each by its own chance."""
+    """Apply faults, each with its own probability."""
     chances = [draws.uniform() for _ in range(6)]
     frames = tracks.num_frames
     if len(tracks.joints) == 2 and chances[0] < _SWAPPED:
@@ -207,14 +207,14 @@ def _spoil(tracks: _Tracks, draws: Draws) -> None:
 
 
 def _swap(tracks: _Tracks, start: int) -> None:
-    """From a frame on, list the two bodies the other way round."""
+    """Swap the order of the two bodies from a frame on."""
     for values in (tracks.joints, tracks.states, tracks.ids):
         values[:, start:] = values[::-1, start:].copy()
     tracks.faults.add("swapped")
 
 
 def _add_ghost(tracks: _Tracks, draws: Draws) -> None:
-    """A few frames of a shaky copy beside somebody."""
+    """Add a ghost: a jittery copy beside a body for a few frames."""
     start, length = draws.integer(0, tracks.num_frames - 11), draws.integer(2, 10)
     present = np.zeros(tracks.num_frames, dtype=bool)
     present[start : start + length] = True
@@ -226,7 +226,7 @@ def _add_ghost(tracks: _Tracks, draws: Draws) -> None:
 
 
 def _add_object(tracks: _Tracks, draws: Draws) -> None:
-    """A table taken for somebody: flat, still, in the background, for most of the clip."""
+    """An object detected as a body, say a table: flat, still, in the background."""
     frames = tracks.num_frames
     present = np.zeros(frames, dtype=bool)
     start = draws.integer(0, frames // 3)

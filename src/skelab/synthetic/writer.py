@@ -1,4 +1,4 @@
-"""A set of synthetic clips as a folder of ``.skeleton`` files, marked as synthetic."""
+"""Writes a set of synthetic clips as a folder of ``.skeleton`` files, marked as synthetic."""
 
 import json
 import shutil
@@ -24,10 +24,10 @@ class SyntheticSet:
 
     Attributes:
         path: The folder.
-        seed: What all chance in it comes from.
-        num_clips: Files, the marker left out.
-        actions: The actions in it, by number.
-        num_bytes: Size of the files together; tells a finished set from an unfinished one.
+        seed: Seed of the set.
+        num_clips: Number of clips.
+        actions: Its actions, by number.
+        num_bytes: Total size of the files, by which an unfinished set is recognised.
     """
 
     path: Path
@@ -38,12 +38,12 @@ class SyntheticSet:
 
     @property
     def num_actions(self) -> int:
-        """How many actions there are."""
+        """Number of actions."""
         return len(self.actions)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The name of each clip, in the order of making."""
+        """Names of the clips, in order."""
         return clip_names(self.num_clips, actions=self.num_actions)
 
 
@@ -58,22 +58,22 @@ def write_synthetic(
 ) -> SyntheticSet:
     """Write synthetic ``.skeleton`` files in the exact NTU RGB+D format, and a marker beside them.
 
-    The clips are those of ``clip_names``. The marker ``SYNTHETIC.json`` says that nothing here was
-    recorded. No file appears in the folder before all are written; a finished set of the same
-    settings is left as it is, an unfinished one is made anew.
+    The clips are those of ``clip_names``. The marker ``SYNTHETIC.json`` states that nothing was
+    recorded. Files appear in the folder once all are written; a finished set with the same settings
+    is kept, an unfinished one is rewritten.
 
     Args:
         out: Folder; new, empty, or a synthetic set.
-        clips: How many, from 1.
-        actions: How many, from 2; None for the usual 14.
+        clips: Number of clips, from 1.
+        actions: Number of actions, from 2; 14 by default.
         seed: 0 or more; same seed, same bytes.
-        on_progress: Called with the number of clips that are done so far.
+        on_progress: Called with the number of clips done.
         overwrite: Replace a finished set of other settings.
 
     Raises:
         DataError: A number is out of range.
         OutputError: The folder holds something else or cannot be written, or the disk is full;
-            what was there is untouched.
+            existing files are unchanged.
     """
     out = Path(out)
     if seed < 0:
@@ -97,7 +97,7 @@ def write_synthetic(
 
 
 def read_marker(folder: Path) -> SyntheticSet | None:
-    """What the marker of a folder of synthetic clips says; None where there is none.
+    """Read the marker of a folder of synthetic clips; None if there is none.
 
     Raises:
         OutputError: The marker is damaged, or another version wrote it.
@@ -121,7 +121,7 @@ def read_marker(folder: Path) -> SyntheticSet | None:
 
 
 def _look_into(out: Path) -> SyntheticSet | None:
-    """The synthetic set in a folder; None in a folder that is new or empty."""
+    """The synthetic set in a folder; None if the folder is new or empty."""
     if not out.exists():
         return None
     if not out.is_dir():
@@ -140,7 +140,7 @@ def _look_into(out: Path) -> SyntheticSet | None:
 
 
 def _is_finished(there: SyntheticSet) -> bool:
-    """Every file is there, and together they have the size that they should have."""
+    """Whether all files exist, with the expected total size."""
     files = [there.path / _file(name) for name in there.names]
     try:
         return sum(path.stat().st_size for path in files) == there.num_bytes
@@ -159,10 +159,10 @@ def _other_settings(there: SyntheticSet) -> str:
 def _write(
     wanted: SyntheticSet, there: SyntheticSet | None, on_progress: Callable[[int], None] | None
 ) -> SyntheticSet:
-    """Make all files aside, then let the marker appear, then the files.
+    """Write all files to a temporary folder, then move the marker, then the files.
 
-    Wherever this is cut off, the marker tells that the folder is ours and unfinished, and no
-    synthetic file ever lies in it without the marker.
+    If this is interrupted, the marker identifies the folder as an unfinished set, and no synthetic
+    file is ever in it without the marker.
     """
     out, names = wanted.path, wanted.names
     out.mkdir(parents=True, exist_ok=True)
@@ -170,7 +170,7 @@ def _write(
         if _is_leftover(path.name):
             shutil.rmtree(path)
     with tempfile.TemporaryDirectory(prefix=_PREFIX, suffix=_SUFFIX, dir=out) as aside:
-        _write_marker(replace(wanted, path=Path(aside)))  # for whoever finds what a kill leaves
+        _write_marker(replace(wanted, path=Path(aside)))  # identifies remains
         num_bytes = 0
         for done, name in enumerate(names, start=1):
             num_bytes += (Path(aside) / _file(name)).write_bytes(
@@ -210,5 +210,5 @@ def _file(name: str) -> str:
 
 
 def _is_leftover(name: str) -> bool:
-    """A folder that a killed run left behind, or the marker's temporary file."""
+    """Whether a path is a remainder of a killed run: a temporary folder or marker."""
     return name.startswith((_PREFIX, f".{SYNTHETIC_MARKER}.")) and name.endswith(_SUFFIX)

@@ -2,31 +2,14 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from skelab.errors import TaskError, unknown_name
 from skelab.tasks.classification import ClassificationTask
+from skelab.tasks.spec import DEFAULT_TASK
 from skelab.tasks.task import Task
 
 Maker = TypeVar("Maker", bound=Callable[..., Task])
-
-DEFAULT_TASK = ClassificationTask.name
-"""The task of recipes and checkpoints that name none."""
-
-
-@dataclass(frozen=True)
-class TaskSpec:
-    """Which task, and its options, as recipes and checkpoints say it.
-
-    Attributes:
-        name: The task.
-        options: What it takes beyond that.
-    """
-
-    name: str = DEFAULT_TASK
-    options: Mapping[str, Any] = field(default_factory=dict)
-
 
 _TASKS: dict[str, Callable[..., Task]] = {ClassificationTask.name: ClassificationTask}
 

@@ -66,7 +66,7 @@ class ScoredClips:
 
 @runtime_checkable
 class Task(Protocol):
-    """What is predicted, and how it is learned and judged.
+    """What is predicted, with its losses and metrics.
 
     Training, checkpoints, evaluation and the report know a task only by what stands here.
     """

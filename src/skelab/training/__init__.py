@@ -1,1 +1,1 @@
-"""One loop, optimiser, schedule, precision, checkpoint, history."""
+"""Training: loop, optimisers, schedules, precision, checkpoints, history."""

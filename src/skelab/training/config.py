@@ -1,4 +1,4 @@
-"""What a recipe says about training."""
+"""The training section of a recipe."""
 
 import re
 from collections.abc import Mapping
@@ -6,6 +6,12 @@ from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+_MANY: Final = 1_000_000
+"""Bound of counts, far beyond any use."""
+
+_LARGE: Final = 1e30
+"""Bound of factors: no use is near it, and a float32 holds it."""
 
 
 class Precision(StrEnum):
@@ -22,7 +28,7 @@ class Precision(StrEnum):
 
 
 class OptimizerName(StrEnum):
-    """What steps the weights."""
+    """Optimiser."""
 
     SGD = "sgd"
     ADAMW = "adamw"
@@ -36,7 +42,7 @@ USUAL_RATES: Final[Mapping[OptimizerName, float]] = {
 
 
 class Schedule(StrEnum):
-    """How the learning rate falls after the warm-up."""
+    """How the learning rate decreases after the warm-up."""
 
     CONSTANT = "constant"
     STEP = "step"
@@ -51,21 +57,21 @@ class ScheduleUnit(StrEnum):
 
 
 class GroupConfig(BaseModel):
-    """Parameters that are trained in a way of their own.
+    """A group of parameters with its own learning rate and weight decay.
 
     Attributes:
-        pattern: A regular expression that ``re.search`` finds in the names of the parameters.
-        rate: Factor of their learning rate.
-        decay: Factor of their weight decay, beside that of the family.
-        frozen: Whether they keep their values. A batch norm whose parameters are all frozen keeps
-            its running statistics, too.
+        pattern: A regular expression, searched for in parameter names.
+        rate: Factor of the learning rate.
+        decay: Factor of the weight decay, on top of that of the family.
+        frozen: Whether the parameters are frozen. A batch norm whose parameters are all frozen
+            keeps its running statistics, too.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     pattern: str = Field(min_length=1)
-    rate: float = Field(default=1.0, gt=0)
-    decay: float = Field(default=1.0, ge=0)
+    rate: float = Field(default=1.0, gt=0, le=_LARGE)
+    decay: float = Field(default=1.0, ge=0, le=_LARGE)
     frozen: bool = False
 
     @field_validator("pattern")
@@ -84,8 +90,7 @@ class TrainingConfig(BaseModel):
     """Optimiser, schedule and length of a training run.
 
     The defaults are those of CTR-GCN: SGD with momentum, and weight decay on every parameter, as
-    the authors of CTR-GCN and MS-G3D have it, unless the family of the network says otherwise
-    (Shift-GCN does).
+    in the code of CTR-GCN and MS-G3D, unless the family of the network differs (Shift-GCN does).
 
     Attributes:
         epochs: Passes over the training part.
@@ -93,26 +98,24 @@ class TrainingConfig(BaseModel):
         optimizer: ``sgd`` with momentum, or ``adamw`` (decoupled weight decay).
         learning_rate: Highest learning rate.
         momentum: Momentum of SGD; AdamW ignores it.
-        nesterov: Whether the momentum of SGD looks ahead; false for AdamW unless said otherwise,
-            which is refused.
-        betas: Decay of AdamW's running means of the gradient and of its square.
+        nesterov: Nesterov momentum of SGD; must be false for AdamW, which is its default there.
+        betas: Decay rates of AdamW's first and second moments.
         eps: Added to the denominator of AdamW.
-        weight_decay: Decay of every parameter of which family and ``groups`` say nothing else.
-        clip_norm: Largest norm of all gradients together; longer ones are scaled down to it. None
-            for no limit.
-        groups: Parameters with factors of their own; the first pattern that is found counts.
-        warmup_epochs: Epochs in which the rate rises linearly to its highest.
+        weight_decay: Weight decay, unless the family or ``groups`` set another.
+        clip_norm: Maximum global norm of the gradients; None for no clipping.
+        groups: Parameter groups; the first pattern that matches applies.
+        warmup_epochs: Epochs of linear warm-up.
         schedule: ``constant``; ``step`` multiplies by ``decay`` at each of ``steps``; ``cosine``
             falls to ``min_rate``.
-        schedule_unit: Whether the rate changes with each ``epoch`` or each optimiser ``step``.
-        steps: Epochs, counted from 0, from which on the rate is lower.
+        schedule_unit: Whether the rate changes per ``epoch`` or per optimiser ``step``.
+        steps: Epochs, counted from 0, at which the rate decreases.
         decay: Factor of each step.
-        min_rate: The rate to which ``cosine`` falls.
-        label_smoothing: Share of the target spread over all classes.
+        min_rate: Final rate of ``cosine``.
+        label_smoothing: Share of the target that is spread over all classes.
         auxiliary: Weight of each auxiliary loss of the network by name; 1 for those not named.
-        ema: Decay of a running average of the weights, a step; the average is validated and
-            chosen. 0 for none.
-        drop_last: Leave out the last clips of an epoch if they do not fill a batch.
+        ema: Decay per step of the moving average of the weights, which is then validated and
+            kept; 0 for none.
+        drop_last: Drop the last batch of an epoch if it is incomplete.
         checkpoint_minutes: Minutes between checkpoints within an epoch; each epoch ends with one
             as well.
         seed: Seed of initial weights, data order and augmentation.
@@ -120,37 +123,37 @@ class TrainingConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    epochs: int = Field(default=65, ge=1, strict=True)
-    batch_size: int = Field(default=64, ge=1, strict=True)
+    epochs: int = Field(default=65, ge=1, le=_MANY, strict=True)
+    batch_size: int = Field(default=64, ge=1, le=_MANY, strict=True)
     optimizer: OptimizerName = OptimizerName.SGD
-    learning_rate: float = Field(default=0.1, gt=0)
+    learning_rate: float = Field(default=0.1, gt=0, le=_LARGE)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     nesterov: bool = True
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (
         0.9,
         0.999,
     )
-    eps: float = Field(default=1e-8, gt=0)
-    weight_decay: float = Field(default=0.0004, ge=0)
-    clip_norm: float | None = Field(default=None, gt=0)
+    eps: float = Field(default=1e-8, gt=0, le=_LARGE)
+    weight_decay: float = Field(default=0.0004, ge=0, le=_LARGE)
+    clip_norm: float | None = Field(default=None, gt=0, le=_LARGE)
     groups: tuple[GroupConfig, ...] = ()
-    warmup_epochs: int = Field(default=5, ge=0, strict=True)
+    warmup_epochs: int = Field(default=5, ge=0, le=_MANY, strict=True)
     schedule: Schedule = Schedule.STEP
     schedule_unit: ScheduleUnit = ScheduleUnit.EPOCH
-    steps: tuple[Annotated[int, Field(ge=0, strict=True)], ...] = (35, 55)
+    steps: tuple[Annotated[int, Field(ge=0, le=_MANY, strict=True)], ...] = (35, 55)
     decay: float = Field(default=0.1, gt=0, le=1)
     min_rate: float = Field(default=0.0, ge=0)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    auxiliary: Mapping[str, Annotated[float, Field(ge=0)]] = {}
+    auxiliary: Mapping[str, Annotated[float, Field(ge=0, le=_LARGE)]] = {}
     ema: float = Field(default=0.0, ge=0, lt=1)
     drop_last: bool = True
-    checkpoint_minutes: float = Field(default=10.0, ge=0)
+    checkpoint_minutes: float = Field(default=10.0, ge=0, le=_LARGE)
     seed: int = Field(default=1, ge=0, lt=2**63, strict=True)
 
     @model_validator(mode="before")
     @classmethod
     def _nesterov_is_off_for_adamw(cls, given: Any) -> Any:
-        """AdamW has no momentum that could look ahead, and its recipes need not say so."""
+        """Nesterov is off by default for AdamW, which has no such momentum."""
         if isinstance(given, Mapping) and given.get("optimizer") == OptimizerName.ADAMW:
             return {"nesterov": False, **given}
         return given
@@ -188,23 +191,23 @@ class TrainingConfig(BaseModel):
 
 
 class BatchNormPolicy(StrEnum):
-    """Over which clips a batch norm takes its statistics."""
+    """The clips over which batch norms compute their statistics."""
 
     AUTHORS = "authors"
     EXACT = "exact"
 
 
 class MemoryConfig(BaseModel):
-    """What is traded for memory.
+    """Trade-offs that save memory.
 
     Attributes:
-        activations: ``keep`` them for the backward pass, or ``recompute`` them block by block.
-        micro_batch: Clips that a process passes through the network at once; gradients are
-            accumulated to the batch size. ``auto`` begins with all of them. Whichever it is, a
-            step that runs out of memory is done again with half as many.
-        batch_norm: ``authors`` takes statistics over the clips that are passed at once, as both
-            groups of authors do; ``exact`` over all that a process has of a batch,
-            which then is never passed in parts.
+        activations: ``keep`` them for the backward pass, or ``recompute`` them per block.
+        micro_batch: Clips per forward pass of a process; gradients are accumulated to the batch
+            size. ``auto`` starts with the whole batch. In either case a step that runs out of
+            memory is repeated with half as many.
+        batch_norm: ``authors`` computes statistics over the micro-batch, as the authors' code of
+            CTR-GCN and MS-G3D does; ``exact`` over all clips that a process has of a batch, which
+            is then never divided.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -216,11 +219,11 @@ class MemoryConfig(BaseModel):
     @field_validator("micro_batch", mode="before")
     @classmethod
     def _micro_batch_is_auto_or_counts(cls, given: object) -> object:
-        if given is None:  # as recipes said it before there was "auto"
+        if given is None:  # the default of recipes before "auto"
             return "auto"
-        counts = isinstance(given, int) and not isinstance(given, bool) and given >= 1
+        counts = type(given) is int and 1 <= given <= _MANY
         if given != "auto" and not counts:
-            raise ValueError(f"expected auto or a whole number from 1, found {given!r:.40}")
+            raise ValueError(f"expected auto or a whole number from 1, found {ascii(given)[:40]}")
         return given
 
     @model_validator(mode="after")
@@ -228,25 +231,24 @@ class MemoryConfig(BaseModel):
         if self.batch_norm is BatchNormPolicy.EXACT and self.micro_batch != "auto":
             raise ValueError(
                 "batch_norm exact takes statistics over the whole batch and needs micro_batch auto;"
-                " activations recompute saves memory without parting it"
+                " activations recompute saves memory without dividing it"
             )
         return self
 
 
 class TransferConfig(BaseModel):
-    """Where a run starts from, and how much of that may change.
+    """Initial weights of a run, and what of them is trained.
 
-    The first two say which weights they are, not where they lie: ``--from`` says that, and fills
-    them in.
+    The first two identify the weights; their location comes from ``--from``, which fills them in.
 
     Attributes:
-        source: The name of the file; empty where a run starts from drawn weights.
+        source: Name of the file; empty for random initial weights.
         digest: Its digest.
         statistics: Running statistics of batch norms: ``taken`` from the source, or ``fresh``.
-        freeze: Patterns that ``re.search`` finds in the names of parameters that stay as they are;
-            batch norms that are frozen keep their statistics.
-        depth_decay: How many times the rate of the next block a block has. The head has the whole
-            rate, the last block this factor of it, the one before it the square.
+        freeze: Regular expressions for the names of frozen parameters; frozen batch norms keep
+            their statistics.
+        depth_decay: Ratio of the rates of consecutive blocks (layer-wise decay). The head has the
+            full rate, the last block this factor of it, the one before it the square.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -1,4 +1,4 @@
-"""How each parameter of a network trains: its share of the rate and the decay, or not at all."""
+"""Parameter groups of a training: factors of learning rate and weight decay, and freezing."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,19 +12,19 @@ from skelab.errors import TrainingError
 from skelab.models import parameter_groups
 from skelab.training.config import GroupConfig, TrainingConfig, TransferConfig
 
-_SHOWN: Final = 6  # names that a message gives
+_SHOWN: Final = 6  # names in a message
 _BACKBONE: Final = re.compile(r"^backbone\.([^.]+)\.")
 _NO_TRANSFER: Final = TransferConfig()
 
 
 @dataclass(frozen=True)
 class Treatment:
-    """How a parameter trains.
+    """How a parameter is trained.
 
     Attributes:
         rate: Factor of the learning rate.
-        decay: Factor of the weight decay, beside that of the family.
-        frozen: It stays as it is: no gradient, no step, no decay.
+        decay: Factor of the weight decay, on top of that of the family.
+        frozen: No gradient, no step, no decay.
     """
 
     rate: float = 1.0
@@ -37,15 +37,15 @@ def parameter_treatments(
     groups: Sequence[GroupConfig] = (),
     transfer: TransferConfig = _NO_TRANSFER,
 ) -> dict[str, Treatment]:
-    """What a recipe says of each parameter, by name.
+    """The treatment of each parameter by a recipe, by name.
 
     Args:
-        names: The parameters of a network, in its order.
-        groups: ``training.groups``; the first whose pattern is found in a name counts.
-        transfer: What is frozen, and the rates of the blocks.
+        names: Parameter names of a network, in order.
+        groups: ``training.groups``; the first pattern that matches a name applies.
+        transfer: Freezing, and the rates of blocks.
 
     Raises:
-        TrainingError: A pattern is found in no name, or nothing is left to train.
+        TrainingError: A pattern matches no name, or nothing is left to train.
     """
     _check_patterns(names, groups, transfer)
     depths = _depths(names)
@@ -70,14 +70,14 @@ def parameter_treatments(
 def training_groups(
     model: nn.Module, config: TrainingConfig, transfer: TransferConfig = _NO_TRANSFER
 ) -> list[dict[str, Any]]:
-    """The parameters that are trained, as an optimiser takes them; the others are frozen.
+    """The optimiser's groups of trained parameters; all others are frozen.
 
-    Each group has a ``weight_decay`` and a ``rate_factor``, by which the run's learning rate is
-    multiplied. The order is the same for every model of one specification and one recipe, so that
-    an optimiser's state can be put back; where all parameters train alike it is that of the family.
+    Each group has a ``weight_decay`` and a ``rate_factor`` that multiplies the learning rate. The
+    order is deterministic for a specification and a recipe, so that an optimiser's state can be
+    restored; where all parameters are trained alike it is that of the family.
 
     Raises:
-        TrainingError: A pattern is found in no name, or nothing is left to train.
+        TrainingError: A pattern matches no name, or nothing is left to train.
         ModelError: The model was not made by ``create_model``.
     """
     names = {id(parameter): name for name, parameter in model.named_parameters()}
@@ -101,7 +101,7 @@ def training_groups(
 
 
 def set_training_mode(model: nn.Module) -> None:
-    """Put a network into training mode, all but its frozen batch norms."""
+    """Set a network to training mode, except its frozen batch norms."""
     model.train()
     for name in frozen_norms(model):
         model.get_submodule(name).eval()
@@ -134,17 +134,17 @@ def _check_patterns(
             some = list(dict.fromkeys(".".join(name.split(".")[:3]) for name in names))
             shown = [some[i * (len(some) - 1) // (_SHOWN - 1)] for i in range(_SHOWN)]
             raise TrainingError(
-                f"{said}: found in no parameter's name; names of the network begin with, say,"
+                f"{said}: matches no parameter name; names of the network begin with, say,"
                 f" {', '.join(dict.fromkeys(shown))}"
             )
 
 
 def _depths(names: Sequence[str]) -> dict[str, int]:
-    """How many steps each parameter lies below the head.
+    """The depth of each parameter below the head, in blocks.
 
-    The children of the backbone are its blocks, in their order; what stands before them is a block
-    more, what stands behind them is the head. Without a backbone, each child of the network is a
-    block and the last one the head.
+    The children of the backbone are the blocks, in order; modules before the backbone form another
+    block, and those after it the head. Without a backbone every child of the network is a block and
+    the last one the head.
     """
     blocks = list(dict.fromkeys(match[1] for match in map(_BACKBONE.match, names) if match))
     if not blocks:

@@ -10,9 +10,9 @@ from typing import Self
 
 from torch.utils.tensorboard import SummaryWriter
 
-from skelab.errors import TrainingError
 from skelab.files.atomic import atomic_write, write_error
-from skelab.training.trackers import Trackers, named
+from skelab.training.records import METRICS, read_history
+from skelab.training.trackers import Trackers, scalar_tags
 
 
 class History:
@@ -32,7 +32,7 @@ class History:
     """
 
     def __init__(self, run: Path, *, first_epoch: int, trackers: Trackers | None = None) -> None:
-        self._path = run / "metrics.jsonl"
+        self._path = run / METRICS
         self._table = run / "metrics.csv"
         self._folder = run / "tensorboard"
         self._trackers = trackers
@@ -48,7 +48,7 @@ class History:
         self.records.append(dict(record))
         self._write()
         with self._failure_named():
-            for name, value in named(record).items():
+            for name, value in scalar_tags(record).items():
                 self._events.add_scalar(name, value, int(record["epoch"]))
             self._events.flush()
         if self._trackers:
@@ -80,30 +80,3 @@ class History:
         writer.writerows(self.records)
         with atomic_write(self._table) as temporary:
             temporary.write_text(table.getvalue(), encoding="utf-8")
-
-
-def read_history(run: Path) -> list[dict[str, int | float]]:
-    """The records of a run, one an epoch; empty if none was written yet.
-
-    Raises:
-        TrainingError: The file is damaged.
-    """
-    path = run / "metrics.jsonl"
-    if not path.exists():
-        return []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise TrainingError(f"{path}: the records cannot be read: {reason}") from None
-    records: list[dict[str, int | float]] = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            record = json.loads(line)
-            record["epoch"] = int(record["epoch"])
-        except (ValueError, KeyError, TypeError, OverflowError):
-            raise TrainingError(
-                f"{path}, line {number}: expected the JSON record of an epoch, found {line[:40]!a}"
-            ) from None
-        records.append(record)
-    return records

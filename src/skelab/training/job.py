@@ -1,44 +1,42 @@
-"""What a run is: everything that decides how it ends."""
+"""The job of a run: everything that determines its result."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from jaxtyping import Int64
 from numpy import ndarray
 
 from skelab.data.feeding.dataset import ClipSource
 from skelab.data.feeding.feeder import Feeder
-from skelab.inference.checkpoint import CHECKPOINTS, CHOSEN, InputSpec
+from skelab.inference.checkpoint import InputSpec
+from skelab.inference.places import CHECKPOINTS, CHOSEN
 from skelab.models import ModelSpec
 from skelab.tasks import TaskSpec
 from skelab.training.config import MemoryConfig, Precision, TrainingConfig, TransferConfig
-from skelab.training.transfer import MappedWeights
+from skelab.training.transfer import SourceWeights
 
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """Everything that a run needs; two runs of equal jobs give equal weights on a CPU.
+    """Everything that determines a run; equal jobs give equal weights on a CPU.
 
     Attributes:
-        model: What to build.
-        inputs: What the checkpoints will say that the network must be shown.
+        model: Specification of the network.
+        inputs: Description of the network's input, for the checkpoints.
         source: The clips.
-        train_rows: Rows that train.
-        validation_rows: Rows that choose the epoch; if empty, the last epoch is taken.
+        train_rows: Rows of the training part.
+        validation_rows: Rows on which the epoch is chosen; if empty, the last epoch is kept.
         feeder: Shapes the clips.
         config: Optimiser, schedule, length, seed.
-        run: Folder of the run.
-        memory: What is traded for memory.
+        run: Run folder.
+        memory: Trade-offs that save memory.
         precision: Number format.
-        workers: Processes that read clips ahead; 0 reads in this one.
-        recipe: The whole recipe, YAML text, for the checkpoints.
+        workers: Loader processes; 0 loads in this one.
+        recipe: The resolved recipe as YAML, for the checkpoints.
         protocol: ``honest`` or ``paper``, for the checkpoints.
         task: What is predicted.
-        transfer: What is frozen, and the rates of the blocks.
-        initial: What the network starts from; None keeps what it draws.
-        origin: Where that comes from, for the checkpoints.
+        transfer: Freezing, and the rates of blocks.
+        start: Trained weights that a new run starts from; None keeps what it draws.
     """
 
     model: ModelSpec
@@ -56,8 +54,7 @@ class TrainingJob:
     protocol: str = "honest"
     task: TaskSpec = field(default_factory=TaskSpec)
     transfer: TransferConfig = field(default_factory=TransferConfig)
-    initial: MappedWeights | None = None
-    origin: Mapping[str, Any] = field(default_factory=dict)
+    start: SourceWeights | None = None
 
     @property
     def checkpoints(self) -> Path:
@@ -66,5 +63,5 @@ class TrainingJob:
 
     @property
     def chosen(self) -> Path:
-        """The checkpoint that the protocol has chosen; the one to evaluate."""
+        """The checkpoint that the protocol chooses; the one to evaluate."""
         return self.checkpoints / CHOSEN

@@ -1,4 +1,4 @@
-"""A learner takes steps in processes that share them, and again with less if memory runs out."""
+"""Takes optimiser steps, across processes, and retries with fewer clips when out of memory."""
 
 import math
 from collections import defaultdict
@@ -21,17 +21,18 @@ from skelab.training.memory import Reserve, free_memory, is_out_of_memory
 from skelab.training.precision import make_engine, optimizer_parameters
 from skelab.training.processes import Processes
 from skelab.training.schedule import learning_rate
+from skelab.training.start import check_frozen, describe_start, load_start
 from skelab.training.step import TrainStep, clear_gradients, make_optimizer, make_task
 from skelab.training.watch import Watcher
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a step saw, over all processes.
+    """Loss and metrics of a step over all processes.
 
     Attributes:
         loss: Mean loss of the clips.
-        sums: Metrics of the task summed over the clips and, where there are several, the losses.
+        sums: Metrics of the task, summed over the clips; with several losses, these as well.
     """
 
     loss: float
@@ -39,20 +40,29 @@ class StepResult:
 
 
 class Learner:
-    """A network, its optimiser, and all else that a step changes.
+    """A network with its optimiser, and all other state that a step changes.
 
-    Makes the step's parts from the job and, if there is one, from a checkpoint; shares steps with
-    other processes; and halves what passes at once when memory runs out.
+    It is built from the job and, on resuming, from a checkpoint. It shares steps with other
+    processes, and halves the micro-batch when memory runs out.
 
     Args:
         job: The run.
-        processes: Who shares it.
-        watcher: Is told when memory runs out.
-        checkpoint: Where to go on; None begins anew.
+        processes: The process group.
+        watcher: Notified when memory runs out.
+        checkpoint: The checkpoint to resume; None starts a new run.
+
+    Attributes:
+        initial: What a new run took from trained weights; None if it keeps what it has drawn.
+        origin: What checkpoints say of where the run started.
 
     Raises:
-        TrainingError: The machine cannot compute in the job's precision, or a pattern of frozen
-            parameters is in no name.
+        ModelError: The network does not take the options of the job.
+        TaskError: There is no such task, or it does not take the options of the job.
+        TrainingError: The machine cannot compute in the job's precision, a pattern of frozen
+            parameters matches no name, or a new parameter is frozen.
+        CheckpointError: The run starts from weights of another family.
+        LayoutError: It starts from a layout with too few joints in common.
+        WeightsError: The shapes of what it starts from differ for another reason.
     """
 
     def __init__(
@@ -70,17 +80,22 @@ class Learner:
         torch.manual_seed(config.seed)
         self.task = make_task(job.task, config)
         self.model = build_model(job.model, job.task)
-        start = checkpoint or job.initial
-        if start is not None:
-            self.model.load_state_dict(dict(start.weights))
+        self.initial = None
+        if checkpoint is not None:
+            self.model.load_state_dict(dict(checkpoint.weights))
+        else:
+            self.initial = load_start(job, self.model)
+        self.origin = checkpoint.origin if checkpoint else describe_start(job, self.initial)
         self.model.to(self.engine.device)
         set_activation_policy(self.model, job.memory.activations)
         self.optimizer = make_optimizer(self.model, config, job.precision, job.transfer)
+        if self.initial is not None:
+            check_frozen(job, self.initial, self.model)
         self.train_step = TrainStep(self.model, self.optimizer, self.engine, self.task, config)
         self.average = self.train_step.average
         micro_batch = job.memory.micro_batch
         self.micro_batch: int | None = None if micro_batch == "auto" else micro_batch
-        """Clips that pass through the network at once; None for all that a process has."""
+        """Clips per forward pass; None for all clips of the process."""
         self._steps_per_epoch = 1
         self._summed: tuple[str, ...] = ()
         self._allocator_said = "in another process"
@@ -106,8 +121,8 @@ class Learner:
     def step(self, batch: Batch, *, epoch: int, step: int, clips: int) -> StepResult:
         """One optimiser step.
 
-        What dropout draws depends on seed, epoch, step and process only. If memory runs out, the
-        step is undone and done again with half as many clips at once.
+        Dropout depends only on seed, epoch, step and process. If memory runs out, the step is
+        undone and repeated with half the micro-batch.
 
         Args:
             batch: This process's clips of the step.
@@ -116,7 +131,7 @@ class Learner:
             clips: Clips of the step, over all processes.
 
         Raises:
-            TrainingError: Memory does not even suffice for one clip, or another process has ended.
+            TrainingError: Memory does not suffice for a single clip, or another process has ended.
         """
         config, number = self.job.config, self.processes.number
         sequence = np.random.SeedSequence((config.seed, epoch, step, number))
@@ -135,7 +150,7 @@ class Learner:
 
     @contextmanager
     def evaluation_weights(self) -> Iterator[nn.Module]:
-        """Swap the averaged (EMA) weights in, if there are any, to validate the model with them."""
+        """Swap the averaged (EMA) weights in within a block, if there are any."""
         self.processes.share_buffers(self.model)
         if self.average is None:
             yield self.model
@@ -148,9 +163,9 @@ class Learner:
             self.model.load_state_dict(own)
 
     def _gradients(self, batch: Batch, clips: int) -> tuple[float, Mapping[str, float], float]:
-        """Add up the gradients of a step; its loss, the sums over its clips, and who lacked memory.
+        """Accumulate the gradients of a step; returns loss, sums and number of failed processes.
 
-        A process that lacked memory does not know what is summed, so that it asks the others.
+        A process that ran out of memory does not know the names of the sums, and asks the others.
         """
         loss, failures = 0.0, 0.0
         sums: Mapping[str, float] = {}
@@ -176,7 +191,7 @@ class Learner:
         return loss, dict(zip(self._summed, totals, strict=True)), failures
 
     def _backward(self, batch: Batch, clips: int) -> tuple[float, dict[str, float]]:
-        """Add the gradients of this process's clips; its share of the loss, and its sums."""
+        """Backpropagate this process's clips; returns its share of the loss, and its sums."""
         loss, sums = 0.0, defaultdict[str, float](float)
         size = self.micro_batch or len(batch.rows)
         for part in _parts(batch, size):
@@ -190,7 +205,7 @@ class Learner:
                     found[f"loss_{name}"] = term.item() * len(part.rows)
             for name, value in found.items():
                 sums[name] += value
-            del output, losses  # else they stay while the next part passes
+            del output, losses  # frees them before the next micro-batch
         return loss, dict(sums)
 
     def _all_gradients(self) -> list[Tensor]:
@@ -203,7 +218,7 @@ class Learner:
         return gradients
 
     def _halve(self, epoch: int, step: int, clips: int) -> None:
-        """Pass half as many clips at once from now on."""
+        """Halve the micro-batch from now on."""
         where = f"epoch {epoch + 1}, step {step + 1}: out of memory"
         mend = (
             "--set memory.activations=recompute, --set precision=bf16 and a shorter"
@@ -213,7 +228,7 @@ class Learner:
         at_once = min(self.micro_batch or at_once, at_once)
         if self.job.memory.batch_norm is BatchNormPolicy.EXACT:
             raise TrainingError(
-                f"{where}; memory.batch_norm=exact cannot pass the {at_once} clips in parts: {mend}"
+                f"{where}; memory.batch_norm=exact cannot divide the {at_once} clips: {mend}"
             )
         if at_once == 1:
             raise TrainingError(f"{where} with a single clip ({self._allocator_said}); {mend}")

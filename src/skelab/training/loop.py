@@ -14,7 +14,13 @@ from jaxtyping import Int64
 from numpy import ndarray
 from torch.utils.data import DataLoader
 
-from skelab.data.feeding.dataset import ClipDataset, PaddedClips, pad_clips, read_ahead
+from skelab.data.feeding.dataset import (
+    ClipDataset,
+    PaddedClips,
+    killed_workers_named,
+    pad_clips,
+    read_ahead,
+)
 from skelab.errors import TrainingError
 from skelab.inference.checkpoint import Checkpoint, EpochTotals, TrainerState, read_checkpoint
 from skelab.inference.scoring import predict_with_targets
@@ -25,6 +31,7 @@ from skelab.training.job import TrainingJob
 from skelab.training.learner import Learner
 from skelab.training.processes import Processes
 from skelab.training.run_checkpoints import Saver, find_checkpoint, holds_run
+from skelab.training.run_folder import describe_run
 from skelab.training.trackers import open_trackers
 from skelab.training.watch import Watcher
 
@@ -38,48 +45,50 @@ def train(
 ) -> Checkpoint:
     """Train a network and return the chosen checkpoint.
 
-    With validation rows the epoch is chosen that is best on them by the task's metric, top-1 for
-    classification (the first, if several), otherwise the last. A run that was killed goes on from
-    its newest sound checkpoint and ends with the weights of a run that never was, bit for bit on a
-    CPU. Where several processes share the run, each calls this; the first one writes and tells the
-    watcher and the ``trackers``, which are of `skelab.training.trackers.TRACKERS`.
+    With validation rows the epoch with the best metric of the task is chosen (top-1 for
+    classification; the first of equals), otherwise the last epoch. An interrupted run resumes from
+    its newest intact checkpoint and ends with the weights of an uninterrupted one, bit for bit on a
+    CPU. With several processes each calls this function; the first one writes files and notifies
+    the watcher and the ``trackers``, names of `skelab.training.trackers.TRACKERS`. Nothing is
+    written before the network has been made.
 
     Raises:
         TrainingError: The job cannot start, the folder holds another run, a tracker does not
             start, the loss is no longer finite, memory does not suffice for one clip, or another
             process has ended.
+        SkelabError: The network cannot be made, see :class:`Learner`.
         OutputError: The disk is full; older checkpoints are untouched.
     """
     processes = Processes()
-    watcher = watcher if watcher and processes.first else Watcher()
-    if processes.first and not resume and holds_run(job):
+    first = processes.first
+    watcher = watcher if watcher and first else Watcher()
+    if first and not resume and holds_run(job):
         raise TrainingError(f"{job.run}: holds a run already; resume it, or choose another folder")
     with torch.random.fork_rng():
-        checkpoint = find_checkpoint(job, watcher) if resume and processes.first else None
+        checkpoint = find_checkpoint(job, watcher) if resume and first else None
         checkpoint = processes.from_first(checkpoint)
-        job = _with_origin(job, checkpoint)
         state = (checkpoint and checkpoint.trainer) or TrainerState()
         learner = Learner(job, processes, watcher, checkpoint)
         saver = Saver(job, learner)
-        if processes.first and checkpoint is None and job.initial is not None:
-            saver.save(state)  # from here on, nobody needs what the run starts from
+        if processes.first and not resume:
+            describe_run(learner)
+        if processes.first and learner.initial is not None:
+            watcher.on_initial(job.transfer.source, learner.initial)
+            saver.save(state)  # from here on the initial weights are not needed
         steps = len(_batches(job, 0, processes.count))
         watcher.on_start(
             epochs=job.config.epochs, steps=steps, first_epoch=state.epoch, first_step=state.step
         )
-        shown = open_trackers(trackers if processes.first else (), job, watcher)
-        records = (
-            History(job.run, first_epoch=state.epoch, trackers=shown)
-            if processes.first
-            else nullcontext()
-        )
-        with records as history:
+        shown = open_trackers(trackers if first else (), job, watcher)
+        history = History(job.run, first_epoch=state.epoch, trackers=shown) if first else None
+        hint = f"--resume goes on from the last checkpoint in {job.run}"
+        with history or nullcontext(), killed_workers_named(hint):
             for epoch in range(state.epoch, job.config.epochs):
                 totals = train_epoch(learner, state, saver)
                 record = _record(epoch, learner, totals) | validate(learner)
                 state = _after_epoch(state, epoch, record, learner.task.choice)
                 if history is not None:
-                    # The epoch's own checkpoint last: a run killed before it does the epoch again.
+                    # The epoch's own checkpoint last: a run killed before it repeats the epoch.
                     history.add(record)
                     saver.save_chosen(state, epoch)
                     saver.save(state)
@@ -88,25 +97,13 @@ def train(
     return read_checkpoint(job.chosen)
 
 
-def _with_origin(job: TrainingJob, checkpoint: Checkpoint | None) -> TrainingJob:
-    """The job with the origin of what goes on; refuses to draw weights in place of trained ones."""
-    if checkpoint is not None:
-        return replace(job, origin=checkpoint.origin)
-    if job.transfer.source and job.initial is None:
-        raise TrainingError(
-            f"{job.run}: there is no checkpoint yet, so that the run begins anew from"
-            f" {job.transfer.source}; say where it is, --from RUN or --from CHECKPOINT"
-        )
-    return job
-
-
 def train_epoch(learner: Learner, state: TrainerState, saver: Saver) -> EpochTotals:
-    """Pass once over the training rows, in an order that seed and epoch decide.
+    """Train one epoch, in an order that depends on seed and epoch.
 
     Args:
         learner: The network.
-        state: Where to begin: its epoch, and the step of it.
-        saver: Writes checkpoints on the way.
+        state: The epoch and step to start from.
+        saver: Writes checkpoints within the epoch.
     """
     job, processes, epoch = learner.job, learner.processes, state.epoch
     batches = _batches(job, epoch, processes.count)
@@ -142,7 +139,7 @@ def train_epoch(learner: Learner, state: TrainerState, saver: Saver) -> EpochTot
 
 
 def validate(learner: Learner) -> dict[str, float]:
-    """The task's metrics on the validation rows, as the record names them; empty without any."""
+    """The validation metrics of the task, named as in the record; empty without validation rows."""
     job = learner.job
     if not len(job.validation_rows):
         return {}
@@ -165,9 +162,9 @@ def validate(learner: Learner) -> dict[str, float]:
 
 
 def _batches(job: TrainingJob, epoch: int, processes: int) -> list[Int64[ndarray, " _"]]:
-    """The places in the training rows that make the batches of an epoch, over all processes.
+    """Batches of an epoch over all processes, as positions in the training rows.
 
-    A last batch of fewer clips than there are processes is left out.
+    A last batch with fewer clips than processes is dropped.
     """
     clips, size = len(job.train_rows), job.config.batch_size
     if clips == 0:
@@ -187,7 +184,7 @@ def _batches(job: TrainingJob, epoch: int, processes: int) -> list[Int64[ndarray
 def _loader(
     job: TrainingJob, batches: Sequence[Int64[ndarray, " _"]], processes: Processes
 ) -> Iterator[PaddedClips]:
-    """This process's padded clips of the batches."""
+    """Load this process's share of the batches."""
     loader = DataLoader(
         ClipDataset(job.source, job.train_rows),
         batch_sampler=[processes.own(batch).tolist() for batch in batches],
@@ -211,7 +208,7 @@ def _record(epoch: int, learner: Learner, totals: EpochTotals) -> dict[str, int 
 
 
 def _peak_memory() -> int:
-    """Highest memory so far: of the GPU where there is one, of this process otherwise; bytes."""
+    """Peak memory so far of the GPU or, without one, of this process, bytes."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

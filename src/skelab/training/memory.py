@@ -1,4 +1,4 @@
-"""Running out of memory: how it is recognised, and what must be undone before a second try."""
+"""Recovery from running out of memory."""
 
 import gc
 import mmap
@@ -18,11 +18,11 @@ _SIGNS: Final = (
     "could not create a primitive",
     "cannot allocate memory",
 )
-"""What torch, oneDNN and the C++ runtime say, in lower case, when an allocation fails."""
+"""Messages of torch, oneDNN and the C++ runtime for a failed allocation, in lower case."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that memory has run out, on a GPU or on the machine."""
+    """Whether an error means that memory has run out, on a GPU or on the CPU."""
     if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
         return True
     said = str(error).lower()
@@ -30,36 +30,36 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def free_memory() -> None:
-    """Give back what a failed step held: cycles of Python, and the blocks that a GPU caches."""
+    """Free the memory of a failed step: reference cycles, and the cache of the GPU allocator."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
 class Reserve:
-    """Addresses set aside, of which no memory is used, until memory runs out.
+    """Address space reserved for recovering from out-of-memory; no memory is used.
 
-    Where the address space is limited, what is freed after a failed step stays mapped for tensors
-    to come, and kernels for fewer clips could not be made any more: they need pages of their own.
+    Where the address space is limited, memory freed after a failed step stays mapped for tensors,
+    and kernels for smaller micro-batches could no longer be compiled: they need their own pages.
     """
 
     SIZE: Final = 64 << 20
-    """Bytes; the kernels of a network take a few MiB for each number of clips."""
+    """Size, bytes; the kernels of a network take a few MiB per micro-batch size."""
 
     def __init__(self) -> None:
         self._pages: mmap.mmap | None = None
-        with suppress(OSError):  # then there is nothing to set aside
+        with suppress(OSError):  # nothing can be reserved then
             self._pages = mmap.mmap(-1, self.SIZE)
 
     def release(self) -> None:
-        """Let others have them; a second time does nothing."""
+        """Release the reservation; further calls do nothing."""
         if self._pages is not None:
             self._pages.close()
             self._pages = None
 
 
 class BufferGuard:
-    """Remembers the buffers of a model: a forward pass moves the statistics of its batch norms."""
+    """Saves the buffers of a model: a forward pass updates batch-norm statistics."""
 
     def __init__(self, model: nn.Module) -> None:
         self._buffers = dict(model.named_buffers())
@@ -68,7 +68,7 @@ class BufferGuard:
         }
 
     def undo(self) -> None:
-        """Put the buffers back to what they were."""
+        """Restore the buffers."""
         with torch.no_grad():
             for name, saved in self._saved.items():
                 self._buffers[name].copy_(saved)

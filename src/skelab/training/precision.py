@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -31,56 +32,56 @@ GET_APEX = (
 
 @runtime_checkable
 class StepEngine(Protocol):
-    """What a step needs of a number format."""
+    """The interface of a training step to a number format."""
 
     @property
     def device(self) -> torch.device:
-        """Where the network lies."""
+        """The device of the network."""
         ...
 
     def prepare(self, model: nn.Module, optimizer: Optimizer) -> None:
-        """Take over a network, with its weights restored, and its new optimiser."""
+        """Prepare a network, with its weights restored, and its new optimiser."""
         ...
 
     def autocast(self) -> AbstractContextManager[object]:
-        """In this block the forward pass computes in the format."""
+        """A context in which the forward pass computes in the format."""
         ...
 
-    def backward(self, loss: Tensor) -> None:
-        """Add the gradients of a loss; they may be scaled until :meth:`step`."""
+    def backward(self, loss: Float[Tensor, ""]) -> None:
+        """Backpropagate a loss, accumulating gradients, which may be scaled until :meth:`step`."""
         ...
 
     def clip(self, max_norm: float) -> None:
-        """Scale the gradients down if their norm, all together and unscaled, is larger."""
+        """Clip the gradients by their global, unscaled norm."""
         ...
 
     def step(self) -> None:
-        """Let the optimiser step, unless the gradients overflowed."""
+        """Take an optimiser step unless the gradients have overflowed."""
         ...
 
 
 @runtime_checkable
-class Engine(StepEngine, Protocol):
-    """What a run needs of a number format: a step, and what a checkpoint keeps."""
+class TrainingEngine(StepEngine, Protocol):
+    """The interface of a run to a number format: a step, and the state in a checkpoint."""
 
-    def weights(self) -> Mapping[str, Tensor]:
+    def weights(self) -> Mapping[str, Shaped[Tensor, " ..."]]:
         """The network's state dict in full precision."""
         ...
 
     def state(self) -> dict[str, Any]:
-        """The loss scaler's numbers; empty without one."""
+        """State of the loss scaler; empty without one."""
         ...
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Put back what :meth:`state` gave."""
+        """Restore a :meth:`state`."""
         ...
 
 
-def make_engine(precision: Precision) -> Engine:
+def make_engine(precision: Precision) -> TrainingEngine:
     """The engine of a number format.
 
     Raises:
-        TrainingError: This machine cannot compute in it; the message says what is missing.
+        TrainingError: This machine cannot compute in it; the message names what is missing.
     """
     check_precision(precision)
     level = APEX_LEVELS.get(precision)
@@ -88,7 +89,7 @@ def make_engine(precision: Precision) -> Engine:
 
 
 def check_precision(precision: Precision) -> None:
-    """Refuse a number format in which this machine, or this run, cannot compute.
+    """Refuse a number format that this machine or run does not support.
 
     Raises:
         TrainingError: float16 without a GPU, Apex where it cannot run, or in several processes.
@@ -112,9 +113,9 @@ def check_precision(precision: Precision) -> None:
 
 
 def half_precision() -> tuple[Precision, str]:
-    """What ``--half`` means on this machine, and why.
+    """The number format of ``--half`` on this machine, with the reason.
 
-    Level O1 of Apex where it can run, as in the original; otherwise PyTorch's own.
+    Apex O1 where it can run, as in the original; otherwise PyTorch's own format.
     """
     if not torch.cuda.is_available():
         why = "bf16, since there is no GPU"
@@ -130,10 +131,10 @@ def half_precision() -> tuple[Precision, str]:
 def optimizer_class(
     precision: Precision, name: OptimizerName = OptimizerName.SGD
 ) -> type[Optimizer]:
-    """What steps the weights: PyTorch's, but at Apex's levels its fused SGD, if it was built.
+    """The optimiser class: PyTorch's, or Apex's fused SGD for Apex levels if it was built.
 
-    Both kinds of SGD keep one ``momentum_buffer`` a parameter, so that a checkpoint of one suits
-    the other. AdamW is always PyTorch's: Apex's keeps its count of steps where no checkpoint does.
+    Both kinds of SGD keep one ``momentum_buffer`` per parameter, so that their checkpoints are
+    interchangeable. AdamW is always PyTorch's: Apex's does not keep its step count in the state.
     """
     if name is OptimizerName.ADAMW:
         return torch.optim.AdamW
@@ -144,14 +145,14 @@ def optimizer_class(
     return torch.optim.SGD
 
 
-def optimizer_parameters(optimizer: Optimizer) -> Iterator[Tensor]:
-    """The parameters that an optimiser steps, group by group."""
+def optimizer_parameters(optimizer: Optimizer) -> Iterator[Shaped[Tensor, " ..."]]:
+    """The parameters of an optimiser, group by group."""
     for group in optimizer.param_groups:
         yield from group["params"]
 
 
 def missing_for_apex() -> str:
-    """What keeps Apex from running here, in words; empty if nothing does."""
+    """The reason why Apex cannot run here; empty if it can."""
     try:
         importlib.import_module("apex")
     except ImportError as error:
@@ -168,54 +169,54 @@ def missing_for_apex() -> str:
 
 
 def _gpu() -> torch.device | None:
-    """The GPU that is in use; None without any."""
+    """The current GPU; None without one."""
     if not torch.cuda.is_available():
         return None
     return torch.device("cuda", torch.cuda.current_device())
 
 
 class TorchEngine:
-    """PyTorch's autocast and loss scaling, carried by Accelerate.
+    """PyTorch's autocast and loss scaling, through Accelerate.
 
     Args:
-        precision: A format that ``check_precision`` lets pass, and none of Apex.
+        precision: A format that ``check_precision`` accepts, except those of Apex.
     """
 
     def __init__(self, precision: Precision) -> None:
         mixed = "no" if precision is Precision.FP32 else precision.value
-        AcceleratorState._reset_state()  # else a second run in this process has the first's
+        AcceleratorState._reset_state()  # else a second run in this process reuses the first's
         self._accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=mixed)
 
     @property
     def device(self) -> torch.device:
-        """Where the network lies."""
+        """The device of the network."""
         device: torch.device = self._accelerator.device
         return device
 
     def prepare(self, model: nn.Module, optimizer: Optimizer) -> None:
-        """Take over a network, with its weights restored, and its new optimiser."""
+        """Prepare a network, with its weights restored, and its new optimiser."""
         self._model, self._optimizer = model, optimizer
 
     def autocast(self) -> AbstractContextManager[object]:
-        """In this block the forward pass computes in the format."""
+        """A context in which the forward pass computes in the format."""
         context: AbstractContextManager[object] = self._accelerator.autocast()
         return context
 
-    def backward(self, loss: Tensor) -> None:
-        """Add the gradients of a loss; they may be scaled until :meth:`step`."""
+    def backward(self, loss: Float[Tensor, ""]) -> None:
+        """Backpropagate a loss, accumulating gradients, which may be scaled until :meth:`step`."""
         self._accelerator.backward(loss)
 
     def clip(self, max_norm: float) -> None:
-        """Scale the gradients down if their norm, all together and unscaled, is larger.
+        """Clip the gradients by their global, unscaled norm.
 
-        After an overflow the scaler has noticed it in unscaling, and skips the step.
+        The scaler detects an overflow while unscaling, and skips the step.
         """
         if self._accelerator.scaler is not None:
             self._accelerator.scaler.unscale_(self._optimizer)
         nn.utils.clip_grad_norm_(optimizer_parameters(self._optimizer), max_norm)
 
     def step(self) -> None:
-        """Let the optimiser step, unless the gradients overflowed."""
+        """Take an optimiser step unless the gradients have overflowed."""
         scaler = self._accelerator.scaler
         if scaler is None:
             self._optimizer.step()
@@ -223,18 +224,18 @@ class TorchEngine:
             scaler.step(self._optimizer)
             scaler.update()
 
-    def weights(self) -> Mapping[str, Tensor]:
+    def weights(self) -> Mapping[str, Shaped[Tensor, " ..."]]:
         """The network's state dict in full precision."""
         weights: Mapping[str, Tensor] = self._model.state_dict()
         return weights
 
     def state(self) -> dict[str, Any]:
-        """The loss scaler's numbers; empty without one."""
+        """State of the loss scaler; empty without one."""
         scaler = self._accelerator.scaler
         return {} if scaler is None else dict(scaler.state_dict())
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Put back what :meth:`state` gave."""
+        """Restore a :meth:`state`."""
         if self._accelerator.scaler is not None:
             self._accelerator.scaler.load_state_dict(dict(state))
 
@@ -243,10 +244,10 @@ class ApexEngine:
     """``amp`` of NVIDIA Apex, for one process.
 
     At level O2 the network computes with float16 weights, and the optimiser steps a float32 copy,
-    the master weights; it is these that are checkpointed, so that nothing is rounded on resuming.
+    the master weights; these are checkpointed, so that resuming does not round.
 
     Args:
-        level: ``O1`` or ``O2``, where ``check_precision`` lets it pass.
+        level: ``O1`` or ``O2``, if ``check_precision`` accepts it.
     """
 
     def __init__(self, level: str) -> None:
@@ -256,11 +257,11 @@ class ApexEngine:
 
     @property
     def device(self) -> torch.device:
-        """Where the network lies."""
+        """The device of the network."""
         return self._device
 
     def prepare(self, model: nn.Module, optimizer: Optimizer) -> None:
-        """Take over a network, with its weights restored, and its new optimiser."""
+        """Prepare a network, with its weights restored, and its new optimiser."""
         names = {id(parameter): name for name, parameter in model.named_parameters()}
         self._names = [names[id(parameter)] for parameter in optimizer_parameters(optimizer)]
         exact = {name: value.detach().clone() for name, value in model.named_parameters()}
@@ -268,45 +269,45 @@ class ApexEngine:
         self._model, self._optimizer = self._amp.initialize(
             model, optimizer, opt_level=self._level, verbosity=0
         )
-        # Apex puts off the master weights until gradients are first cleared, and then takes them
-        # from weights that it has rounded: a resumed run would not go on where it was.
+        # Apex creates the master weights when gradients are first cleared, from weights that it has
+        # rounded: a resumed run would not continue exactly.
         self._optimizer.zero_grad()
         with torch.no_grad():
             for name, master in self._masters():
                 master.copy_(exact[name])
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Nothing to do: Apex has patched torch or the network."""
+        """No context: Apex has patched torch or the network."""
         return nullcontext()
 
-    def backward(self, loss: Tensor) -> None:
-        """Add the gradients of a loss."""
+    def backward(self, loss: Float[Tensor, ""]) -> None:
+        """Backpropagate a loss, accumulating gradients."""
         with self._amp.scale_loss(loss, self._optimizer) as scaled:
             scaled.backward()
 
     def clip(self, max_norm: float) -> None:
-        """Scale the gradients down if their norm is larger; Apex has unscaled them already."""
+        """Clip the gradients by their global norm; Apex has already unscaled them."""
         nn.utils.clip_grad_norm_(self._amp.master_params(self._optimizer), max_norm)
 
     def step(self) -> None:
-        """Let the optimiser step; Apex has made it skip the step after an overflow."""
+        """Take an optimiser step; Apex skips it after an overflow."""
         self._optimizer.step()
 
-    def weights(self) -> Mapping[str, Tensor]:
+    def weights(self) -> Mapping[str, Shaped[Tensor, " ..."]]:
         """The network's state dict, with the master weights for the parameters.
 
-        Those that no optimiser steps have no master; they are given as they were before O2 rounded
-        them.
+        Parameters without an optimiser have no master weights; their values from before the
+        rounding of O2 are returned.
         """
         masters = {name: value.detach() for name, value in self._masters()}
         return {**self._model.state_dict(), **self._frozen, **masters}
 
     def state(self) -> dict[str, Any]:
-        """The loss scaler's numbers."""
+        """State of the loss scaler."""
         return dict(self._amp.state_dict())
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Put back what :meth:`state` gave."""
+        """Restore a :meth:`state`."""
         self._amp.load_state_dict(dict(state))
 
     def _masters(self) -> Iterator[tuple[str, Tensor]]:

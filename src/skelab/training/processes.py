@@ -1,7 +1,7 @@
-"""The processes that share a run: started by `accelerate launch` or `torchrun`, or just this one.
+"""The process group of a run, started by `accelerate launch` or `torchrun`, or just this process.
 
-Every process reads its own clips of a batch. Once a step they add up their gradients and what they
-counted; nothing else is exchanged, except the scores of clips at the end of an epoch.
+Every process loads its own clips of a batch. Gradients and counts are all-reduced once per step;
+nothing else is exchanged, except the scores of clips at the end of an epoch.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 from accelerate import PartialState
-from jaxtyping import Int64
+from jaxtyping import Int64, Shaped
 from numpy import ndarray
 from torch import Tensor, distributed, nn
 
@@ -21,14 +21,14 @@ Item = TypeVar("Item")
 
 
 class Processes:
-    """Who shares the run, and what they tell each other; alone, everything is already said."""
+    """The process group: rank, world size, collectives. With one process they do nothing."""
 
     def __init__(self) -> None:
         state = PartialState(cpu=not torch.cuda.is_available())
         self.number: int = state.process_index
-        """Number of this process, from 0."""
+        """Rank of this process."""
         self.count: int = state.num_processes
-        """How many there are."""
+        """World size."""
 
     @property
     def first(self) -> bool:
@@ -36,12 +36,12 @@ class Processes:
         return self.number == 0
 
     def own(self, rows: Int64[ndarray, " N"]) -> Int64[ndarray, " own"]:
-        """The part of some rows that this process takes; the parts lie one after the other."""
+        """The rows of this process; the shares are contiguous."""
         part: Int64[ndarray, " own"] = np.array_split(rows, self.count)[self.number]
         return part
 
-    def add_up(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by its sum over all processes, in one exchange.
+    def add_up(self, tensors: Sequence[Shaped[Tensor, " ..."]]) -> None:
+        """All-reduce: replace each tensor by its sum over all processes, in one collective.
 
         Raises:
             TrainingError: Another process has ended.
@@ -57,7 +57,7 @@ class Processes:
             start += tensor.numel()
 
     def share_buffers(self, model: nn.Module) -> None:
-        """Give every process the buffers of the first, as they are checkpointed and validated.
+        """Broadcast the buffers of the first process, which are checkpointed and validated.
 
         Raises:
             TrainingError: Another process has ended.
@@ -69,7 +69,7 @@ class Processes:
                 distributed.broadcast(buffer, src=0)
 
     def gather(self, item: Item) -> list[Item]:
-        """What each process has, by its number; every process gets all.
+        """All-gather: the item of each process, by rank.
 
         Raises:
             TrainingError: Another process has ended.
@@ -82,7 +82,7 @@ class Processes:
         return items
 
     def wait(self) -> None:
-        """Go on when all processes have come here.
+        """Barrier: wait for all processes.
 
         Raises:
             TrainingError: Another process has ended.
@@ -93,12 +93,12 @@ class Processes:
 
     @contextlib.contextmanager
     def first_before_others(self) -> Iterator[None]:
-        """Let the first process of each machine do something, and then the others."""
+        """A context that the first process of each machine enters before the others."""
         with PartialState(cpu=not torch.cuda.is_available()).local_main_process_first():
             yield
 
     def from_first(self, item: Item) -> Item:
-        """What the first process has; every process gets it.
+        """Broadcast the item of the first process.
 
         Raises:
             TrainingError: Another process has ended.
@@ -113,7 +113,7 @@ class Processes:
 
 @contextlib.contextmanager
 def _ends_named() -> Iterator[None]:
-    """Word the failure of an exchange: it means that a process is no longer there."""
+    """Report a failed collective: it means that another process has ended."""
     try:
         yield
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: when they are written, how many are kept, and which one to go on from."""
+"""Checkpoints of a run: when to write them, how many to keep, and which one to resume."""
 
 import time
 from dataclasses import replace
@@ -16,18 +16,18 @@ from skelab.training.learner import Learner
 from skelab.training.watch import Watcher
 
 KEPT_CHECKPOINTS = 2
-"""The newest, and the one before it in case the newest is damaged."""
+"""Checkpoints to keep: the newest, and one more in case it is damaged."""
 
 _FILES = "epoch-*.safetensors"
 
 
 def holds_run(job: TrainingJob) -> bool:
-    """Whether the job's folder has checkpoints to go on from."""
+    """Whether the job's folder has checkpoints to resume."""
     return any(job.checkpoints.glob(_FILES))
 
 
 def find_checkpoint(job: TrainingJob, watcher: Watcher) -> Checkpoint | None:
-    """The newest sound checkpoint of a run; None if there is none.
+    """The newest intact checkpoint of a run; None if there is none.
 
     Raises:
         TrainingError: It belongs to another recipe or to other data.
@@ -57,7 +57,7 @@ class Saver:
 
     Args:
         job: The run.
-        learner: Whose weights are saved.
+        learner: The learner whose weights are saved.
     """
 
     def __init__(self, job: TrainingJob, learner: Learner) -> None:
@@ -66,12 +66,12 @@ class Saver:
         self._saved_at = time.monotonic()
 
     def is_due(self) -> bool:
-        """Whether the last checkpoint is old enough for another within the epoch."""
+        """Whether another checkpoint within the epoch is due."""
         minutes = (time.monotonic() - self._saved_at) / 60
         return minutes >= self.job.config.checkpoint_minutes
 
     def save(self, state: TrainerState) -> None:
-        """Write the checkpoint of a place in the run, and remove those that are no longer needed.
+        """Write a checkpoint of the current state, and remove those no longer needed.
 
         Raises:
             OutputError: The disk is full; older checkpoints are untouched.
@@ -91,7 +91,7 @@ class Saver:
         self._saved_at = time.monotonic()
 
     def save_chosen(self, state: TrainerState, epoch: int) -> None:
-        """Write the chosen checkpoint if an epoch that has just ended is the one to choose.
+        """Write the chosen checkpoint if the epoch that has just ended is the best.
 
         Raises:
             OutputError: The disk is full; the one before is untouched.
@@ -114,11 +114,11 @@ class Saver:
             protocol=job.protocol,
             trainer=state,
             task=job.task,
-            origin=job.origin,
+            origin=self.learner.origin,
         )
 
     def _prune(self, newest: Path) -> None:
-        """Keep the newest checkpoints; damaged ones of later places go as well."""
+        """Keep the newest checkpoints; also remove damaged ones of a later state."""
         older = [path for path in _newest_first(self.job) if path.stem < newest.stem]
         kept = {newest, *older[: KEPT_CHECKPOINTS - 1]}
         for path in self.job.checkpoints.glob(_FILES):
@@ -127,7 +127,7 @@ class Saver:
 
 
 def _file(job: TrainingJob, state: TrainerState) -> Path:
-    """Where the checkpoint of a place lies; the names sort as the places do."""
+    """The file of a state's checkpoint; file names sort chronologically."""
     step = f"-step-{state.step:06d}" if state.step else ""
     return job.checkpoints / f"epoch-{state.epoch:04d}{step}.safetensors"
 

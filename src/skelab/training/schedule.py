@@ -1,4 +1,4 @@
-"""The learning rate of each epoch, or of each step."""
+"""Learning-rate schedules."""
 
 import math
 
@@ -8,17 +8,17 @@ from skelab.training.config import Schedule, ScheduleUnit, TrainingConfig
 def learning_rate(
     config: TrainingConfig, epoch: int, step: int = 0, *, steps_per_epoch: int = 1
 ) -> float:
-    """The rate of an epoch, or of a step in it where the schedule's unit is the step.
+    """The learning rate of an epoch, or of a step if that is the schedule's unit.
 
     Args:
         config: The schedule.
         epoch: Epoch, from 0.
-        step: Step in the epoch, from 0; ignored where the rate is constant within an epoch.
-        steps_per_epoch: Steps of an epoch.
+        step: Step in the epoch, from 0; ignored if the rate is constant within an epoch.
+        steps_per_epoch: Steps per epoch.
 
     Source: the authors' rule for CTR-GCN (arXiv:2107.12213, section 4.2): in warm-up epoch e the
-    rate is (e + 1) / warm-up of the highest; afterwards it falls at each step. By steps the same
-    rule holds with the number of a step in place of an epoch's, and all lengths in steps.
+    rate is (e + 1) / warm-up of the maximum; afterwards it decreases at each step. Per step the
+    same rule holds with step numbers in place of epochs, and all lengths in steps.
     """
     by_step = config.schedule_unit is ScheduleUnit.STEP
     length = steps_per_epoch if by_step else 1  # units in an epoch

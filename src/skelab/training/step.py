@@ -1,7 +1,8 @@
 """One optimiser step: what training runs, and what fit measures and traces.
 
-A step is :meth:`TrainStep.begin`, :meth:`TrainStep.accumulate` for each part of the batch, and
-:meth:`TrainStep.update`. Processes, running out of memory and seeds are the learner's.
+A step is :meth:`TrainStep.begin`, :meth:`TrainStep.accumulate` for each micro-batch, and
+:meth:`TrainStep.update`. Process groups, recovery from out-of-memory and seeds belong to the
+learner.
 """
 
 from collections.abc import Callable
@@ -37,13 +38,13 @@ _NO_TRANSFER: Final = TransferConfig()
 
 
 class TrainStep:
-    """A network in training, with all that an optimiser step changes.
+    """A network in training, with all state that an optimiser step changes.
 
     Args:
         model: The network, with its weights, on the device.
-        optimizer: Made for it, see :func:`make_optimizer`.
+        optimizer: Its optimiser, see :func:`make_optimizer`.
         engine: Casts, scales the loss and steps the optimiser.
-        task: Gives the losses.
+        task: Computes the losses.
         config: Clipping, averaging, weights of auxiliary losses.
     """
 
@@ -66,25 +67,25 @@ class TrainStep:
         self._guard: BufferGuard | None = None
 
     def set_rate(self, rate: float) -> None:
-        """Set the learning rate; groups of parameters have it times their factor."""
+        """Set the learning rate, multiplied by the factor of each parameter group."""
         self.rate = rate
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("rate_factor", 1.0)
 
     def begin(self) -> None:
-        """Forget the gradients of the last step, and remember the buffers for :meth:`undo`."""
+        """Clear the gradients, and save the buffers for :meth:`undo`."""
         clear_gradients(self.model, self.optimizer)
         self._guard = BufferGuard(self.model)
 
     def accumulate(self, batch: Batch, share: float) -> tuple[ModelOutput, Losses]:
-        """Run clips forward and backward, and add their gradients to those of earlier clips.
+        """Run clips forward and backward, accumulating gradients.
 
         Args:
             batch: The clips.
-            share: What part of the clips of the step they are, over all processes.
+            share: Their share of all clips of the step, over all processes.
 
         Raises:
-            TrainingError: The recipe weights an auxiliary loss that the network does not give.
+            TrainingError: The recipe weights an auxiliary loss that the network does not have.
         """
         with self.engine.autocast():
             output = model_outputs(self.model, batch)
@@ -93,13 +94,13 @@ class TrainStep:
         return output, losses
 
     def undo(self) -> None:
-        """Forget the gradients, and put the buffers back to what they were at the beginning."""
+        """Clear the gradients, and restore the buffers as of :meth:`begin`."""
         clear_gradients(self.model, self.optimizer)
         if self._guard is not None:
             self._guard.undo()
 
     def update(self) -> None:
-        """Clip the gradients, let the optimiser step, and take the weights into their average."""
+        """Clip the gradients, take an optimiser step, and update the average of the weights."""
         if self.config.clip_norm is not None:
             self.engine.clip(self.config.clip_norm)
         self.engine.step()
@@ -107,7 +108,7 @@ class TrainStep:
             self.average.update(self.model)
 
     def _with_auxiliary(self, losses: Losses, output: ModelOutput) -> Losses:
-        """The losses of the task and, weighted, those that the network adds."""
+        """The losses of the task, plus the weighted auxiliary losses of the network."""
         weights = self.config.auxiliary
         for name in weights:
             if name not in output.auxiliary:
@@ -125,7 +126,7 @@ def make_optimizer(
     precision: Precision = Precision.FP32,
     transfer: TransferConfig = _NO_TRANSFER,
 ) -> Optimizer:
-    """The optimiser of a run, new; parameters that it is not to step are frozen.
+    """Create the optimiser of a run; parameters that it does not train are frozen.
 
     Raises:
         TrainingError: A parameter group fits no parameter.
@@ -139,16 +140,16 @@ def make_optimizer(
         on_gpu = all(parameter.is_cuda for group in groups for parameter in group["params"])
         settings = {"betas": config.betas, "eps": config.eps}
         if on_gpu and precision not in APEX_LEVELS:
-            settings["fused"] = True  # one kernel, and no memory beside the state
+            settings["fused"] = True  # one kernel, no memory besides the state
     return kind(groups, lr=config.learning_rate, **settings)
 
 
 def make_task(spec: TaskSpec, config: TrainingConfig) -> Task:
-    """The task of a run; ``training.label_smoothing`` is an option of tasks that take it.
+    """Create the task of a run; ``training.label_smoothing`` applies to tasks that have it.
 
     Raises:
         TaskError: There is no such task or option.
-        TrainingError: Labels are to be smoothed for a task that has none.
+        TrainingError: Label smoothing is set for a task without labels.
     """
     options = dict(spec.options)
     if "label_smoothing" in task_options(spec.name):
@@ -162,9 +163,9 @@ def make_task(spec: TaskSpec, config: TrainingConfig) -> Task:
 
 
 def clear_gradients(model: nn.Module, optimizer: Optimizer) -> None:
-    """Forget all gradients: of a network and, where Apex steps copies of its weights, of these.
+    """Clear all gradients of a network and, with Apex, of the master weights.
 
-    Not by the optimiser's ``zero_grad``, which takes no arguments once Apex has it.
+    The optimiser's ``zero_grad`` takes no arguments once Apex has wrapped it.
     """
     model.zero_grad(set_to_none=True)
     for parameter in optimizer_parameters(optimizer):

@@ -1,8 +1,8 @@
-"""Trackers beside the run folder: Weights & Biases and MLflow, by name, through Accelerate's.
+"""Experiment trackers: Weights & Biases and MLflow, through Accelerate.
 
-The run folder is the record; a tracker is shown a copy of it. ``trackers.json`` remembers which run
-of the tracker belongs to the folder and what it was shown, so that ``--resume`` goes on in the same
-place: epochs that were shown are not shown twice, and a tracker that joins late is shown the rest.
+The run folder is the record; a tracker receives a copy. ``trackers.json`` keeps which run of the
+tracker belongs to the folder and which epochs were logged, so that ``--resume`` continues there:
+no epoch is logged twice, and a tracker that is added later receives the earlier ones.
 """
 
 import json
@@ -23,10 +23,10 @@ from skelab.training.job import TrainingJob
 from skelab.training.watch import Watcher
 
 TRACKERS: Mapping[str, str] = {"mlflow": "mlflow", "wandb": "wandb"}
-"""Trackers by name, each with the package that it needs. TensorBoard and CSV need none."""
+"""Trackers by name, each with its package. TensorBoard and CSV need none."""
 
 STATE = "trackers.json"
-"""What the trackers of a run folder were shown."""
+"""The file that records what the trackers of a run have received."""
 
 _PROJECT = "skelab"
 
@@ -35,7 +35,7 @@ def check_trackers(names: Sequence[str]) -> None:
     """Refuse trackers that do not exist, or whose package is missing, before anything is done.
 
     Raises:
-        TrainingError: The message names the known ones, or the package to install.
+        TrainingError: The tracker is unknown or its package missing; the message says which.
     """
     for name in names:
         if name not in TRACKERS:
@@ -52,11 +52,11 @@ def check_trackers(names: Sequence[str]) -> None:
 
 @dataclass
 class _Shown:
-    """What a tracker knows of this run.
+    """What a tracker has received of this run.
 
     Attributes:
-        run: The tracker's own name of the run.
-        epoch: The last epoch that it was shown; -1 for none.
+        run: The tracker's id of the run.
+        epoch: The last epoch that was logged; -1 for none.
     """
 
     run: str
@@ -64,17 +64,17 @@ class _Shown:
 
 
 class Trackers:
-    """The trackers of one run; shows each of them every epoch once, with the epoch as its step.
+    """The trackers of one run; logs every epoch once, with the epoch as its step.
 
-    A tracker that fails on the way, say because its server is gone, is left out with a message: the
-    training does not stop for it, and a later ``--resume`` shows it what it has missed.
+    A tracker that fails during training, say because its server is down, is dropped with a message;
+    training continues, and a later ``--resume`` logs what it has missed.
 
     Args:
-        names: Which, of ``TRACKERS``.
+        names: Names from ``TRACKERS``.
         run: The run folder.
-        recipe: The resolved recipe, YAML; shown to a tracker when it first meets the run.
-        facts: What else it should be told then, say whether the clips are synthetic.
-        say: Is told, in one line, of a tracker that fails.
+        recipe: The resolved recipe as YAML; logged when a tracker first sees the run.
+        facts: Further settings to log then, say whether the clips are synthetic.
+        say: Called with one line about a tracker that fails.
 
     Raises:
         TrainingError: A tracker is unknown, its package is missing, or it does not start.
@@ -94,13 +94,13 @@ class Trackers:
         self._say = say
         self._shown = _read_state(self._path) if names else {}
         self._open: dict[str, Any] = {}
-        settings = {**flat(yaml.safe_load(recipe) or {}), **(facts or {})}
+        settings = {**flatten_settings(yaml.safe_load(recipe) or {}), **(facts or {})}
         if names:
-            PartialState()  # Accelerate's trackers ask it which process they are in
+            PartialState()  # Accelerate's trackers query the process state
         for name in dict.fromkeys(names):
             try:
                 self._open[name] = self._start(name, run, settings)
-            except Exception as error:  # whatever a service may raise
+            except Exception as error:  # a service may raise anything
                 self.close()
                 raise TrainingError(
                     f"--track {name}: does not start: {_brief(error)}; --resume goes on with the"
@@ -108,7 +108,7 @@ class Trackers:
                 ) from error
 
     def show(self, records: Sequence[Mapping[str, int | float]]) -> None:
-        """Show each tracker those records that it has not seen yet."""
+        """Log to each tracker the records that it has not received."""
         for name, tracker in list(self._open.items()):
             shown = self._shown[name]
             for record in records:
@@ -116,8 +116,8 @@ class Trackers:
                 if epoch <= shown.epoch:
                     continue
                 try:
-                    tracker.log(named(record), step=epoch)
-                except Exception as error:  # whatever a service may raise
+                    tracker.log(scalar_tags(record), step=epoch)
+                except Exception as error:  # a service may raise anything
                     del self._open[name]
                     self._say(
                         f"tracker {name} failed, the training goes on without it; --resume"
@@ -128,11 +128,11 @@ class Trackers:
                 self._write()
 
     def close(self) -> None:
-        """Tell the trackers that this was all."""
+        """Finish the runs of the trackers."""
         for name, tracker in self._open.items():
             try:
                 tracker.finish()
-            except Exception as error:  # whatever a service may raise
+            except Exception as error:  # a service may raise anything
                 self._say(f"tracker {name} did not close: {_brief(error)}")
         self._open = {}
 
@@ -153,7 +153,7 @@ class Trackers:
 
 
 def open_trackers(names: Sequence[str], job: TrainingJob, watcher: Watcher) -> Trackers:
-    """The trackers of a run; they are told its recipe, and which clips it trains on.
+    """Open the trackers of a run; they receive its recipe, and which clips it trains on.
 
     Raises:
         TrainingError: A tracker is unknown, its package is missing, or it does not start.
@@ -169,17 +169,17 @@ def open_trackers(names: Sequence[str], job: TrainingJob, watcher: Watcher) -> T
     return Trackers(names, job.run, recipe=job.recipe, facts=facts, say=watcher.on_message)
 
 
-def named(record: Mapping[str, int | float]) -> dict[str, int | float]:
-    """The figures of an epoch as TensorBoard and the trackers name them: ``train/loss``."""
+def scalar_tags(record: Mapping[str, int | float]) -> dict[str, int | float]:
+    """The metrics of an epoch under their tags in TensorBoard and trackers, say ``train/loss``."""
     return {name.replace("_", "/", 1): value for name, value in record.items() if name != "epoch"}
 
 
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as one mapping: ``training.epochs``; lists become text."""
+def flatten_settings(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flatten nested settings to dotted keys, say ``training.epochs``; lists become text."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{name}.")
+            found |= flatten_settings(value, f"{prefix}{name}.")
         else:
             found[f"{prefix}{name}"] = (
                 ", ".join(map(str, value)) if isinstance(value, list) else value
@@ -209,7 +209,7 @@ _IDS: Mapping[str, Callable[[Any], str]] = {
 
 
 def _title(run: Path) -> str:
-    """The last two parts of a run folder's path, so that a seed is told with its run."""
+    """The last two parts of a run folder's path, which name the run and its seed."""
     return "/".join(run.parts[-2:]) if run.name.startswith("seed-") else run.name
 
 

@@ -1,7 +1,7 @@
-"""Trained weights for a network of other classes, another skeleton or more bodies.
+"""Transfer of trained weights to a network with other classes, another skeleton or more bodies.
 
-Whatever a tensor of the source means in the new network is kept; what has no counterpart there
-stays as the new network drew it. Joints are told by their names.
+Values with a counterpart in the new network are taken; all others keep their random initialisation.
+Joints are matched by name.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Int64, Shaped
 from torch import Tensor
 
 from skelab.errors import CheckpointError, LayoutError, ModelError, WeightsError
@@ -21,11 +21,11 @@ from skelab.skeleton import JointMap, Layout, match_joints
 from skelab.tasks import TaskSpec
 
 FEWEST_JOINTS: Final = 8
-"""Layouts with fewer joints in common have too little in common for weights to be of use."""
+"""Fewest shared joints of two layouts for a transfer."""
 
 _STATISTICS: Final = ("running_mean", "running_var", "num_batches_tracked")
-_HEAD: Final = "classifier."  # of a SkeletonModel, whatever its task puts there
-_SHOWN: Final = 4  # tensors that a message names
+_HEAD: Final = "classifier."  # prefix of the head of a SkeletonModel, whatever its task
+_SHOWN: Final = 4  # tensors named in a message
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,15 @@ class SourceWeights:
     """Trained weights, and the network that they belong to.
 
     Attributes:
-        name: What messages and records call them, say ``run/checkpoints/best.safetensors``.
-        model: How to build the network.
+        name: Their name in messages and records, say ``run/checkpoints/best.safetensors``.
+        model: Specification of the network.
         classes: Name of each class.
         weights: State dict.
         task: What the network predicts.
         digest: Digest of the checkpoint.
-        facts: What else is recorded of them: data set, pipeline, stream, protocol and so on.
-        file: Where they were read; None if they come from elsewhere.
+        facts: Further records: data set, pipeline, stream, protocol and so on.
+        notes: How the clips that they know differ from those of the new run.
+        file: The file they were read from; None if from elsewhere.
     """
 
     name: str
@@ -50,19 +51,20 @@ class SourceWeights:
     task: TaskSpec = field(default_factory=TaskSpec)
     digest: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     file: Path | None = None
 
 
 @dataclass(frozen=True)
 class MappedTensor:
-    """What became of one tensor of the new network.
+    """The origin of one tensor of the new network.
 
     Attributes:
         name: Its key in the state dict.
         shape: Its shape.
-        numbers: How many numbers it has.
-        kept: How many of them are the source's.
-        why: Why not all of them are; empty where they are.
+        numbers: Number of values.
+        kept: Number of values from the source.
+        why: The reason why not all are; empty if all are.
     """
 
     name: str
@@ -74,15 +76,15 @@ class MappedTensor:
 
 @dataclass(frozen=True)
 class MappedWeights:
-    """Weights for the new network, and where each comes from.
+    """Weights for the new network, with the origin of each tensor.
 
     Attributes:
-        weights: Its whole state dict.
-        taken: Tensors that are the source's as they are.
-        mapped: Tensors whose joints, bodies, scales or classes were moved to their new places.
-        fresh: Tensors that stay as they were drawn.
-        joints: The joints that both skeletons have.
-        notes: What differs between both networks and could matter.
+        weights: The complete state dict.
+        taken: Tensors copied from the source.
+        mapped: Tensors whose joints, bodies, scales or classes were rearranged.
+        fresh: Tensors that keep their random initialisation.
+        joints: The shared joints of both skeletons.
+        notes: Differences of the networks that could matter.
     """
 
     weights: Mapping[str, Tensor]
@@ -93,7 +95,7 @@ class MappedWeights:
     notes: tuple[str, ...] = ()
 
     def summary(self) -> str:
-        """What was taken, mapped and fresh, in one line."""
+        """The numbers of taken, mapped and fresh tensors, in one line."""
         parts = [f"{_tensors(self.taken)} taken ({_total(self.taken):,} numbers)"]
         if self.mapped:
             parts.append(
@@ -112,7 +114,7 @@ class MappedWeights:
         return "; ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Counts, joints and every tensor, as plain containers."""
+        """Counts, joints and every tensor as a JSON object."""
         source, target = self.joints.source, self.joints.target
         groups = {"taken": self.taken, "mapped": self.mapped, "fresh": self.fresh}
         return {
@@ -141,47 +143,33 @@ class MappedWeights:
         }
 
 
-def draw_weights(model: ModelSpec, seed: int, task: TaskSpec | None = None) -> dict[str, Tensor]:
-    """The state dict of a new network, as a run with this seed draws it.
-
-    Raises:
-        ModelError: The family or an option is unknown.
-        TaskError: The task or an option is unknown.
-    """
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return dict(build_model(model, task).state_dict())
-
-
 def map_weights(
     source: SourceWeights,
     target: ModelSpec,
     classes: Sequence[str],
-    fresh: Mapping[str, Tensor],
+    fresh: Mapping[str, Shaped[Tensor, " ..."]],
     *,
     task: TaskSpec | None = None,
     statistics: Literal["taken", "fresh"] = "taken",
-    notes: Sequence[str] = (),
 ) -> MappedWeights:
-    """The weights that a new network starts from, as much as it can have from trained ones.
+    """Initial weights of a new network, taken from trained ones as far as possible.
 
-    - Classes of the same names are taken, in whatever order; otherwise, and for another task, the
-      head is new.
-    - Joints of another layout are matched by name, see ``match_joints``; what a tensor says of
-      joints that only the new layout has stays fresh, and so do kernels over the joints' order.
-    - Where the channels of a joint differ, such as a score in place of z, all that reads them is
-      fresh.
-    - A body that only the new network has is fresh.
-    - What nobody trains, such as the bones, is the new network's.
+    - The head is taken if the classes have the same names, in any order; otherwise, and for another
+      task, it is fresh.
+    - Joints of another layout are matched by name, see ``match_joints``; values of joints that only
+      the new layout has are fresh, and so are kernels over the order of joints.
+    - Where the channels of a joint differ, such as a score in place of z, the layers that read them
+      are fresh.
+    - Values of bodies that only the new network has are fresh.
+    - Constants, such as the graph, are those of the new network.
 
     Args:
         source: Trained weights.
         target: The new network.
-        classes: Name of each of its classes.
-        fresh: Its state dict as it was drawn, see ``draw_weights``.
-        task: What it predicts, by default the classes.
-        statistics: Whether running statistics of batch norms are taken as well.
-        notes: What else differs, to be told along with what this finds.
+        classes: Its class names.
+        fresh: Its state dict as it was drawn.
+        task: Its task, classification by default.
+        statistics: Whether running statistics of batch norms are taken, too.
 
     Raises:
         CheckpointError: The weights belong to another family.
@@ -194,8 +182,39 @@ def map_weights(
             f" {target.name}; give a recipe of the family {source.model.name}"
         )
     mapper = _Mapper(source, target, tuple(classes), task or TaskSpec())
+    results = _map_tensors(mapper, source, target, fresh, keep_statistics=statistics == "taken")
     groups: dict[str, list[MappedTensor]] = {"taken": [], "mapped": [], "fresh": []}
-    weights: dict[str, Tensor] = {}
+    for key, result in results.items():
+        shape = tuple(fresh[key].shape)
+        entry = MappedTensor(key, shape, fresh[key].numel(), result.kept, result.why)
+        groups[result.how].append(entry)
+    differing = _differing_options(source.model, target)
+    return MappedWeights(
+        {key: result.tensor.to(fresh[key].dtype) for key, result in results.items()},
+        taken=tuple(groups["taken"]),
+        mapped=tuple(groups["mapped"]),
+        fresh=tuple(groups["fresh"]),
+        joints=mapper.joints,
+        notes=(
+            *source.notes,
+            *(
+                f"option {name} {change}, as the recipe has it"
+                for name, change in differing.items()
+            ),
+        ),
+    )
+
+
+def _map_tensors(
+    mapper: "_Mapper",
+    source: SourceWeights,
+    target: ModelSpec,
+    fresh: Mapping[str, Shaped[Tensor, " ..."]],
+    *,
+    keep_statistics: bool,
+) -> "dict[str, _Result]":
+    """The tensor of the new network for each key; WeightsError if keys or shapes do not fit."""
+    results: dict[str, _Result] = {}
     misfits = [
         *(f"{key} (missing)" for key in mapper.expected(fresh) if key not in source.weights),
         *(f"{key} (unknown here)" for key in mapper.expected(source.weights) if key not in fresh),
@@ -203,38 +222,21 @@ def map_weights(
     for key, drawn in fresh.items():
         if key not in source.weights and not mapper.is_new(key):
             continue
-        if statistics == "fresh" and key.rpartition(".")[2] in _STATISTICS:
-            result: _Result | None = _Result(drawn, 0, "statistics")
+        if not keep_statistics and key.rpartition(".")[2] in _STATISTICS:
+            results[key] = _Result(drawn, 0, "statistics")
+        elif result := mapper.map(key, source.weights.get(key, drawn), drawn):
+            results[key] = result
         else:
-            result = mapper.map(key, source.weights.get(key, drawn), drawn)
-        if result is None:
             there, here = _shape(source.weights[key]), _shape(drawn)
             misfits.append(f"{key} ({there} there, {here} here)")
-            continue
-        weights[key] = result.tensor.to(drawn.dtype)
-        entry = MappedTensor(key, tuple(drawn.shape), drawn.numel(), result.kept, result.why)
-        groups[result.how].append(entry)
     if misfits:
         raise WeightsError(_misfit_message(source, target, misfits))
-    return MappedWeights(
-        weights,
-        taken=tuple(groups["taken"]),
-        mapped=tuple(groups["mapped"]),
-        fresh=tuple(groups["fresh"]),
-        joints=mapper.joints,
-        notes=(
-            *notes,
-            *(
-                f"option {name} {difference}, as the recipe has it"
-                for name, difference in _differing_options(source.model, target).items()
-            ),
-        ),
-    )
+    return results
 
 
 @dataclass(frozen=True)
 class _Result:
-    """A tensor of the new network; ``moved`` says that its parts changed places."""
+    """A tensor of the new network; ``moved`` if its values were rearranged."""
 
     tensor: Tensor
     kept: int
@@ -249,7 +251,7 @@ class _Result:
 
 
 class _Mapper:
-    """Maps single tensors; what holds for all of them is worked out once."""
+    """Maps single tensors; what is common to all is computed once."""
 
     def __init__(
         self, source: SourceWeights, target: ModelSpec, classes: tuple[str, ...], task: TaskSpec
@@ -276,7 +278,7 @@ class _Mapper:
         return not self._same_task and (key in self._head or key.startswith(_HEAD))
 
     def expected(self, keys: Iterable[str]) -> list[str]:
-        """Those of the keys that both networks must have."""
+        """The keys that both networks must have."""
         return [key for key in keys if not self.is_new(key)]
 
     def map(self, key: str, trained: Tensor, drawn: Tensor) -> _Result | None:
@@ -303,7 +305,7 @@ class _Mapper:
         return _Result(trained[rows], drawn.numel(), moved=True) if _fits(trained, drawn) else None
 
     def _map_axes(self, text: str, trained: Tensor, drawn: Tensor) -> _Result | None:
-        """Take every number whose joint, body and scale the new network has as well."""
+        """Take the values whose joint, body and scale the new network has, too."""
         axes = parse_axes(text)
         letters = [letter for axis in axes for letter in axis]
         try:
@@ -366,7 +368,7 @@ def _fits(trained: Tensor, drawn: Tensor) -> bool:
 
 
 def _open_grid(indices: Sequence[Int64[Tensor, " _"]]) -> tuple[Tensor, ...]:
-    """Indices that pick the product of one set of places an axis."""
+    """Broadcastable indices of the product of one index set per axis."""
     return tuple(
         places.view(*(-1 if axis == own else 1 for axis in range(len(indices))))
         for own, places in enumerate(indices)
@@ -396,7 +398,7 @@ def _shaped_by(model: ModelSpec, task: TaskSpec, argument: str) -> set[str]:
 
 
 def _differing_options(there: ModelSpec, here: ModelSpec) -> dict[str, str]:
-    """What differs in the options of both networks, in words."""
+    """The differing options of both networks, in words."""
     names = {**there.options, **here.options}
     return {
         name: f"was {there.options.get(name)}, is {here.options.get(name)}"

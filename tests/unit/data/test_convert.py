@@ -16,7 +16,8 @@ import pytest
 from tiny_clips import tiny_clip, tiny_info
 
 from skelab.data.clips.clip import Clip, SampleInfo
-from skelab.data.clips.store import StoreInfo, write_store
+from skelab.data.clips.store import StoreInfo
+from skelab.data.clips.write import write_store
 from skelab.data.convert import convert, list_targets
 from skelab.data.copying import copy_clips
 from skelab.data.datasets import open_source, parse_split

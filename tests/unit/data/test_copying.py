@@ -47,7 +47,7 @@ def test_a_store_has_every_clip_and_what_is_known_of_it(tmp_path: Path, compress
 
 
 def test_many_clips_are_copied_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("skelab.data.copying.CLIPS_PER_PART", 3)
+    monkeypatch.setattr("skelab.data.copying.CLIPS_PER_SHARD", 3)
     clips = open_clips(write_npz(tmp_path / "a.npz"))
     steps: list[tuple[int, int]] = []
 

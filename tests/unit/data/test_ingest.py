@@ -14,7 +14,8 @@ import pytest
 from listed_source import ListedSource
 
 from skelab.data import ingest as ingest_module
-from skelab.data.clips.store import Excluded, open_store, write_part
+from skelab.data.clips.store import Excluded, open_store
+from skelab.data.clips.write import write_shard
 from skelab.data.datasets import open_source
 from skelab.data.ingest import IngestReport, ingest
 from skelab.data.preprocessing import get_pipeline
@@ -29,7 +30,7 @@ TESTS = Path(__file__).parents[2]
 @pytest.fixture(autouse=True)
 def parts_of_four(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut sources into parts of four, so that small ones have several."""
-    monkeypatch.setattr(ingest_module, "CLIPS_PER_PART", 4)
+    monkeypatch.setattr(ingest_module, "CLIPS_PER_SHARD", 4)
 
 
 @pytest.fixture(autouse=True)
@@ -56,10 +57,10 @@ def interrupted(folder: Path, size: int = 10, *, reads: int, **options: Any) -> 
         written += 1
         if written > parts:
             raise OutputError("the disk is full")
-        write_part(*arguments)
+        write_shard(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ingest_module, "write_part", full_after)
+        patch.setattr(ingest_module, "write_shard", full_after)
         with pytest.raises(OutputError):
             run(folder, size, **options)
 

@@ -58,7 +58,7 @@ def custom(folder: Path) -> Path:
 def test_every_sample_that_is_left_out_is_named_with_its_cause(
     tmp_path: Path, make: Callable[[Path], Path], workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("skelab.data.ingest.CLIPS_PER_PART", 2)
+    monkeypatch.setattr("skelab.data.ingest.CLIPS_PER_SHARD", 2)
     source = open_source(make(tmp_path))
 
     report = ingest(

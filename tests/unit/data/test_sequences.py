@@ -8,7 +8,8 @@ from tiny_clips import CLASSES, tiny_clip, tiny_info
 from untrimmed_files import precog_folder, tiny_sequence
 
 from skelab.data.clips.sequence import SEGMENT_LEFT_OUT, Segment, UntrimmedSequence
-from skelab.data.clips.store import open_store, write_store
+from skelab.data.clips.store import open_store
+from skelab.data.clips.write import write_store
 from skelab.data.convert import convert
 from skelab.data.copying import copy_clips
 from skelab.data.cutting import cut_segments
@@ -36,7 +37,7 @@ def store_path(tmp_path: Path) -> Path:
 def test_an_ingest_keeps_segments_and_labels_of_frames(
     tmp_path: Path, pipeline: str, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("skelab.data.ingest.CLIPS_PER_PART", 1)
+    monkeypatch.setattr("skelab.data.ingest.CLIPS_PER_SHARD", 1)
     source = open_source(precog_folder(tmp_path / "a", Seq1_2=LABELS, Seq3_4=LABELS))
     out = tmp_path / "s.arrow"
 

@@ -10,6 +10,7 @@ from made_scores import made_info, made_scores, scores_of
 
 from skelab.errors import OutputError, ScoresError
 from skelab.evaluation import Scores
+from skelab.evaluation.scores import MOST_CLASSES
 
 
 def test_what_is_saved_is_loaded_again_to_the_last_bit(tmp_path: Path) -> None:
@@ -256,8 +257,11 @@ def test_a_pickle_in_a_score_file_is_not_loaded(tmp_path: Path) -> None:
             {"classes": np.frombuffer(b"\xff" * 24, "<U1")},
             "expected classes to be text, found .*no Unicode",
         ),
-        ({"info": np.array('{"colour": 1}')}, "expected info about dataset, .*, found {.colour"),
-        ({"info": np.array("[]")}, r"expected info about dataset, .*, found \[\]"),
+        (
+            {"info": np.array('{"colour": 1}')},
+            "damaged score file, its info: dataset: expected, found nothing",
+        ),
+        ({"info": np.array("[]")}, "its info: expected an object, found a list of 0"),
         ({"info": np.array("{")}, "damaged score file"),
     ],
 )
@@ -275,7 +279,9 @@ def test_provenance_of_another_type_is_told(tmp_path: Path, name: str, value: ob
     header = asdict(made_info()) | {name: value}
     path = _changed(tmp_path, info=np.array(json.dumps(header)))
 
-    with pytest.raises(ScoresError, match=rf"expected {name} to be .*, found {value!r}"):
+    with pytest.raises(
+        ScoresError, match=rf"its info: {name}: expected a valid .*, found {value!r}"
+    ):
         Scores.load(path)
 
 
@@ -317,3 +323,19 @@ def _changed(folder: Path, **changes: np.ndarray) -> Path:
     assert zipfile.is_zipfile(plain)
     np.savez(path, **(arrays | changes))
     return path
+
+
+def test_scores_of_more_classes_than_can_be_counted_in_pairs_are_refused() -> None:
+    scores = made_scores()
+    classes = tuple(f"class {number}" for number in range(MOST_CLASSES + 1))
+    logits = np.zeros((len(scores), len(classes)), np.float32)
+
+    with pytest.raises(ScoresError, match=r"expected at most 5,000 classes, .*found 5,001"):
+        replace(scores, classes=classes, logits=logits)
+
+
+def test_half_of_a_surrogate_pair_is_no_class_name() -> None:
+    scores = made_scores()
+
+    with pytest.raises(ScoresError, match=r"non-empty text as class name, found '\\ud800'"):
+        replace(scores, classes=("\ud800", *scores.classes[1:]))

@@ -62,7 +62,7 @@ class _Branching(nn.Module):
 
 @needs_export
 def test_a_network_that_branches_on_its_input_is_refused(spec: NetworkSpec) -> None:
-    with pytest.raises(ExportError, match=r"tiny: torch\.export cannot make a graph of it: "):
+    with pytest.raises(ExportError, match=r"tiny: torch\.export cannot trace a graph of it: "):
         trace_network(_Branching(), spec)
 
 

@@ -87,7 +87,7 @@ def test_the_limit_makes_it_return_what_is_wholly_free() -> None:
     allocator.take(40 * MIB)
 
     assert allocator.reserved == 40 * MIB
-    with pytest.raises(MemoryError, match="are taken, 20971520 more are wanted"):
+    with pytest.raises(MemoryError, match="are reserved, 20971520 more are needed"):
         allocator.take(20 * MIB)
 
 

@@ -12,6 +12,7 @@ from fit_kit import GIB, MadeUpDevice
 from skelab.errors import GpuError, ModelError
 from skelab.fit import FitStopped, answer, fit
 from skelab.fit.answer import choose_device
+from skelab.fit.explore import Question
 from skelab.fit.figures import Configuration, Cost
 from skelab.fit.outcome import Settings, Verdict
 from skelab.host.probe import Container, Gpu, probe
@@ -30,7 +31,7 @@ def card(monkeypatch: pytest.MonkeyPatch) -> MadeUpDevice:
 
     @contextmanager
     def ask(*words: object, thorough: bool, networks: int) -> Iterator[object]:
-        yield answer._Question(device, None, thorough, FORMATS)
+        yield Question(device, None, thorough, FORMATS)
 
     monkeypatch.setattr(answer, "_ask", ask)
     return device
@@ -93,7 +94,7 @@ def test_thorough_tries_every_precision_and_policy(card: MadeUpDevice) -> None:
     ]
 
 
-def test_an_epoch_and_a_recipe_are_reckoned_from_the_step(card: MadeUpDevice) -> None:
+def test_epoch_and_full_training_follow_from_the_step(card: MadeUpDevice) -> None:
     (model,) = fit(["ctrgcn"], clips=6_400).models
 
     own = model.options[0]
@@ -174,7 +175,7 @@ def test_auto_takes_a_gpu_where_there_is_one() -> None:
 @pytest.mark.parametrize(
     ("device", "message"),
     [
-        ("cuda:0", "this machine has 0 GPUs that the driver shows; --device cpu measures"),
+        ("cuda:0", "the driver shows 0 GPUs on this machine; --device cpu measures"),
         ("tpu", "expected auto, cpu, cuda or a number as in cuda:0"),
         ("cuda:x", "expected auto, cpu, cuda"),
     ],

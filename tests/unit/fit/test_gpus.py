@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from skelab.errors import GpuError
-from skelab.fit.gpus import GIB, MIB, find_gpu, list_gpus, parse_memory, typical_gpu
+from skelab.fit.gpus import GIB, MIB, find_gpu, list_gpu_models, parse_memory, typical_gpu
 from skelab.training.config import Precision
 
 
@@ -50,7 +50,7 @@ def test_other_memory_means_the_variant_that_has_it_or_the_same_card_with_it() -
 @pytest.mark.parametrize("name", ["RTX 3061", "rtx 3O60"])
 def test_an_unknown_name_is_answered_with_the_nearest(name: str) -> None:
     with pytest.raises(
-        GpuError, match=rf"^unknown GPU '{name}'; the nearest that are known: RTX 3060, .*--vram"
+        GpuError, match=rf"^unknown GPU '{name}'; the nearest known ones: RTX 3060, .*--vram"
     ):
         find_gpu(name)
 
@@ -62,7 +62,7 @@ def test_a_name_like_none_is_told_so(name: str) -> None:
 
 
 def test_every_entry_is_found_by_its_own_name_and_makes_sense() -> None:
-    gpus = list_gpus()
+    gpus = list_gpu_models()
 
     assert len(gpus) >= 70
     for gpu in gpus:
@@ -85,7 +85,9 @@ def test_what_a_row_was_checked_with_is_listed_in_the_table() -> None:
     keys = [entry.get("checked") for entry in table["gpus"]]
 
     assert {key for key in keys if key is not None} == set(table["checks"])
-    assert [gpu.checked for gpu in list_gpus()] == [key and table["checks"][key] for key in keys]
+    assert [gpu.checked for gpu in list_gpu_models()] == [
+        key and table["checks"][key] for key in keys
+    ]
 
 
 @pytest.mark.parametrize(

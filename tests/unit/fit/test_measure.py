@@ -1,4 +1,4 @@
-"""Costs of this machine: what a child's end means, and what is reckoned from one clip."""
+"""Costs of this machine: what a child's end means, and what is extrapolated from one clip."""
 
 import resource
 import subprocess
@@ -63,7 +63,7 @@ def test_quick_reckons_many_clips_from_one() -> None:
     assert cost.memory.workspace == 7 + int(FRAGMENTS * 107) + int(WORKSPACE * 300)
     assert cost.memory.context == 20
     assert (cost.seconds.low, cost.seconds.typical, cost.seconds.high) == (6.0, 8.0, 10.0)
-    assert cost.note == "reckoned from a step of one clip"
+    assert cost.note == "extrapolated from a step of one clip"
     assert made.largest_micro_batch(configuration(), 640) == 5
 
 
@@ -82,7 +82,7 @@ def test_quick_reckons_from_more_clips_where_time_allows() -> None:
     assert cost.memory.workspace == one + 14 * (several_clips - one) // 7
     assert cost.memory.context == 20
     assert cost.seconds.typical == 7.5
-    assert cost.note == "reckoned from steps of one clip and of 8"
+    assert cost.note == "extrapolated from steps of one clip and of 8"
 
 
 def test_what_is_known_is_not_run_again() -> None:
@@ -100,7 +100,7 @@ def test_what_is_known_is_not_run_again() -> None:
     ("answer", "error", "message"),
     [
         ({"no_memory": "bad_alloc"}, DoesNotFitError, "out of memory: bad_alloc"),
-        ({"ended": -9, "said": ""}, DoesNotFitError, "was killed, as a rule for lack of memory"),
+        ({"ended": -9, "said": ""}, DoesNotFitError, "was killed, usually for lack of memory"),
         ({"ended": -11, "said": ""}, NotTriedError, "ended with status -11: it did not say why"),
         ({"ended": 1, "said": "so"}, NotTriedError, "ended with status 1: so"),
         ({"late": 600.0}, NotTriedError, "given up after 600 s"),
@@ -120,14 +120,14 @@ def test_how_a_child_ended_is_the_result(
 def test_nothing_more_is_tried_when_the_time_is_up() -> None:
     made = device({}, until=time.monotonic() - 1)
 
-    with pytest.raises(NotTriedError, match="no time left; --thorough takes as long as it needs"):
+    with pytest.raises(NotTriedError, match="no time was left; --thorough has no time limit"):
         made.training(configuration())
 
 
 def test_a_child_that_is_ended_since_the_time_is_up_was_not_given_up_for_itself() -> None:
     made = device({"late": 5.0}, until=time.monotonic() + 5)
 
-    with pytest.raises(NotTriedError, match="no time left"):
+    with pytest.raises(NotTriedError, match="no time was left"):
         made.training(configuration())
 
 

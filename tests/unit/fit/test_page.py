@@ -19,7 +19,7 @@ from skelab.fit.outcome import (
 )
 from skelab.fit.page import render_fit_page, write_fit_page
 from skelab.fit.plots import epoch_figure, memory_figures, parts_figure
-from skelab.fit.tables import notes, option_rows, short_rows, summary_rows
+from skelab.fit.tables import fit_summary_rows, notes, option_rows, short_rows
 
 SPAN = Span(0.5, 1.0, 2.0)
 MEMORY = MemoryParts(GIB // 8, GIB // 16, GIB // 8, 3 * GIB, GIB // 4, GIB // 2)
@@ -109,8 +109,8 @@ def test_the_limit_is_drawn_where_it_is_near() -> None:
 
 
 def test_rows_tell_ranges_of_predictions_and_medians_of_measurements() -> None:
-    (predicted,) = summary_rows(REPORT)
-    (measured,) = summary_rows(replace(REPORT, measured=True))
+    (predicted,) = fit_summary_rows(REPORT)
+    (measured,) = fit_summary_rows(replace(REPORT, measured=True))
 
     assert predicted[4:6] == ("5.0\N{EN DASH}20 min", "5.0\N{EN DASH}20 h")
     assert measured[4:6] == ("10 min", "10 h")
@@ -136,4 +136,4 @@ def test_real_time_is_told_by_the_slower_end(seconds: float) -> None:
     use = InferenceFit("fp32", two_people=Span(0.001, seconds, 2 * seconds))
     report = replace(REPORT, models=(replace(MODEL, inference=use),))
 
-    assert summary_rows(report)[0][-1] == ("yes" if seconds == 0.002 else "1 in 2")
+    assert fit_summary_rows(report)[0][-1] == ("yes" if seconds == 0.002 else "1 in 2")

@@ -93,9 +93,9 @@ def test_half_the_bits_take_less_memory_and_less_time() -> None:
 
 @pytest.mark.parametrize(
     ("precision", "said"),
-    [("apex-o1", "Reckoned as fp16, which"), ("apex-o2", "Reckoned as fp16, with")],
+    [("apex-o1", "Predicted as fp16, which"), ("apex-o2", "Predicted as fp16, with")],
 )
-def test_apex_is_reckoned_as_fp16_and_says_so(precision: str, said: str) -> None:
+def test_apex_is_predicted_as_fp16_and_says_so(precision: str, said: str) -> None:
     cost = CARD.training(short("stgcn", f"precision={precision}"))
 
     assert said in cost.note
@@ -115,7 +115,7 @@ def test_level_two_of_apex_keeps_weights_twice() -> None:
 def test_few_clips_leave_the_device_waiting_and_that_is_said() -> None:
     few, many = (CARD.training(short("stgcn", clips=clips)) for clips in (1, 200))
 
-    assert "waiting for the processor" in few.note
+    assert "waits for the processor" in few.note
     assert many.note == ""
     assert many.seconds.typical > few.seconds.typical
 

@@ -7,13 +7,13 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
-from skelab.fit.storage import Lives, Part, StorageWatch
+from skelab.fit.storage import Category, Lives, StorageWatch
 
 FLOATS = 1000
 BYTES = 4 * FLOATS
 
 
-def lives(*given: tuple[int, int, int, Part], events: int = 10) -> Lives:
+def lives(*given: tuple[int, int, int, Category], events: int = 10) -> Lives:
     sizes, born, died, parts = zip(*given, strict=True)
     return Lives(np.array(sizes), np.array(born), np.array(died), parts, events)
 
@@ -46,8 +46,8 @@ def test_views_and_results_in_place_share_a_storage() -> None:
 def test_tensors_made_before_are_followed_when_they_are_held() -> None:
     weight, moment = torch.ones(FLOATS), torch.ones(2 * FLOATS)
     watch = StorageWatch()
-    watch.hold([weight, weight.view(-1, 1)], Part.WEIGHTS)
-    watch.hold([moment], Part.OPTIMISER)
+    watch.hold([weight, weight.view(-1, 1)], Category.WEIGHTS)
+    watch.hold([moment], Category.OPTIMISER)
     watch.start()
     with watch:
         weight.add(1)
@@ -60,17 +60,17 @@ def test_tensors_made_before_are_followed_when_they_are_held() -> None:
 def test_what_is_kept_for_the_backward_pass_lives_until_it_is_used() -> None:
     x = torch.randn(FLOATS, requires_grad=True)
     watch = StorageWatch()
-    watch.hold([x], Part.WEIGHTS)
+    watch.hold([x], Category.WEIGHTS)
     with watch:
         torch.autograd.backward(x.exp().exp().sum())  # each keeps its result; the gradients follow
-    watch.hold([gradient for gradient in [x.grad] if gradient is not None], Part.GRADIENTS)
+    watch.hold([gradient for gradient in [x.grad] if gradient is not None], Category.GRADIENTS)
 
     found = watch.lives()
 
     assert found.at_peak().weights == BYTES
     assert found.at_peak().total >= 4 * BYTES
     assert int(found.live()[-1]) == 2 * BYTES
-    assert Part.GRADIENTS in found.parts
+    assert Category.GRADIENTS in found.parts
 
 
 def test_the_start_forgets_the_past_and_what_died_in_it() -> None:
@@ -124,7 +124,7 @@ def test_what_an_operator_may_need_beside_its_results_is_added_where_it_runs() -
 
 
 def test_a_prime_number_of_clips_scales_to_any_other() -> None:
-    traced = lives((101 * 40, 0, 5, Part.ACTIVATIONS), (1000, 0, 10, Part.WEIGHTS))
+    traced = lives((101 * 40, 0, 5, Category.ACTIVATIONS), (1000, 0, 10, Category.WEIGHTS))
 
     scaled = traced.scaled(3, 101)
 
@@ -134,15 +134,15 @@ def test_a_prime_number_of_clips_scales_to_any_other() -> None:
 
 def test_loads_scale_tensor_by_tensor() -> None:
     traced = Lives(
-        np.array([8]), np.array([0]), np.array([1]), (Part.WEIGHTS,), 1, ((0, (202, 7)),)
+        np.array([8]), np.array([0]), np.array([1]), (Category.WEIGHTS,), 1, ((0, (202, 7)),)
     )
 
     assert traced.scaled(10, 101).loads == ((0, (20, 7)),)
 
 
 def test_the_peak_may_move_as_the_clips_become_more() -> None:
-    clips = (101 * 10, 0, 2, Part.ACTIVATIONS)
-    update = (500, 3, 5, Part.OPTIMISER)
+    clips = (101 * 10, 0, 2, Category.ACTIVATIONS)
+    update = (500, 3, 5, Category.OPTIMISER)
     traced = lives(clips, update)
 
     parts = [traced.scaled(count, 101).at_peak() for count in (1, 100)]
@@ -152,7 +152,7 @@ def test_the_peak_may_move_as_the_clips_become_more() -> None:
 
 
 def test_granules_round_every_storage_up() -> None:
-    rounded = lives((1, 0, 2, Part.WEIGHTS), (512, 0, 2, Part.WEIGHTS)).rounded(512)
+    rounded = lives((1, 0, 2, Category.WEIGHTS), (512, 0, 2, Category.WEIGHTS)).rounded(512)
 
     assert list(rounded.sizes) == [512, 512]
 
@@ -162,7 +162,7 @@ def test_changes_come_in_order_with_loads_in_between() -> None:
         np.array([10, 20]),
         np.array([1, 3]),
         np.array([5, 4]),
-        (Part.ACTIVATIONS, Part.ACTIVATIONS),
+        (Category.ACTIVATIONS, Category.ACTIVATIONS),
         5,
         ((3, (7, 1)),),
     )

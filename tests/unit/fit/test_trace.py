@@ -8,7 +8,7 @@ from trace_kit import FAMILIES, short
 from skelab.fit.allocator import TOLERANCE
 from skelab.fit.figures import Configuration, MemoryParts, NotTriedError
 from skelab.fit.step import InferenceStep, TrainingStep
-from skelab.fit.storage import Lives, Part, StorageWatch
+from skelab.fit.storage import Category, Lives, StorageWatch
 from skelab.fit.trace import convolution_copies, trace_inference, trace_training
 from skelab.models import list_models
 
@@ -21,14 +21,14 @@ def counted(configuration: Configuration, *, accumulates: bool = False) -> Lives
         step.prime()
         if not accumulates:
             step.begin()
-    watch.hold(step.weights(), Part.WEIGHTS)
-    watch.hold(step.gradients(), Part.GRADIENTS)
-    watch.hold(step.optimiser_state(), Part.OPTIMISER)
-    watch.hold(step.inputs(), Part.ACTIVATIONS)
+    watch.hold(step.weights(), Category.WEIGHTS)
+    watch.hold(step.gradients(), Category.GRADIENTS)
+    watch.hold(step.optimiser_state(), Category.OPTIMISER)
+    watch.hold(step.inputs(), Category.ACTIVATIONS)
     watch.start()
     with watch:
         step.forward_backward()
-        watch.hold(step.gradients(), Part.GRADIENTS)
+        watch.hold(step.gradients(), Category.GRADIENTS)
         step.update()
     return watch.lives()
 
@@ -133,7 +133,7 @@ def test_inference_holds_weights_and_little_else() -> None:
     configuration = short("stgcn", clips=4)
     step = InferenceStep(configuration)
     watch = StorageWatch()
-    watch.hold([*step.weights(), *step.inputs()], Part.WEIGHTS)
+    watch.hold([*step.weights(), *step.inputs()], Category.WEIGHTS)
     with watch:
         step.run()
 

@@ -17,10 +17,10 @@ from skelab.fit.outcome import (
 )
 from skelab.fit.verdict import (
     DAY,
-    answer,
+    assess,
     gib,
-    judge,
     lasts,
+    overall_answer,
     own_batch,
     recommend,
     settings_in_words,
@@ -62,7 +62,7 @@ def network(verdict: Verdict, name: str = "ctrgcn", use: float = 0.01) -> ModelF
 
 
 def test_a_recipe_that_leaves_a_fifth_free_and_ends_within_a_day_is_comfortable() -> None:
-    found = judge(small_recipe(), [option(memory=6.4, days=1.0)], LIMIT)
+    found = assess(small_recipe(), [option(memory=6.4, days=1.0)], LIMIT)
 
     assert found.verdict is Verdict.COMFORTABLE
     assert found.reason == "as it is, it takes 6.4 GiB of 8.0 GiB and about 24 hours"
@@ -81,14 +81,14 @@ def test_a_recipe_that_leaves_a_fifth_free_and_ends_within_a_day_is_comfortable(
         (NOTHING, "as it is, not one clip fits into 8.0 GiB; with fp16 it takes 4.0 GiB"),
         (
             replace(NOTHING, largest_micro_batch=None, note="no bf16"),
-            "as it is, it is not known (no bf16); with fp16 it takes",
+            "as it is, it could not be tried (no bf16); with fp16 it takes",
         ),
     ],
 )
 def test_a_recipe_that_needs_other_settings_is_workable_and_says_why(
     own: OptionFit, reason: str
 ) -> None:
-    found = judge(small_recipe(), [own, option("fp16", days=0.4)], LIMIT)
+    found = assess(small_recipe(), [own, option("fp16", days=0.4)], LIMIT)
 
     assert found.verdict is Verdict.WORKABLE
     assert found.reason.startswith(reason)
@@ -96,7 +96,7 @@ def test_a_recipe_that_needs_other_settings_is_workable_and_says_why(
 
 
 def test_what_takes_more_than_a_week_is_no_but_has_its_settings() -> None:
-    found = judge(small_recipe(), [option(days=31.0)], LIMIT)
+    found = assess(small_recipe(), [option(days=31.0)], LIMIT)
 
     assert found.verdict is Verdict.NO
     assert "about 31 days; a week is the most" in found.reason
@@ -106,7 +106,7 @@ def test_what_takes_more_than_a_week_is_no_but_has_its_settings() -> None:
 def test_what_does_not_fit_is_no_and_what_was_not_tried_is_unknown() -> None:
     unknown = replace(NOTHING, largest_micro_batch=None, note="killed")
 
-    nothing, untried = (judge(small_recipe(), [own], LIMIT) for own in (NOTHING, unknown))
+    nothing, untried = (assess(small_recipe(), [own], LIMIT) for own in (NOTHING, unknown))
 
     assert (nothing.verdict, untried.verdict) == (Verdict.NO, Verdict.UNKNOWN)
     assert (nothing.settings, untried.settings) == (None, None)
@@ -119,7 +119,7 @@ def test_settings_have_enough_clips_at_once_then_few_changes_then_speed() -> Non
     near = option("fp16", days=0.4)
     slow = option("fp32", "recompute", days=0.5)
 
-    found = judge(small_recipe(), [few, far, slow, near], LIMIT)
+    found = assess(small_recipe(), [few, far, slow, near], LIMIT)
 
     assert found.settings == Settings("fp16", "keep", 8)
 
@@ -128,7 +128,7 @@ def test_exact_statistics_take_whole_batches_only() -> None:
     exact = small_recipe(memory={"batch_norm": "exact"})
     parted, whole = option(largest=4, at_once=4), option("fp32", "recompute")
 
-    found = judge(exact, [parted, whole], LIMIT)
+    found = assess(exact, [parted, whole], LIMIT)
 
     assert found.settings == Settings("fp32", "recompute", 8)
 
@@ -136,7 +136,7 @@ def test_exact_statistics_take_whole_batches_only() -> None:
 def test_a_recipe_that_parts_its_batch_itself_is_taken_as_it_is() -> None:
     parted = small_recipe(memory={"micro_batch": 4})
 
-    found = judge(parted, [option(largest=8, at_once=4)], LIMIT)
+    found = assess(parted, [option(largest=8, at_once=4)], LIMIT)
 
     assert own_batch(parted) == 4
     assert found.verdict is Verdict.COMFORTABLE
@@ -178,13 +178,13 @@ def test_the_most_accurate_of_the_best_verdict_is_recommended() -> None:
         (["comfortable", "workable", "no"], "Mostly: 1 of 3 train comfortably (n0), 1 workably"),
         (["workable", "no", "no"], "In part: 0 of 3 train comfortably, 1 workably (n0), 2 not"),
         (["no", "unknown"], "No: 0 of 1 train comfortably, 1 not (n0), 1 could not be tried"),
-        (["unknown"], "a card: nothing could be found out"),
+        (["unknown"], "a card: nothing could be determined"),
     ],
 )
 def test_the_answer_counts_and_names_the_networks(verdicts: list[Any], opening: str) -> None:
     models = [network(Verdict(verdict), f"n{k}") for k, verdict in enumerate(verdicts)]
 
-    said = answer(models, name="a card", measured=False)
+    said = overall_answer(models, name="a card", measured=False)
 
     assert said.startswith(opening)
 
@@ -192,8 +192,8 @@ def test_the_answer_counts_and_names_the_networks(verdicts: list[Any], opening: 
 def test_the_answer_tells_which_keep_up_with_a_stream() -> None:
     models = [network(Verdict.NO), network(Verdict.NO, "b", use=0.05)]
 
-    measured = answer(models, name="it", measured=True)
-    predicted = answer(models, name="it", measured=False)
+    measured = overall_answer(models, name="it", measured=True)
+    predicted = overall_answer(models, name="it", measured=False)
 
     assert measured.endswith("In use, 1 of 2 answer every frame of 30 a second.")
     assert predicted.endswith("These are predictions.")

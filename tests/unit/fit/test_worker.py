@@ -135,6 +135,6 @@ def test_each_line_is_answered_by_a_line(
     lines = "".join(json.dumps(task(classes=number)) + "\n" for number in (3, 4))
     said: list[str] = []
 
-    worker.serve(io.StringIO(lines), said.append)
+    worker.serve_tasks(io.StringIO(lines), said.append)
 
     assert [json.loads(text) for text in said] == [{"clips": 3}, {"clips": 4}]

@@ -1,5 +1,6 @@
 """Memory of this process, as the system says it."""
 
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,8 @@ from skelab.host import memory
 
 TAKE_64_MIB = """
 import numpy as np
-from skelab.host.memory import memory_growth, start_to_watch_memory
-before = start_to_watch_memory()
+from skelab.host.memory import memory_growth, reset_peak_memory
+before = reset_peak_memory()
 taken = np.ones(8 << 20)
 del taken
 print(before, memory_growth(before))
@@ -38,3 +39,12 @@ def test_a_system_that_says_nothing_is_no_fault(
     monkeypatch.setattr(memory, "_STATUS", tmp_path / "none")
 
     assert memory.memory_growth(1) is None
+
+
+def test_more_than_the_machine_has_is_refused_within_the_block_only() -> None:
+    before = resource.getrlimit(resource.RLIMIT_AS)
+
+    with memory.growth_within_memory(), pytest.raises(MemoryError):
+        bytearray(memory.physical_memory() + (1 << 30))
+
+    assert resource.getrlimit(resource.RLIMIT_AS) == before

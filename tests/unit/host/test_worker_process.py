@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from skelab.host.worker_process import AskedProcess, ProcessEndedError, ProcessError
+from skelab.host.worker_process import ProcessEndedError, ProcessError, WorkerProcess
 
 ECHO = """
 import json, os, sys, time
@@ -28,7 +28,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_questions_are_answered_by_another_process(module: str) -> None:
-    with AskedProcess(module, {"WORD": "so"}) as process:
+    with WorkerProcess(module, {"WORD": "so"}) as process:
         first = process.ask({"x": 1})
         second = process.ask({"long": "y" * 200_000})
 
@@ -38,24 +38,24 @@ def test_questions_are_answered_by_another_process(module: str) -> None:
 
 
 def test_an_error_is_raised_with_what_it_says(module: str) -> None:
-    with AskedProcess(module) as process, pytest.raises(ProcessError, match="no such thing"):
+    with WorkerProcess(module) as process, pytest.raises(ProcessError, match="no such thing"):
         process.ask({"error": "no such thing"})
 
 
 def test_an_end_is_told_with_its_reason(module: str) -> None:
-    with AskedProcess(module) as process, pytest.raises(ProcessEndedError, match="was killed"):
+    with WorkerProcess(module) as process, pytest.raises(ProcessEndedError, match="was killed"):
         process.ask({"die": 9})
-    with AskedProcess(module) as process, pytest.raises(ProcessEndedError, match="last words"):
+    with WorkerProcess(module) as process, pytest.raises(ProcessEndedError, match="last words"):
         process.ask({"die": 15})
 
 
 def test_an_answer_that_takes_too_long_is_not_waited_for(module: str) -> None:
-    with AskedProcess(module) as process, pytest.raises(ProcessError, match="no answer after 0 s"):
+    with WorkerProcess(module) as process, pytest.raises(ProcessError, match="no answer after 0 s"):
         process.ask({"sleep": 60}, seconds=0.3)
 
 
 def test_nothing_runs_after_the_block(module: str) -> None:
-    with AskedProcess(module) as process:
+    with WorkerProcess(module) as process:
         pid = process.ask({})["pid"]
 
     with pytest.raises(ProcessLookupError):

@@ -355,9 +355,9 @@ def test_a_torch_file_under_the_name_of_a_checkpoint_is_refused(tmp_path: Path) 
         ({"format": 2}, "expected format 1, found 2"),
         ({"format": None}, "format"),
         ({"inputs": None}, "inputs"),
-        ({"inputs": {"classes": []}}, "feeder"),
-        ({"model": {"name": "tiny", "layout": {}}}, "expected the table of a layout"),
-        ({"trainer": {"epoch": 1}}, "totals"),
+        ({"inputs": {"classes": []}}, "inputs.pipeline: expected, found nothing (and 4 more)"),
+        ({"model": {"name": "tiny", "layout": {}}}, "model.num_classes: expected, found nothing"),
+        ({"trainer": {"epoch": 1}}, "trainer.step: expected, found nothing"),
     ],
 )
 def test_a_description_that_lacks_something_is_refused(

@@ -11,7 +11,7 @@ from torch import nn
 
 import skelab
 from skelab.data.clips.clip import RawClip
-from skelab.data.clips.store import write_store
+from skelab.data.clips.write import write_store
 from skelab.errors import CheckpointError, DataError, NetworkError, NoBodyError, SourceError
 from skelab.export import ExportReport
 from skelab.inference import open_network, predict, read_checkpoint

@@ -48,10 +48,10 @@ def test_a_file_alone_says_all_that_a_user_of_it_must_know(
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("{", "Expecting property name"),
+        ("{", "invalid JSON: EOF while parsing"),
         ("[]", "fault"),
         ('{"format": 3}', "expected format 1 or 2, found 3"),
-        ('{"format": 1, "input": 0, "output": 0}', "'model'"),
+        ('{"format": 1, "input": 0, "output": 0}', "model: expected, found nothing"),
     ],
 )
 def test_another_description_is_refused(text: str, reason: str) -> None:

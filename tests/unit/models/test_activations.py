@@ -8,7 +8,7 @@ from module_kit import SMALL
 from torch import Tensor, nn
 
 from skelab.errors import ModelError
-from skelab.models import create_model, list_models, set_activation_policy
+from skelab.models import create_model, get_card, list_models, set_activation_policy
 
 FAMILIES = [card.name for card in list_models()]
 
@@ -28,13 +28,21 @@ def saved_bytes(model: nn.Module, x: Tensor) -> int:
     return sum(tensor.untyped_storage().nbytes() for key, tensor in kept.items() if key not in own)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+# They take no clip of fewer than 64 frames.
+LONG = ("freqmixformer", "lstc_mda", "skateformer", "usdrl")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in FAMILIES],
+)
 def test_two_steps_give_the_same_losses_gradients_and_buffers(name: str) -> None:
     torch.manual_seed(0)
-    keeping = create_model(name, num_classes=5, dropout=0.3, **SMALL.get(name, {})).double()
+    keeping = create_model(name, num_classes=5, **{**SMALL.get(name, {}), "dropout": 0.3}).double()
     recomputing = copy.deepcopy(keeping)
     set_activation_policy(recomputing, "recompute")
-    x = torch.randn(3, 3, 12, 25, 2, dtype=torch.float64)
+    frames = get_card(name).traits.nearest(12)
+    x = torch.randn(3, 3, frames, 25, 2, dtype=torch.float64)
     labels = torch.tensor([0, 3, 4])
 
     losses = []
@@ -54,8 +62,9 @@ def test_two_steps_give_the_same_losses_gradients_and_buffers(name: str) -> None
     ):
         if not kept.requires_grad:
             continue
-        assert kept.grad is not None
-        assert recomputed.grad is not None
+        if kept.grad is None or recomputed.grad is None:  # what auxiliary losses alone train
+            assert kept.grad is recomputed.grad is None, key
+            continue
         assert torch.equal(kept.grad, recomputed.grad), key
     for (key, before), after in zip(keeping.named_buffers(), recomputing.buffers(), strict=True):
         assert torch.equal(before, after), key

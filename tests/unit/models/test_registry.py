@@ -1,5 +1,6 @@
 """Families are found by name, and everything that does not fit is refused in words."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import pytest
@@ -44,7 +45,29 @@ def build_linear(
 LINEAR = ModelCard(name="linear", title="Linear")
 
 
-FAMILIES = ["aagcn", "ctrgcn", "msg3d", "shiftgcn", "stgcn", "stgcn_official", "stgcnpp"]
+FAMILIES = [
+    "aagcn",
+    "blockgcn",
+    "ctrgcn",
+    "dgstgcn",
+    "freqmixformer",
+    "hdgcn",
+    "hypergcn",
+    "infogcn",
+    "lstc_mda",
+    "msg3d",
+    "posec3d",
+    "protogcn",
+    "shiftgcn",
+    "skateformer",
+    "skeletonagent",
+    "stgcn",
+    "stgcn_official",
+    "stgcnpp",
+    "usdrl",
+]
+# In no archive.
+NOWHERE = ("shiftgcn", "infogcn", "blockgcn", "skeletonagent")
 
 
 def test_the_families_are_listed_by_name_with_where_they_come_from() -> None:
@@ -53,7 +76,7 @@ def test_the_families_are_listed_by_name_with_where_they_come_from() -> None:
     assert [card.name for card in cards] == FAMILIES
     for card in cards:
         assert get_card(card.name) is card
-        assert card.arxiv or card.name == "shiftgcn"  # which is in no archive
+        assert card.arxiv or card.name in NOWHERE
         assert "@" in card.code
         assert card.code_licence
         assert "clean-room" in card.licence
@@ -113,11 +136,35 @@ def test_options_are_read_off_the_builder() -> None:
 
 
 @pytest.mark.usefixtures("spare_registry")
-def test_a_card_that_lists_options_itself_is_refused() -> None:
-    card = ModelCard(name="bare", title="Bare", options=(ModelOption("depth", 1, "layers"),))
+def test_a_card_may_list_the_options_with_their_defaults() -> None:
+    card = ModelCard(name="bare", title="Bare", options=(ModelOption("depth", 3, "layers"),))
 
-    with pytest.raises(ModelError, match=r"'bare': expected no options, .* found depth; annotate"):
+    register_model(card)(build_linear)
+
+    assert get_card("bare") is card
+
+
+@pytest.mark.usefixtures("spare_registry")
+def test_a_card_that_lists_other_options_than_its_builder_takes_is_refused() -> None:
+    card = ModelCard(name="bare", title="Bare", options=(ModelOption("width", 1, "channels"),))
+
+    with pytest.raises(
+        ModelError, match=r"'bare': expected the options .* takes \(depth\), found width"
+    ):
         register_model(card)(build_linear)
+
+
+@pytest.mark.usefixtures("spare_registry")
+def test_a_card_of_the_lab_is_taken_by_its_own_module_only() -> None:
+    with pytest.raises(ModelError, match="model name 'ctrgcn' is taken by CTR-GCN"):
+        register_model(replace(get_card("ctrgcn"), options=()))(build_linear)
+
+
+def test_a_module_that_does_not_register_its_card_is_named() -> None:
+    family = registry._Family(LINEAR, "skelab.models.families.ctrgcn")
+
+    with pytest.raises(ModelError, match=r"families\.ctrgcn: expected @register_model .* 'linear'"):
+        family.build  # noqa: B018
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -150,7 +197,11 @@ def test_a_builder_that_does_not_take_the_common_keywords_is_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("ctr-gcn", {}, "unknown model 'ctr-gcn', did you mean 'ctrgcn'[?] Known: aagcn, ctrgcn"),
+        (
+            "ctr-gcn",
+            {},
+            "unknown model 'ctr-gcn', did you mean 'ctrgcn'[?] Known: aagcn, blockgcn, ctrgcn",
+        ),
         ("ctrgcn", {"widht": 8}, "unknown option of ctrgcn 'widht', did you mean 'width'[?]"),
         ("ctrgcn", {"width": 10}, "ctrgcn: width: expected a multiple of 4, found 10"),
         ("ctrgcn", {"width": "8"}, "ctrgcn: width: expected a whole number, found '8'"),
@@ -181,6 +232,23 @@ def test_what_a_family_does_not_take_is_refused(
         create_model(name, **{"num_classes": 2, **arguments})
 
 
+@pytest.mark.parametrize("width", [10**9, 10**400])
+def test_an_option_beyond_all_bounds_is_refused_at_once(width: int) -> None:
+    with pytest.raises(ModelError, match=r"ctrgcn: width: expected a whole number up to 1,048,576"):
+        create_model("ctrgcn", num_classes=2, width=width)
+
+
+def test_a_network_larger_than_the_memory_is_refused_before_it_takes_any() -> None:
+    before = torch.get_rng_state()
+
+    with pytest.raises(
+        ModelError, match=r"expected a network that fits into .*lower width 200,000"
+    ):
+        create_model("ctrgcn", num_classes=2, width=200_000)
+
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_an_unknown_layout_is_refused() -> None:
     with pytest.raises(LayoutError, match="unknown layout 'ntu'"):
         create_model("ctrgcn", num_classes=2, layout="ntu")
@@ -190,5 +258,5 @@ def test_an_unknown_layout_is_refused() -> None:
 def test_a_family_without_weights_of_authors_says_which_have_some() -> None:
     register_model(LINEAR)(build_linear)
 
-    with pytest.raises(ModelError, match=r"linear: weights .* they can for: aagcn, ctrgcn"):
+    with pytest.raises(ModelError, match=r"linear: weights .* they can for: aagcn, blockgcn"):
         authors_format("linear")

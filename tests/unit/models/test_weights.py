@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from golden_kit import golden_weights
+from golden_kit import golden_weights, kit_of
 from module_kit import SMALL
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -22,7 +22,10 @@ from skelab.models import (
     read_state_dict,
 )
 
-SHARED_NORM = ("stgcn", "stgcn_official", "stgcnpp")  # nothing in them depends on the bodies
+# Nothing in them depends on the bodies.
+SHARED_NORM = ("stgcn", "stgcn_official", "stgcnpp", "dgstgcn", "protogcn")
+# Their joints and bodies are told for one layout only.
+SIDE_BY_SIDE = ("skateformer", "lstc_mda", "posec3d", "usdrl")
 
 
 def small_weights(name: str = "ctrgcn", layout: str = "ntu25", **options: int) -> dict[str, Tensor]:
@@ -36,11 +39,12 @@ def small_weights(name: str = "ctrgcn", layout: str = "ntu25", **options: int) -
 def test_what_the_model_was_made_with_is_read_off_the_shapes(name: str, layout: str) -> None:
     weights = small_weights(name, layout, in_channels=2, max_bodies=3)
 
-    bodies = 3 if name in SHARED_NORM else None
+    bodies = 3 if name in (*SHARED_NORM, *SIDE_BY_SIDE) else None
     model = import_weights(name, weights, layout=layout, max_bodies=bodies)
 
     spec = model_spec(model)
-    assert (spec.num_classes, spec.in_channels, spec.max_bodies) == (5, 2, 3)
+    channels = 3 if name == "posec3d" else 2  # which draws whatever it is given
+    assert (spec.num_classes, spec.in_channels, spec.max_bodies) == (5, channels, 3)
     assert spec.layout.name == layout
     again = export_weights(model)
     assert list(again) == list(weights)
@@ -69,6 +73,13 @@ def test_bodies_that_the_shapes_contradict_are_refused() -> None:
         ("shiftgcn", "sign_gradients"),
         ("stgcn", "near_sighted_partition"),
         ("stgcn_official", "near_sighted_partition"),
+        ("dgstgcn", "one_strength"),
+        ("protogcn", "one_strength"),
+        ("blockgcn", "batch_topology"),
+        ("lstc_mda", "scale_by_heads"),
+        ("skeletonagent", "one_strength"),
+        ("skateformer", "bias_by_joint"),
+        ("skateformer", "scale_by_heads"),
     ],
 )
 def test_imported_weights_go_on_as_in_the_authors_code(name: str, option: str) -> None:
@@ -195,6 +206,25 @@ def test_a_layout_with_other_joints_is_refused() -> None:
         import_weights("ctrgcn", weights, layout="kinect2")
 
 
+@pytest.mark.parametrize(
+    ("name", "theirs", "title"),
+    [
+        ("ctrgcn", "shiftgcn", "Shift-GCN"),
+        ("stgcnpp", "dgstgcn", "DG-STGCN"),
+        ("dgstgcn", "protogcn", "ProtoGCN"),
+        ("skateformer", "lstc_mda", "LSTC-MDA"),
+    ],
+)
+def test_weights_of_another_family_are_called_by_its_name(
+    name: str, theirs: str, title: str
+) -> None:
+    with pytest.raises(
+        WeightsError,
+        match=rf"; the keys are those of {title}: skelab import-weights {theirs}",
+    ):
+        import_weights(name, small_weights(theirs))
+
+
 def test_a_model_made_in_another_way_cannot_be_exported() -> None:
     with pytest.raises(ModelError, match="expected a model made by create_model"):
         export_weights(nn.Linear(1, 1))
@@ -202,7 +232,7 @@ def test_a_model_made_in_another_way_cannot_be_exported() -> None:
 
 @pytest.mark.parametrize("name", [card.name for card in list_models()])
 def test_a_file_of_the_authors_weights_goes_in_and_out(name: str, tmp_path: Path) -> None:
-    weights = golden_weights(name)
+    weights = golden_weights(kit_of(name))
     torch.save({f"module.{key}": tensor for key, tensor in weights.items()}, tmp_path / "a.pt")
 
     again = export_weights(import_weights(name, read_state_dict(tmp_path / "a.pt")))

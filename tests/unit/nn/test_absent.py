@@ -30,7 +30,7 @@ def test_absent_bodies_are_all_zeros_in_all_frames_joints_and_axes() -> None:
     assert absent.mask.tolist() == [[False, True], [False, False], [True, True], [False, False]]
     assert absent.present.tolist() == [0, 2, 3, 6, 7]
     assert (absent.slots, absent.first.tolist(), absent.counts) == ((0, 1), [4, 1], (1, 2))
-    assert absent.num_spared == 1
+    assert absent.num_saved == 1
 
 
 def test_where_slots_are_alike_one_stands_for_all() -> None:
@@ -38,7 +38,7 @@ def test_where_slots_are_alike_one_stands_for_all() -> None:
 
     assert absent is not None
     assert (absent.slots, absent.first.tolist(), absent.counts) == ((0,), [3], (3,))
-    assert absent.num_spared == 2
+    assert absent.num_saved == 2
 
 
 def test_nobody_absent_is_nothing() -> None:
@@ -49,7 +49,7 @@ def test_counts_stand_behind_those_who_are_there() -> None:
     absent = find_absent(clips([(0, 1), (2, 1), (3, 1)]), alike=False)
 
     assert absent is not None
-    rows = absent.row_counts()
+    rows = absent.multiplicities()
 
     assert rows.counts.tolist() == [1, 1, 1, 1, 1, 3]
     assert rows.total == 8

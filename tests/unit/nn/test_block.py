@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from skelab.nn import Block
+from skelab.nn import Block, ResidualBlock
 
 
 class Doubler(Block):
@@ -85,3 +85,17 @@ def test_a_block_without_a_transform_says_so() -> None:
 
     with pytest.raises(NotImplementedError):
         block(torch.zeros(1, 1, 1, 1))
+
+
+@pytest.mark.parametrize("has_residual", [True, False])
+def test_a_residual_block_mixes_joints_then_frames_and_adds_its_input(has_residual: bool) -> None:
+    spatial, temporal = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, (3, 1), padding=(1, 0))
+    residual = nn.Conv2d(3, 4, 1) if has_residual else None
+    block = ResidualBlock(spatial=spatial, temporal=temporal, residual=residual)
+    x = torch.randn(2, 3, 5, 4)
+
+    expected = temporal(spatial(x))
+    if residual is not None:
+        expected = expected + residual(x)
+
+    assert torch.equal(block(x), expected.clamp(min=0))

@@ -9,17 +9,17 @@ from torch import Tensor, nn
 
 from skelab.nn import (
     Block,
-    CountedBatchNorm1d,
-    CountedBatchNorm2d,
-    RowCounts,
-    current_row_counts,
-    row_counts,
+    Multiplicities,
+    WeightedBatchNorm1d,
+    WeightedBatchNorm2d,
+    current_multiplicities,
+    keeps_duplicates_identical,
+    multiplicities,
     takes_batch_statistics,
-    treats_equal_rows_alike,
-    with_counted_norms,
+    with_weighted_norms,
 )
 
-COUNTS = RowCounts(torch.tensor([1.0, 3.0, 2.0]), 6)
+COUNTS = Multiplicities(torch.tensor([1.0, 3.0, 2.0]), 6)
 WHOLE = torch.tensor([0, 1, 1, 1, 2, 2])  # the rows that the three stand for
 OPTIONS: list[dict[str, bool | None]] = [
     {},
@@ -42,11 +42,11 @@ class Small(Block):
 
 
 def step(
-    module: nn.Module, x: Tensor, weights: Tensor, counts: RowCounts | None
+    module: nn.Module, x: Tensor, weights: Tensor, counts: Multiplicities | None
 ) -> tuple[Tensor, Tensor]:
     """The outputs, and the gradient of the rows; gradients of weights are left in the module."""
     x = x.clone().requires_grad_()
-    with row_counts(module, counts):
+    with multiplicities(module, counts):
         output: Tensor = module(x)
     torch.autograd.backward((output.tanh() * weights).sum())
     assert x.grad is not None
@@ -55,7 +55,7 @@ def step(
 
 def check_counted_equals_whole(module: nn.Module, x: Tensor, whole: Tensor, *, rtol: float) -> None:
     """``whole`` says for each row of the whole batch which row of ``x`` stands for it."""
-    plain, counted = copy.deepcopy(module), with_counted_norms(copy.deepcopy(module))
+    plain, counted = copy.deepcopy(module), with_weighted_norms(copy.deepcopy(module))
     weights = torch.randn(x.shape, generator=torch.Generator().manual_seed(2), dtype=x.dtype)
 
     expected, gradients = step(plain, x[whole], weights[whole], None)
@@ -117,10 +117,10 @@ def test_a_block_that_recomputes_counts_the_rows_again(recomputes: bool) -> None
 
 
 def test_numbers_of_16_bits_are_summed_in_32() -> None:
-    norm = with_counted_norms(nn.BatchNorm2d(4))
+    norm = with_weighted_norms(nn.BatchNorm2d(4))
     x = (100 + torch.randn(3, 4, 50, 20)).bfloat16()
 
-    with row_counts(norm, COUNTS):
+    with multiplicities(norm, COUNTS):
         output = norm(x)
 
     expected = nn.BatchNorm2d(4)(x[WHOLE].float())
@@ -128,19 +128,19 @@ def test_numbers_of_16_bits_are_summed_in_32() -> None:
     torch.testing.assert_close(output[WHOLE].float(), expected, rtol=1e-2, atol=1e-2)
 
 
-@pytest.mark.parametrize("kind", [CountedBatchNorm1d, CountedBatchNorm2d])
+@pytest.mark.parametrize("kind", [WeightedBatchNorm1d, WeightedBatchNorm2d])
 def test_without_counts_and_in_eval_mode_it_is_the_plain_norm(
-    kind: type[CountedBatchNorm1d] | type[CountedBatchNorm2d],
+    kind: type[WeightedBatchNorm1d] | type[WeightedBatchNorm2d],
 ) -> None:
     counted = kind(4)
     plain = kind.__mro__[2](4)
-    x = torch.randn(3, 4, 5) if kind is CountedBatchNorm1d else torch.randn(3, 4, 5, 6)
+    x = torch.randn(3, 4, 5) if kind is WeightedBatchNorm1d else torch.randn(3, 4, 5, 6)
 
     assert torch.equal(counted(x), plain(x))
     counted.eval()
     plain.eval()
 
-    with row_counts(counted, COUNTS):
+    with multiplicities(counted, COUNTS):
         assert torch.equal(counted(x), plain(x))
     torch.testing.assert_close(counted.running_var, plain.running_var, rtol=0, atol=0)
 
@@ -149,10 +149,10 @@ def test_norms_keep_keys_weights_and_statistics_when_they_learn_to_count() -> No
     module = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.ModuleDict({"a": nn.ReLU()}))
     before = module.state_dict()
 
-    counted = with_counted_norms(module)
+    counted = with_weighted_norms(module)
 
     assert counted is module
-    assert type(counted[1]) is CountedBatchNorm2d
+    assert type(counted[1]) is WeightedBatchNorm2d
     assert isinstance(counted[1], nn.BatchNorm2d)
     after = counted.state_dict()
     assert list(after) == list(before)
@@ -160,23 +160,23 @@ def test_norms_keep_keys_weights_and_statistics_when_they_learn_to_count() -> No
 
 
 def test_counts_hold_inside_only_even_if_something_fails() -> None:
-    module = with_counted_norms(nn.Sequential(nn.BatchNorm2d(4)))
-    assert current_row_counts(module) is None
+    module = with_weighted_norms(nn.Sequential(nn.BatchNorm2d(4)))
+    assert current_multiplicities(module) is None
 
-    with row_counts(module, COUNTS), row_counts(module, None):
-        assert current_row_counts(module) is None
-    with row_counts(module, COUNTS):
-        assert current_row_counts(module) is COUNTS
-    with pytest.raises(ValueError, match="expected 4D input"), row_counts(module, COUNTS):
+    with multiplicities(module, COUNTS), multiplicities(module, None):
+        assert current_multiplicities(module) is None
+    with multiplicities(module, COUNTS):
+        assert current_multiplicities(module) is COUNTS
+    with pytest.raises(ValueError, match="expected 4D input"), multiplicities(module, COUNTS):
         module(torch.zeros(3, 4))
 
-    assert current_row_counts(module) is None
+    assert current_multiplicities(module) is None
 
 
 @pytest.mark.parametrize(
     ("layer", "in_training", "in_eval"),
     [
-        (with_counted_norms(nn.BatchNorm2d(3)), True, True),
+        (with_weighted_norms(nn.BatchNorm2d(3)), True, True),
         (nn.BatchNorm2d(3), False, True),
         (nn.BatchNorm2d(3, track_running_stats=False), False, False),
         (nn.BatchNorm3d(3), False, True),
@@ -197,8 +197,8 @@ def test_layers_that_tell_equal_rows_apart_are_known(
 ) -> None:
     module = nn.Sequential(nn.Identity(), layer)
 
-    assert treats_equal_rows_alike(module.train()) == in_training
-    assert treats_equal_rows_alike(module.eval()) == in_eval
+    assert keeps_duplicates_identical(module.train()) == in_training
+    assert keeps_duplicates_identical(module.eval()) == in_eval
 
 
 def test_a_norm_without_running_statistics_always_takes_those_of_the_batch() -> None:

@@ -5,7 +5,12 @@ import torch
 from module_kit import normed, randomised
 from torch import Tensor, nn
 
-from skelab.nn import MergingTemporalConv, MultiBranchTemporalConv, PlainTemporalConv
+from skelab.nn import (
+    BodyAwareTemporalConv,
+    MergingTemporalConv,
+    MultiBranchTemporalConv,
+    PlainTemporalConv,
+)
 
 
 def pointwise(conv: nn.Module, x: Tensor) -> Tensor:
@@ -107,3 +112,28 @@ def test_a_plain_convolution_is_normalised_and_drops_numbers_in_training_only(st
     torch.testing.assert_close(unit(x), expected)
     torch.manual_seed(0)
     assert int((unit.train()(x) != 0).sum()) < expected.numel() / 20
+
+
+def test_repeated_ends_make_a_still_clip_still() -> None:
+    torch.manual_seed(0)
+    unit = MultiBranchTemporalConv(3, 8, kernel_size=5, dilations=(1, 2), repeats_ends=True).eval()
+    still = torch.randn(2, 3, 1, 4).expand(-1, -1, 6, -1)
+
+    mixed = unit(still)
+
+    torch.testing.assert_close(mixed, mixed[:, :, :1].expand_as(mixed))
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_every_joint_takes_its_share_of_the_mean_of_all(stride: int) -> None:
+    unit = randomised(BodyAwareTemporalConv(4, 12, num_joints=5, stride=stride))
+    x = torch.randn(2, 4, 7, 5, dtype=torch.float64)
+    body = x.mean(dim=3, keepdim=True)
+
+    branches = torch.cat([branch(x) for branch in unit.branches], dim=1)
+    of_body = torch.cat([branch(body) for branch in unit.branches], dim=1)
+    shared = branches + of_body * unit.shares
+    activated = normed(unit.branch_norm, shared).clamp(min=0)
+    expected = normed(unit.norm, pointwise(unit.merge, activated))
+
+    torch.testing.assert_close(unit(x), expected)

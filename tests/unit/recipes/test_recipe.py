@@ -234,6 +234,29 @@ def test_a_value_of_another_kind_is_refused_with_what_was_found(
     assert refusal(SMALL, override).startswith(f"mine.yaml: {message}")
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.learning_rate=1e300", "learning_rate: input should be less than or equal to 10"),
+        (f"training.epochs={'9' * 10}", "training.epochs: input should be less than or equal"),
+        (f"training.steps=[{'9' * 10}]", "training.steps.0: input should be less than or equal"),
+        (f"memory.micro_batch={'9' * 10}", "memory.micro_batch: expected auto or a whole number"),
+        (f"training.epochs={'9' * 400}", "the value is not YAML: an integer of 400"),
+        ("model.num_classes=3", "model: num_classes follows from the clips and is no option"),
+        ("model.layout=ntu25", "model: layout follows from the clips and is no option of a net"),
+        ("data.held_out=[-1]", "data.held_out.0: input should be greater than or equal to 0"),
+        ("data.held_out=[99999999999]", "data.held_out.0: input should be less than 2147483648"),
+        ('name="\\ud800"', "name: input should be a valid string, unable to parse"),
+        (f"name={'x' * 300}", "name: string should have at most 200 characters"),
+    ],
+)
+def test_a_value_that_nothing_could_be_done_with_is_refused(override: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message) as caught:
+        load_recipe("ctrgcn", [override])
+
+    assert len(str(caught.value)) < 400
+
+
 def test_a_long_value_is_cut_short_in_the_message() -> None:
     message = refusal(SMALL, f"training.epochs={'x' * 5000}")
 

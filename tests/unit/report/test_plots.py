@@ -11,6 +11,8 @@ from skelab.evaluation import evaluate_scores
 from skelab.report import figure_svg, name_axes, new_figure
 from skelab.report.plots import (
     ACCENT,
+    FONT_SIZE,
+    SCALE,
     confusion_figure,
     group_figure,
     history_figures,
@@ -117,3 +119,20 @@ def test_names_in_the_heat_map_are_escaped_and_long_ones_cut() -> None:
     assert "<b>" not in svg
     assert "&lt;b&gt;hop&lt;/b&gt; \u2192 a very long name" in svg
     assert "a very long name of an action tha\u2026" in svg
+
+
+def test_the_text_of_a_figure_is_readable_on_a_phone() -> None:
+    figure, _ = new_figure()
+
+    svg = figure_svg(figure, name="plain", description="nothing")
+
+    (wide,) = re.findall(r"--wide:(\d+)px", svg)
+    smallest = FONT_SIZE * SCALE * 0.8  # the style sheet keeps figures at 80 % of that or more
+    assert smallest >= 9.5
+    assert 0.8 * int(wide) <= 350  # a phone of 390 px shows it whole
+
+
+def test_the_heat_map_numbers_classes_by_their_labels() -> None:
+    svg = confusion_figure(np.eye(3, dtype=np.int64), ["a", "b", "c"])
+
+    assert re.findall(r'class="number column"[^>]*>(\d+)<', svg) == ["0", "1", "2"]

@@ -10,7 +10,8 @@ from tiny_clips import tiny_clip, tiny_info, tiny_store
 from tiny_run import FEEDER, tiny_recipe
 
 from skelab.data.clips.clip import SampleInfo
-from skelab.data.clips.store import ClipStore, open_store, write_store
+from skelab.data.clips.store import ClipStore, open_store
+from skelab.data.clips.write import write_store
 from skelab.errors import SplitError
 from skelab.recipes import Recipe
 from skelab.runs.parts import (
@@ -167,7 +168,12 @@ def test_own_clips_with_parts_are_split_by_them_and_validate_where_subjects_are_
     samples = [{"subject": subject, "parts": (part,)} for part in ("train", "test") * 2]
     store = store_of(tmp_path / "mine.arrow", samples, dataset="custom")
 
-    recipe = use_given_split(recipe_of("xsub", held_out=(5,)), store)
+    recipe, why = use_given_split(recipe_of("xsub", held_out=(5,)), store)
 
     assert (recipe.data.split, recipe.data.validation_subjects) == ("given", left)
     assert recipe.data.held_out == ((5,) if left else None)
+    assert why.startswith(
+        f"{store.path}: split xsub is not theirs: the parts of the file itself are taken"
+        if left
+        else f"{store.path}: the clips lack what split xsub goes by"
+    )

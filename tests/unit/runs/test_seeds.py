@@ -12,7 +12,8 @@ from skelab.data.feeding import DrawLog, read_draws
 from skelab.errors import TrainingError
 from skelab.inference.checkpoint import read_checkpoint
 from skelab.recipes import Recipe, parse_recipe
-from skelab.runs.seeds import find_seed_runs, mean_over_seeds, train_seeds
+from skelab.runs.progress import find_seed_runs
+from skelab.runs.seeds import mean_over_seeds, train_seeds
 from skelab.runs.train import train_recipe
 
 

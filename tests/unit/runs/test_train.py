@@ -15,16 +15,18 @@ import yaml
 from tiny_clips import CLASSES, SBU15, tiny_clip, tiny_info, tiny_store
 from tiny_run import CONFIG, FEEDER, tiny_recipe, what_training_computed
 
-import skelab.runs.train
+import skelab.runs.plan
 from skelab.data.clips.clip import Clip
-from skelab.data.clips.store import ClipStore, open_store, write_store
+from skelab.data.clips.store import ClipStore, open_store
+from skelab.data.clips.write import write_store
 from skelab.data.feeding import DrawLog, open_draw_log, read_draws
 from skelab.errors import DataError, ModelError, SkelabError, SplitError, TrainingError
 from skelab.host.environment import describe_environment
 from skelab.inference.checkpoint import read_checkpoint
 from skelab.recipes import Recipe, parse_recipe
 from skelab.runs.parts import choose_parts, draw_held_out
-from skelab.runs.train import plan_training, train_recipe
+from skelab.runs.plan import plan_training
+from skelab.runs.train import train_recipe
 from skelab.skeleton import get_layout
 from skelab.tasks import TaskSpec
 from skelab.training.watch import Watcher
@@ -177,7 +179,7 @@ def test_a_run_of_an_older_release_goes_on_with_those_whom_its_seed_drew(
 ) -> None:
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(skelab.runs.train, "draw_held_out", lambda recipe, store: recipe)
+        patch.setattr(skelab.runs.plan, "settle_parts", lambda recipe, store: recipe)
         with pytest.raises(StoppedError):
             train_recipe(tiny_recipe(), store, run, watcher=Stopper())
     of_an_older_release(run)
@@ -416,7 +418,7 @@ def test_a_run_of_before_does_not_go_on_with_another_recipe(
         (
             tiny_recipe(training={**CONFIG.model_dump(), "groups": [{"pattern": "^heads"}]}),
             TrainingError,
-            "training.groups, pattern '^heads': found in no parameter's name; names of the network",
+            "training.groups, pattern '^heads': matches no parameter name; names of the network",
         ),
         (short(precision="apex-o1"), TrainingError, "precision apex-o1 needs NVIDIA Apex with amp"),
     ],

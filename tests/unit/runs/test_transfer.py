@@ -15,19 +15,23 @@ import torch
 from safetensors.torch import save_file
 from tiny_clips import CLASSES, tiny_clip, tiny_info, tiny_store
 from tiny_run import CONFIG, same_tensors, tiny_recipe, what_training_computed
+from transfer_kit import draw_weights
 from transfer_run import transfer_recipe
 
-from skelab.data.clips.store import ClipStore, open_store, write_store
+from skelab.data.clips.store import ClipStore, open_store
+from skelab.data.clips.write import write_store
 from skelab.errors import CheckpointError, SkelabError, TrainingError
 from skelab.inference.checkpoint import Checkpoint, read_checkpoint
 from skelab.models import create_model, export_weights, model_spec
 from skelab.recipes import Recipe, parse_recipe
+from skelab.runs.plan import plan_training
 from skelab.runs.seeds import train_seeds
-from skelab.runs.train import plan_training, train_recipe
-from skelab.runs.transfer import TRANSFER, open_weights, origin_notes, with_source
+from skelab.runs.train import train_recipe
+from skelab.runs.transfer import open_weights, origin_notes, with_source
 from skelab.runs.weights import import_weights_file
 from skelab.training.config import MemoryConfig
-from skelab.training.transfer import MappedWeights, draw_weights, map_weights
+from skelab.training.run_folder import TRANSFER
+from skelab.training.transfer import MappedWeights, map_weights
 from skelab.training.watch import Watcher
 
 TESTS = Path(__file__).parents[2]
@@ -242,7 +246,7 @@ def test_a_damaged_file_is_refused(damage: str, source: Path, tmp_path: Path) ->
 def test_the_recipe_of_a_run_names_file_and_digest(source: Path, tmp_path: Path) -> None:
     start = open_weights(source)
 
-    found = with_source(tiny_recipe(), start, tmp_path / "run")
+    found = with_source(tiny_recipe(), start)
 
     assert (found.transfer.source, found.transfer.digest) == (f"source/{BEST}", start.digest)
     assert parse_recipe(found.to_yaml()) == found
@@ -255,14 +259,12 @@ def test_a_recipe_that_starts_from_drawn_weights_says_nothing_of_it() -> None:
 def test_a_recipe_that_names_weights_wants_these_and_no_others(
     source: Path, store: ClipStore, tmp_path: Path
 ) -> None:
-    recipe = with_source(tiny_recipe(), open_weights(source), tmp_path / "run")
+    recipe = with_source(tiny_recipe(), open_weights(source))
     config = CONFIG.model_copy(update={"seed": 9})
     train_recipe(tiny_recipe(training=config.model_dump()), store, tmp_path / "another")
 
-    missing = refusal(TrainingError, with_source, recipe, None, tmp_path / "run")
-    wrong = refusal(
-        TrainingError, with_source, recipe, open_weights(tmp_path / "another"), tmp_path / "run"
-    )
+    missing = refusal(TrainingError, with_source, recipe, None)
+    wrong = refusal(TrainingError, with_source, recipe, open_weights(tmp_path / "another"))
 
     assert missing == (
         f"the recipe starts from the weights source/{BEST}; say where they are: --from RUN or"
@@ -310,7 +312,7 @@ def test_other_classes_keep_all_but_the_head_which_the_seed_draws(
     assert torch.equal(found["norm.weight"], start.weights["norm.weight"])
     assert torch.equal(found["norm.running_mean"], start.weights["norm.running_mean"])
     assert found["classifier.weight"].shape[0] == 2
-    assert drawn.initial is None
+    assert drawn.start is None
 
 
 def test_it_is_written_down_what_was_taken_and_from_where(
@@ -400,7 +402,7 @@ def test_frozen_parameters_and_statistics_end_as_they_began(
 @pytest.mark.parametrize(
     ("transfer", "message"),
     [
-        ({"freeze": ["nrom"]}, "--freeze nrom: found in no parameter's name"),
+        ({"freeze": ["nrom"]}, "--freeze nrom: matches no parameter name"),
         (
             {"freeze": ["classifier"]},
             "--freeze classifier: 2 of the frozen parameters are new here",
@@ -472,8 +474,8 @@ def test_a_run_without_a_checkpoint_needs_its_source_once_more(
 
     train_recipe(recipe, store, tmp_path / "whole", start=open_weights(source))
     assert said == (
-        f"{run}: there is no checkpoint yet, so that the run begins anew from source/{BEST}; say"
-        " where it is, --from RUN or --from CHECKPOINT"
+        f"{run}: there is no checkpoint yet, so the run would start again from source/{BEST};"
+        " give its place, --from RUN or --from CHECKPOINT"
     )
     assert (run / BEST).read_bytes() == (tmp_path / "whole" / BEST).read_bytes()
 

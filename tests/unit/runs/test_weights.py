@@ -13,7 +13,7 @@ from torch import Tensor
 from skelab.data.recordings.ntu_actions import NTU60_CLASSES, NTU120_CLASSES
 from skelab.errors import DataError, RecipeError, WeightsError
 from skelab.inference.checkpoint import load_checkpoint, read_checkpoint
-from skelab.models import create_model, export_weights, list_models
+from skelab.models import create_model, export_weights, get_card, list_models
 from skelab.recipes import Protocol, list_recipes, parse_recipe
 from skelab.runs.evaluate import evaluate_run
 from skelab.runs.weights import (
@@ -72,7 +72,7 @@ def test_a_family_has_a_recipe_whose_settings_its_weights_are_taken_to_have(
 
     found = read_checkpoint(made.path)
     assert found.inputs.feeder == recipe.data.feeder
-    assert found.inputs.pipeline == ("ctrgcn" if name == "ctrgcn" else "msg3d")
+    assert found.inputs.pipeline == get_card(name).pipeline
     assert found.inputs.classes == NTU60_CLASSES
     assert (found.epoch, found.protocol, found.trainer) == (UNKNOWN_EPOCH, "paper", None)
     written = parse_recipe(found.recipe)
@@ -81,9 +81,11 @@ def test_a_family_has_a_recipe_whose_settings_its_weights_are_taken_to_have(
     assert written.training == recipe.training
 
 
-@pytest.mark.parametrize("name", ["aagcn", "stgcn", "stgcn_official", "stgcnpp"])
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("stgcn_official", "msg3d"), ("posec3d", "as-given")]
+)
 def test_a_preprocessing_that_is_not_ours_is_said_so_unless_one_is_named(
-    name: str, tmp_path: Path
+    name: str, nearest: str, tmp_path: Path
 ) -> None:
     weights_file(tmp_path / "theirs.pt", name)
     out = tmp_path / "net.safetensors"
@@ -91,7 +93,7 @@ def test_a_preprocessing_that_is_not_ours_is_said_so_unless_one_is_named(
     assumed = import_weights_file(name, tmp_path / "theirs.pt", out)
     named = import_weights_file(name, tmp_path / "theirs.pt", out, pipeline="ctrgcn", force=True)
 
-    assert "msg3d comes closest" in assumed.notes[0]
+    assert f"{nearest} comes closest" in assumed.notes[0]
     assert named.notes == ()
     assert named.checkpoint.inputs.pipeline == "ctrgcn"
 

@@ -10,10 +10,12 @@ from numpy import ndarray
 from skelab.skeleton import (
     Layout,
     adjacency,
+    ancestor_difference,
     get_layout,
     hop_distance,
     k_adjacency,
     list_layouts,
+    rooted_at,
     spatial_partition,
     window_adjacency,
 )
@@ -129,3 +131,31 @@ def test_window_adjacency_ties_neighbours_and_itself_in_every_pair_of_frames(win
     assert tied.shape == (window * size, window * size)
     for s, u, t, v in product(range(window), range(size), range(window), range(size)):
         assert tied[s * size + u, t * size + v] == (u == v or linked[u, v])
+
+
+def test_a_skeleton_can_hang_on_any_joint() -> None:
+    layout = get_layout("ntu25")
+    spine = layout.joint("middle of spine")
+
+    hung = rooted_at(layout, spine)
+
+    assert hung.centre == spine
+    assert {frozenset(bone) for bone in hung.bones} == {frozenset(bone) for bone in layout.bones}
+    assert hung.parents[layout.joint("base of spine")] == spine
+    assert hung.parents[layout.joint("spine at the shoulders")] == spine
+    assert rooted_at(layout, layout.centre).parents == layout.parents
+
+
+@pytest.mark.parametrize("hops", [1, 2, 20])
+def test_each_joint_can_be_seen_from_its_ancestor(hops: int) -> None:
+    layout = get_layout("kinect20")
+    joints = np.random.default_rng(0).normal(size=(20, 3))
+
+    seen = ancestor_difference(layout, hops) @ joints
+
+    for joint in range(20):
+        path = [joint]
+        while path[-1] != layout.centre:
+            path.append(layout.parents[path[-1]])
+        expected = joints[joint] - (joints[path[hops]] if hops < len(path) else 0)
+        np.testing.assert_allclose(seen[joint], expected)

@@ -81,11 +81,11 @@ OUTSIDE = "layout 'stick': a bone, pair, centre or origin names a joint outside 
         ),
         (
             {"pairs": ((2, 3), (3, 1))},
-            "layout 'stick': a joint stands in two left/right pairs",
+            "layout 'stick': a joint is in two left/right pairs",
         ),
         (
             {"pairs": ((2, 2),)},
-            "layout 'stick': a joint stands in two left/right pairs",
+            "layout 'stick': a joint is in two left/right pairs",
         ),
     ],
 )

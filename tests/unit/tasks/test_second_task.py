@@ -14,7 +14,8 @@ from second_task import HEIGHT, SETTINGS, HeightTask, height_job
 from tiny_clips import tiny_clip, tiny_info
 from tiny_run import PYTHON_PATH, same_tensors, tiny_recipe, what_training_computed
 
-from skelab.data.clips.store import ClipStore, open_store, write_store
+from skelab.data.clips.store import ClipStore, open_store
+from skelab.data.clips.write import write_store
 from skelab.data.feeding.dataset import pad_clips
 from skelab.errors import CheckpointError, TaskError, TrainingError
 from skelab.evaluation import OutputScores
@@ -25,8 +26,8 @@ from skelab.runs.evaluate import evaluate_run
 from skelab.runs.train import train_recipe
 from skelab.tasks import registry
 from skelab.training.config import MemoryConfig
-from skelab.training.history import read_history
 from skelab.training.loop import train
+from skelab.training.records import read_history
 
 SCRIPT = Path(__file__).parents[2] / "second_task.py"
 

@@ -84,7 +84,7 @@ def test_a_pattern_that_is_found_nowhere_is_refused_with_names_that_there_are() 
 
     with pytest.raises(
         TrainingError,
-        match=r"^training\.groups, pattern '\^backbone': found in no parameter's name; names of the"
+        match=r"^training\.groups, pattern '\^backbone': matches no parameter name; names of the"
         r" network begin with, say, norm\.weight, norm\.bias, classifier\.weight,"
         r" classifier\.bias$",
     ):

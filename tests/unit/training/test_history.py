@@ -9,7 +9,8 @@ import pytest
 from torch.utils.tensorboard import SummaryWriter
 
 from skelab.errors import OutputError, TrainingError
-from skelab.training.history import History, read_history
+from skelab.training.history import History
+from skelab.training.records import read_history
 
 
 def record(epoch: int) -> dict[str, int | float]:

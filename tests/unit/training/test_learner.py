@@ -295,7 +295,7 @@ def test_exact_batch_norm_is_never_parted(job: Callable[..., TrainingJob]) -> No
     learner = a_learner(job(memory=MemoryConfig(batch_norm="exact")))
     run_out(learner, above=3, error=MemoryError())
 
-    with pytest.raises(TrainingError, match=r"batch_norm=exact cannot pass the 7 clips in parts"):
+    with pytest.raises(TrainingError, match=r"batch_norm=exact cannot divide the 7 clips"):
         take_step(learner)
 
 

@@ -37,9 +37,9 @@ from skelab.inference.checkpoint import Checkpoint, build_model, optimizer_tenso
 from skelab.models import ModelSpec
 from skelab.training import loop as loop_module
 from skelab.training.config import MemoryConfig, Precision, TrainingConfig
-from skelab.training.history import read_history
 from skelab.training.learner import Learner, StepResult
 from skelab.training.loop import train
+from skelab.training.records import read_history
 from skelab.training.watch import Watcher
 
 TESTS = Path(__file__).parents[2]
@@ -720,3 +720,35 @@ def test_activations_that_are_recomputed_train_the_same_network(
     recomputed = train(replace(job, run=tmp_path / "recompute", memory=memory))
 
     torch.testing.assert_close(dict(recomputed.weights), dict(kept.weights))
+
+
+def test_a_loader_that_is_killed_ends_the_run_with_the_way_to_go_on(
+    store: ClipStore, tmp_path: Path
+) -> None:
+    script = f"""
+import os, signal, sys, threading
+from pathlib import Path
+import multiprocessing as mp, time
+sys.path[:0] = {PYTHON_PATH.split(os.pathsep)!r}
+from tiny_run import *
+enter_tiny_family(pytest.MonkeyPatch())
+
+class Killer(Watcher):
+    def on_step(self, *, epoch, step, clips, loss):
+        for child in mp.active_children():
+            os.kill(child.pid, signal.SIGKILL)
+        time.sleep(1)
+
+try:
+    job = tiny_job(open_store(Path({str(store.path)!r})), Path({str(tmp_path)!r}), workers=1)
+    train(job, watcher=Killer())
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+
+    assert done.stdout.startswith("LoaderError loader process "), done.stderr
+    assert f"--resume goes on from the last checkpoint in {tmp_path}" in done.stdout

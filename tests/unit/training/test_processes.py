@@ -17,9 +17,9 @@ from skelab.data.clips.store import ClipStore
 from skelab.inference.checkpoint import read_checkpoint
 from skelab.inference.scoring import predict_logits
 from skelab.training.config import MemoryConfig
-from skelab.training.history import read_history
 from skelab.training.loop import train
 from skelab.training.processes import Processes
+from skelab.training.records import read_history
 
 TESTS = Path(__file__).parents[2]
 

@@ -17,7 +17,31 @@ from skelab.training.groups import (
 )
 from skelab.training.step import make_optimizer
 
-WIDTHS = {"msg3d": 6, "stgcnpp": 6, "aagcn": 8}
+WIDTHS = {
+    "msg3d": 6,
+    "stgcnpp": 6,
+    "aagcn": 8,
+    "blockgcn": 8,
+    "dgstgcn": 8,
+    "hdgcn": 16,
+    "lstc_mda": 32,
+    "skeletonagent": 8,
+    "freqmixformer": 20,
+    "skateformer": 32,
+    "hypergcn": 32,
+    "infogcn": 8,
+    "protogcn": 8,
+}
+BLOCKS = {
+    "msg3d": 3,
+    "hypergcn": 9,
+    "infogcn": 9,
+    "skeletonagent": 9,
+    "skateformer": 4,
+    "lstc_mda": 4,
+    "posec3d": 4,
+    "usdrl": 3,
+}
 FAMILIES = [card.name for card in list_models()]
 
 
@@ -35,13 +59,16 @@ def test_each_block_nearer_the_input_has_the_factor_once_more(name: str) -> None
 
     found = parameter_treatments(names, transfer=TransferConfig(depth_decay=0.5))
 
-    blocks = 3 if name == "msg3d" else 10
+    children = [key.split(".")[1] for key in names if key.startswith("backbone.")]
+    order = list(dict.fromkeys(children))
+    blocks = len(order)
     for parameter in names:
         place = parameter.split(".")
-        steps = {"input_norm": blocks + 1, "classifier": 0}.get(place[0])
-        steps = blocks - int(place[1]) if steps is None else steps
+        steps = blocks + 1 if place[0] == "input_norm" else 0  # what is no block is the head
+        steps = blocks - order.index(place[1]) if place[0] == "backbone" else steps
         assert found[parameter].rate == 0.5**steps, parameter
         assert not found[parameter].frozen
+    assert blocks == BLOCKS.get(name, 10)
 
 
 def test_a_network_without_a_backbone_has_its_children_for_blocks() -> None:
@@ -70,7 +97,7 @@ def test_a_pattern_that_is_in_no_name_is_refused_with_some_names() -> None:
         parameter_treatments(parameters(small()), transfer=TransferConfig(freeze=("backbnoe",)))
 
     said = str(caught.value)
-    assert said.startswith("--freeze backbnoe: found in no parameter's name")
+    assert said.startswith("--freeze backbnoe: matches no parameter name")
     assert "input_norm.norm.weight, backbone." in said
     assert said.endswith("classifier.bias")
 

@@ -12,7 +12,13 @@ from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 
 from skelab.errors import TrainingError
 from skelab.training.history import History
-from skelab.training.trackers import TRACKERS, Trackers, check_trackers, flat, named
+from skelab.training.trackers import (
+    TRACKERS,
+    Trackers,
+    check_trackers,
+    flatten_settings,
+    scalar_tags,
+)
 
 RECIPE = "name: tiny\ntraining:\n  epochs: 3\n  steps: [35, 55]\n"
 
@@ -214,8 +220,8 @@ def test_the_runs_of_several_seeds_are_told_apart(made: list[StandIn], tmp_path:
 
 
 def test_names_and_settings_are_plain() -> None:
-    figures = named({"epoch": 3, "peak_memory_bytes": 7, "seconds": 1.5})
-    settings = flat({"a": {"b": {"c": 1}, "d": [1, 2]}, "e": None})
+    figures = scalar_tags({"epoch": 3, "peak_memory_bytes": 7, "seconds": 1.5})
+    settings = flatten_settings({"a": {"b": {"c": 1}, "d": [1, 2]}, "e": None})
 
     assert figures == {"peak/memory_bytes": 7, "seconds": 1.5}
     assert settings == {"a.b.c": 1, "a.d": "1, 2", "e": None}

@@ -1,8 +1,7 @@
-"""What a store knows of sequences beside its columns: scripts, segments, labels of frames.
+"""Annotations of sequences in a store: scripts, segments and frame labels.
 
-It is one JSON object in the metadata of the file, by name of the clip. The columns are those of
-every store, so that a version of the lab that knows no sequences gets as far as the format
-version and refuses by that.
+They form one JSON object in the file's metadata, keyed by clip name. The columns are those of every
+store, so that older versions of skelab can read the format version and refuse it.
 """
 
 import hashlib
@@ -26,7 +25,7 @@ ANNOTATIONS_KEY: Final = b"skelab-sequences"
 
 @dataclass(frozen=True)
 class Annotation:
-    """What is known of one clip beside the columns.
+    """The annotation of one clip.
 
     Attributes:
         script: Script that the performer followed; None where unknown.
@@ -40,18 +39,18 @@ class Annotation:
 
     @classmethod
     def of(cls, clip: Clip) -> "Annotation":
-        """That of a clip or sequence."""
+        """The annotation of a clip or sequence."""
         if isinstance(clip, UntrimmedSequence):
             return cls(clip.info.script, clip.segments, clip.frame_labels)
         return cls(clip.info.script)
 
     @property
     def empty(self) -> bool:
-        """Whether it says nothing."""
+        """Whether there is no annotation."""
         return self.script is None and self.segments is None
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in the file: frame labels as pairs of label and count."""
+        """The annotation as a JSON object, with run-length encoded frame labels."""
         content: dict[str, Any] = {}
         if self.script is not None:
             content["script"] = self.script
@@ -67,7 +66,7 @@ class Annotation:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Annotation":
-        """Read back what stands in the file; ValueError, KeyError or TypeError if damaged."""
+        """Read a JSON object; ValueError, KeyError or TypeError if damaged."""
         segments, runs = content.get("segments"), content.get("frame_labels")
         return cls(
             content.get("script"),
@@ -83,31 +82,31 @@ Annotations = Mapping[str, Annotation]
 
 
 def annotations_of(clips: Iterable[Clip]) -> dict[str, Annotation]:
-    """The annotations of some clips; those that say nothing are not among them."""
+    """The annotations of several clips, without empty ones."""
     found = {clip.info.name: Annotation.of(clip) for clip in clips}
     return {name: annotation for name, annotation in found.items() if not annotation.empty}
 
 
 def annotations_text(annotations: Annotations) -> bytes:
-    """The text for the metadata of a file; the same for equal annotations."""
+    """Annotations as text for the metadata of a file; deterministic."""
     content = {name: annotation.to_json() for name, annotation in annotations.items()}
     return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
 
 
 def annotations_digest(text: bytes) -> str:
-    """What tells whether a text is as it was written, in hexadecimal."""
+    """The digest of an annotations text, hexadecimal."""
     return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
 def read_annotations(metadata: Mapping[bytes, bytes], digest: str) -> dict[str, Annotation]:
-    """The annotations in the metadata of a file.
+    """Read the annotations from the metadata of a file.
 
     Args:
-        metadata: Of the schema.
-        digest: What the description of the file says; empty where it has no annotations.
+        metadata: Metadata of the schema.
+        digest: Digest in the description of the file; empty without annotations.
 
     Raises:
-        ValueError: They are not as they were written.
+        ValueError: They do not match their digest.
     """
     text = metadata.get(ANNOTATIONS_KEY, b"")
     if (annotations_digest(text) if text else "") != digest:
@@ -120,12 +119,12 @@ def read_annotations(metadata: Mapping[bytes, bytes], digest: str) -> dict[str, 
 def annotated_index(
     index: ClipIndex, annotations: Annotations, frames: Iterable[int] | None = None
 ) -> ClipIndex:
-    """An index with scripts, and with what is a sequence.
+    """Add scripts, and which rows are sequences, to an index.
 
     Args:
-        index: From the columns of a store.
-        annotations: By name.
-        frames: Frames of each clip, against which the labels are checked; None checks nothing.
+        index: Index from the columns of a store.
+        annotations: Annotations by name.
+        frames: Frames of each clip, to check the labels; None for no check.
 
     Raises:
         DataError: A segment lies outside its sequence, or a name is not in the index.

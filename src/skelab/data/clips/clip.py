@@ -1,10 +1,11 @@
-"""The nouns of the data room: a recording as it was tracked, and a clip ready for a network."""
+"""A recording as it was tracked, and a clip that is ready for a network."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int8, Int32
+from jaxtyping import Float, Float32, Float64, Int8, Int32
 from numpy import ndarray
 
 from skelab.errors import DataError
@@ -12,13 +13,13 @@ from skelab.errors import DataError
 
 @dataclass(frozen=True)
 class BodyTrack:
-    """One tracked body: where its joints were, and in which frames.
+    """One tracked body: its joints, and their frames.
 
     Attributes:
-        frames: Number of the recording's frame (from 0) of each of the F entries; never falls.
+        frames: Frame number of each of the F entries, from 0; non-decreasing.
         joints: Coordinates as recorded, metres for Kinect sources.
-        tracking: 2 tracked, 1 inferred, 0 not tracked; None where the source does not say.
-        slots: Position of the body in the list of its frame, from 0.
+        tracking: 2 tracked, 1 inferred, 0 not tracked; None if unknown.
+        slots: Position of the body in the body list of its frame, from 0.
     """
 
     frames: Int32[ndarray, " F"]
@@ -36,13 +37,12 @@ class BodyTrack:
 
 @dataclass(frozen=True)
 class RawClip:
-    """A recording as it was tracked; nothing chosen, nothing moved.
+    """A recording as it was tracked, without any preprocessing.
 
     Attributes:
-        num_frames: Frames of the recording, those without a body included.
-        bodies: Body id to track, in order of first appearance.
-        actors_chosen: The makers of the data set have already chosen the bodies, so that no
-            pipeline may drop or merge them.
+        num_frames: Frames of the recording, including those without a body.
+        bodies: Tracks by body id, in order of first appearance.
+        actors_chosen: The data set provides chosen bodies, which no pipeline may drop or merge.
     """
 
     num_frames: int
@@ -52,20 +52,18 @@ class RawClip:
 
 @dataclass(frozen=True)
 class SampleInfo:
-    """What is known of a sample beside its joints. Numbers are the data set's own, from 1.
+    """Metadata of a sample. Numbers are those of the data set, from 1.
 
     Attributes:
-        name: Unique name; scores and features are joined by it.
+        name: Unique name, the key for joining scores and features.
         label: Class index from 0; None where unknown.
         subject: Performer.
         camera: Camera, or view.
         setup: Setup of the recording.
         replication: Take, repetition or episode.
-        parts: Parts of the file's own splits that the sample is in, say ``train`` or
-            ``xsub_val``.
-        script: Script that the performer followed: which actions, in which order.
-        untrimmed: The recording is a sequence: what happens in it is said by segments, and
-            ``label`` is None.
+        parts: Parts of the source's own splits with this sample, say ``train`` or ``xsub_val``.
+        script: Script that the performer followed: a fixed order of actions.
+        untrimmed: The sample is a sequence: it has segments, and ``label`` is None.
     """
 
     name: str
@@ -84,9 +82,9 @@ class Clip:
     """A sample ready for a network: bodies chosen, float32, no padding.
 
     Attributes:
-        info: What is known of the sample.
+        info: Metadata of the sample.
         joints: Present bodies only (at least one), most prominent first; zeros where a body is
-            absent for a time. Metres, unless the source was normalised by its makers.
+            absent for a time. Metres, unless the source is normalised.
         frame_numbers: Number of each frame in the recording.
     """
 
@@ -95,7 +93,7 @@ class Clip:
     frame_numbers: Int32[ndarray, " T"] = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Check shapes once, so that nobody has to check them again."""
+        """Check the shapes."""
         bodies, frames = self.joints.shape[:2]
         if bodies < 1 or frames < 1:
             raise DataError(f"{self.info.name}: a clip needs a body and a frame, found none")
@@ -115,8 +113,19 @@ class Clip:
         return int(self.joints.shape[1])
 
     def valid_frames(self) -> int:
-        """How many frames have values that do not sum to zero, as the CTR-GCN feeder counts."""
+        """Number of frames whose values do not sum to zero, as CTR-GCN's feeder counts them."""
         bodies, frames = self.joints.shape[:2]
         joints = self.joints if bodies == 1 else self.joints.swapaxes(0, 1)
         per_frame = joints.reshape(frames, -1)
         return int(np.count_nonzero(np.add.reduce(per_frame, axis=1)))
+
+
+def joints_digest(*bodies: Float[ndarray, " ..."]) -> bytes:
+    """A 16-byte digest of some arrays of joints, by which duplicates are found.
+
+    It is not the digest that a store keeps of a clip.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for joints in bodies:
+        digest.update(repr(joints.shape).encode() + np.ascontiguousarray(joints).tobytes())
+    return digest.digest()

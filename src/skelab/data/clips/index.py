@@ -1,4 +1,4 @@
-"""What is known of every clip of a set, as columns: names, labels, subjects and so on."""
+"""The index of a set of clips: columns of names, labels, subjects and so on."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,12 +13,12 @@ from skelab.data.clips.clip import SampleInfo
 from skelab.errors import DataError
 
 UNKNOWN = -1
-"""Stands in a column for a number that the data set does not give."""
+"""Placeholder in a column for an unknown number."""
 
 
 @dataclass(frozen=True)
 class ClipIndex:
-    """One row a clip. Numbers are the data set's own, counted from 1; ``UNKNOWN`` where not given.
+    """One row per clip. Numbers are those of the data set, from 1; ``UNKNOWN`` where not given.
 
     Attributes:
         names: Unique names.
@@ -27,13 +27,12 @@ class ClipIndex:
         cameras: Cameras, or views.
         setups: Setups of the recording.
         replications: Takes, repetitions or episodes.
-        parts: Parts of the file's own splits that each clip is in; empty where it has none.
-        scripts: Scripts that the performers followed; left out where no clip has one.
-        untrimmed: Which rows are sequences, untrimmed recordings with segments; left out where
-            none is.
+        parts: Parts of the source's own splits for each clip; empty if it has none.
+        scripts: Scripts of the performers; empty if no clip has one.
+        untrimmed: Mask of rows that are sequences; empty if none is.
 
     Raises:
-        DataError: Two clips have one name, or a column is of another length.
+        DataError: Two clips share a name, or columns have different lengths.
     """
 
     names: tuple[str, ...]
@@ -47,7 +46,7 @@ class ClipIndex:
     untrimmed: Bool[ndarray, " N"] = field(default_factory=lambda: np.empty(0, np.bool_))
 
     def __post_init__(self) -> None:
-        """Check names and lengths once."""
+        """Check names and lengths."""
         rows = len(self.names)
         for name, value in (
             ("parts", ((),) * rows),
@@ -58,7 +57,7 @@ class ClipIndex:
                 object.__setattr__(self, name, value)
         if len(set(self.names)) != len(self.names):
             twice = next(name for name, count in Counter(self.names).items() if count > 1)
-            raise DataError(f"clip {twice!r} stands in the set twice; names must be unique")
+            raise DataError(f"two clips are called {twice!r}; names must be unique")
         for column in fields(self):
             if len(getattr(self, column.name)) != len(self.names):
                 raise DataError(
@@ -67,7 +66,7 @@ class ClipIndex:
 
     @classmethod
     def of(cls, infos: Iterable[SampleInfo]) -> "ClipIndex":
-        """Columns from rows."""
+        """Build an index from rows."""
         rows = list(infos)
 
         def column(values: Iterable[int | None]) -> Int64[ndarray, " N"]:
@@ -94,7 +93,7 @@ class ClipIndex:
         return {name: row for row, name in enumerate(self.names)}
 
     def sample(self, row: int) -> SampleInfo:
-        """The columns of one row, ``None`` where unknown."""
+        """The metadata of one row, ``None`` where unknown."""
         return SampleInfo(
             name=self.names[row],
             label=_known(self.labels.item(row)),
@@ -108,7 +107,7 @@ class ClipIndex:
         )
 
     def select(self, rows: Sequence[int] | Int64[ndarray, " R"]) -> "ClipIndex":
-        """The index of some rows, in the order given."""
+        """The index of selected rows, in the given order."""
         chosen = np.asarray(rows, dtype=np.int64)
         return ClipIndex(
             names=tuple(self.names[row] for row in chosen),

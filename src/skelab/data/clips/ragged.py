@@ -1,8 +1,7 @@
-"""The ragged columns of a store: read clip by clip, and checked when they are first touched.
+"""The ragged columns of a store, read clip by clip and checked on the first read.
 
-Every clip has a digest of its joints in the index, which is checked when the clip is first read;
-the frame numbers of all clips have one together. Processes that were forked from one another share
-what is known to be sound.
+The index has a digest of the joints of each clip, and the metadata one of all frame numbers. Forked
+processes share the record of what has been checked.
 """
 
 import hashlib
@@ -21,24 +20,24 @@ from skelab.errors import StoreError
 from skelab.files.arrow_places import BufferPlace, find_buffers
 from skelab.files.steady import ShorterFileError, SteadyFile
 
-_VALUE_BYTES: Final = 4  # of a joint's coordinate, and of a frame number
+_VALUE_BYTES: Final = 4  # of a coordinate, and of a frame number
 _FRAMES_AT_ONCE: Final = 1 << 22
 
 
 class _Column(NamedTuple):
-    """A ragged column of one batch: where each row starts, and where the values lie in the file."""
+    """A ragged column of one batch: row offsets, and the place of the values in the file."""
 
     starts: Int32[ndarray, " rows+1"]
     values: BufferPlace
 
     def place(self, row: int) -> tuple[int, int]:
-        """First byte and number of the values of a row."""
+        """First byte and number of values of a row."""
         first, stop = self.starts.item(row), self.starts.item(row + 1)
         return self.values.start + first * _VALUE_BYTES, stop - first
 
 
 class RaggedColumns:
-    """Joints and frame numbers of all clips of a store.
+    """The joints and frame numbers of all clips of a store.
 
     Args:
         file: The store.
@@ -62,7 +61,7 @@ class RaggedColumns:
         self._sound, self._frames_sound = known[:-1], known[-1:]
 
     def lengths(self) -> tuple[Int64[ndarray, " N"], Int64[ndarray, " N"]]:
-        """Coordinates, and frame numbers, of each clip."""
+        """Numbers of coordinates and of frame numbers of each clip."""
         counts = [
             np.concatenate([np.diff(column.starts) for column in columns]).astype(np.int64)
             for columns in (self._joints, self._frames)
@@ -102,11 +101,11 @@ class RaggedColumns:
         return np.frombuffer(self._read(start, count), "<i4")
 
     def frames_digest(self) -> str:
-        """Digest of all frame numbers, as :func:`digest_frames` gives it."""
+        """Digest of all frame numbers, see :func:`digest_frames`."""
         return digest_frames(self._all_frames())
 
     def is_sound(self, row: int) -> bool:
-        """Whether the joints of a clip were checked, and the file was not written to since."""
+        """Whether the joints of a clip were checked, and the file is unchanged since."""
         return bool(self._sound[row])
 
     def set_sound(self, row: int) -> None:
@@ -123,7 +122,7 @@ class RaggedColumns:
         self._frames_sound[0] = 1
 
     def notice_changes(self) -> None:
-        """Forget what was checked, if somebody has written to the file since."""
+        """Reset the record of checks if the file has been written to."""
         if self._file.has_changed():
             self._sound[:] = 0
             self._frames_sound[:] = 0
@@ -180,7 +179,7 @@ class RaggedColumns:
 
 
 def digest_frames(pieces: Iterator[Any]) -> str:
-    """Digest of frame numbers, little-endian int32, one clip after the other."""
+    """Digest of the concatenated frame numbers, little-endian int32."""
     digest = hashlib.blake2b(digest_size=16)
     for piece in pieces:
         digest.update(piece)
@@ -188,7 +187,7 @@ def digest_frames(pieces: Iterator[Any]) -> str:
 
 
 def _count_buffers(kind: pa.DataType) -> int:
-    """Buffers that a column has in a record batch."""
+    """Number of buffers of a column in a record batch."""
     if pa.types.is_list(kind):
         return 2 + _count_buffers(kind.value_type)
     return 3 if pa.types.is_string(kind) or pa.types.is_binary(kind) else 2

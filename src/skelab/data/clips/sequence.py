@@ -1,4 +1,4 @@
-"""Sequences: untrimmed recordings in which labelled segments say what happens when."""
+"""Sequences: untrimmed recordings with labelled segments."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from skelab.data.clips.clip import Clip, RawClip
 from skelab.errors import DataError
 
 BACKGROUND: Final = -1
-"""Label of a frame in which no action happens."""
+"""Label of a frame without action."""
 
 SEGMENT_LEFT_OUT: Final = "segment left out"
-"""Cause of a note: a segment was wrong and is not in the sequence."""
+"""Cause of a note: an invalid segment was left out."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,11 @@ class Segment:
     Attributes:
         label: Class index from 0.
         start: First frame, counted from 0.
-        end: The frame after the last one, so that ``end - start`` frames belong to it.
-        confidence: How sure the annotators were, on the scale of the data set; None where the
-            source does not say.
+        end: The frame after the last one (exclusive).
+        confidence: Confidence of the annotators on the scale of the data set; None if unknown.
 
     Raises:
-        DataError: The label or the start is negative, or no frame belongs to it.
+        DataError: The label or the start is negative, or the segment is empty.
     """
 
     label: int
@@ -40,7 +39,7 @@ class Segment:
     confidence: float | None = None
 
     def __post_init__(self) -> None:
-        """Check that it is a stretch."""
+        """Check label and range."""
         if self.label < 0 or not 0 <= self.start < self.end:
             raise DataError(
                 f"segment of label {self.label}: expected a label and a start from 0 and an end"
@@ -52,11 +51,11 @@ class Segment:
 
 
 class Note(NamedTuple):
-    """Something in the labels of a sequence that was left out, repaired or is doubtful.
+    """A label of a sequence that was left out, repaired or is doubtful.
 
     Attributes:
         name: Name of the sequence.
-        cause: What it is, in few words, so that notes can be counted.
+        cause: Kind of the problem, by which notes are counted.
         reason: One line that says where, what was expected, what was found and what was done.
     """
 
@@ -71,13 +70,13 @@ class RawSequence(RawClip):
 
     Attributes:
         segments: Sorted by start, without overlap; frames are those of the recording.
-        frame_labels: Class index of each frame of the recording as the source gives it,
-            ``BACKGROUND`` where there is no action; None where it gives segments only.
-        notes: What was left out, repaired or is doubtful.
+        frame_labels: Class index of each frame of the recording, ``BACKGROUND`` without action;
+            None if the source has segments only.
+        notes: Labels that were left out, repaired or are doubtful.
 
     Raises:
-        DataError: Segments overlap, are not sorted or lie outside the recording, or the labels are
-            not as many as the frames.
+        DataError: Segments overlap, are not sorted or lie outside the recording, or the
+            number of labels differs from that of frames.
     """
 
     segments: tuple[Segment, ...] = ()
@@ -95,8 +94,8 @@ class UntrimmedSequence(Clip):
 
     Attributes:
         segments: Sorted by start, without overlap; frames are indices into ``joints``.
-        frame_labels: Class index of each frame as the source gives it, ``BACKGROUND`` where there
-            is no action; None where it gives segments only.
+        frame_labels: Class index of each frame, ``BACKGROUND`` without action; None if the source
+            has segments only.
 
     Raises:
         DataError: Segments overlap, are not sorted or lie outside the frames, the labels are not
@@ -120,7 +119,7 @@ def check_labels(
     frame_labels: Int32[ndarray, " L"] | None,
     num_frames: int,
 ) -> None:
-    """Make sure that the labels of a sequence fit its frames.
+    """Check that the labels of a sequence fit its frames.
 
     Raises:
         DataError: They do not; the message names the sequence.
@@ -146,16 +145,16 @@ def check_labels(
 def on_frames(
     name: str, raw: RawSequence, frame_numbers: Int32[ndarray, " T"]
 ) -> tuple[tuple[Segment, ...], Int32[ndarray, " T"] | None, tuple[Note, ...]]:
-    """The labels of a recording on the frames of it that preprocessing has kept.
+    """Map the labels of a recording to the frames that preprocessing has kept.
 
     Args:
         name: Name of the sequence, for notes.
         raw: The recording.
-        frame_numbers: Number of each kept frame in the recording; rises.
+        frame_numbers: Number of each kept frame in the recording, ascending.
 
     Returns:
-        Segments and labels of the kept frames, and all notes. A segment of which no frame was
-        kept is left out with a note.
+        Segments and labels of the kept frames, and all notes. A segment without any kept
+        frame is left out with a note.
 
     Raises:
         DataError: The frames are not in the order of the recording.
@@ -178,7 +177,7 @@ def on_frames(
 
 
 def label_runs(labels: Int32[ndarray, " T"]) -> Iterator[tuple[int, int, int]]:
-    """Each stretch of equal labels, background too: label, first frame, frame after the last."""
+    """Runs of equal labels, including background: label, start, end (exclusive)."""
     borders = np.flatnonzero(np.diff(labels)) + 1
     edges = [0, *borders.tolist(), len(labels)] if len(labels) else []
     for start, end in pairwise(edges):
@@ -186,7 +185,7 @@ def label_runs(labels: Int32[ndarray, " T"]) -> Iterator[tuple[int, int, int]]:
 
 
 def labels_of_segments(segments: Sequence[Segment], num_frames: int) -> Int32[ndarray, " T"]:
-    """A label for each frame, ``BACKGROUND`` outside of all segments."""
+    """The label of each frame, ``BACKGROUND`` outside all segments."""
     labels = np.full(num_frames, BACKGROUND, dtype=np.int32)
     for segment in segments:
         labels[segment.start : segment.end] = segment.label
@@ -194,5 +193,5 @@ def labels_of_segments(segments: Sequence[Segment], num_frames: int) -> Int32[nd
 
 
 def labelled(segments: Sequence[Segment], num_frames: int) -> Bool[ndarray, " T"]:
-    """Which frames belong to a segment."""
+    """A mask of the frames that belong to a segment."""
     return np.asarray(labels_of_segments(segments, num_frames) != BACKGROUND)

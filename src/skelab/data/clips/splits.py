@@ -1,6 +1,6 @@
-"""Splits: which clips train and which test.
+"""Splits into training and test part.
 
-The published ones are those of the data sets, see :mod:`skelab.data.datasets`.
+Published splits belong to the data sets, see :mod:`skelab.data.datasets`.
 """
 
 import re
@@ -16,7 +16,7 @@ from skelab.data.clips.index import UNKNOWN, ClipIndex
 from skelab.errors import SplitError, unknown_name
 
 GIVEN: Final = "given"
-"""Name of the split that the file itself makes."""
+"""Name of the split that the source itself defines."""
 
 COLUMNS: Final = {
     "subject": "subjects",
@@ -25,19 +25,19 @@ COLUMNS: Final = {
     "replication": "replications",
     "script": "scripts",
 }
-"""What a split can go by, and the column of an index that has it."""
+"""The criteria of splits, each with its column of the index."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """A protocol: clips whose number stands in ``train`` train, those in ``test`` test.
+    """A split by a number of the clips, such as the subject.
 
     Attributes:
-        name: Its name, or the text that wrote it.
-        by: The column that decides: subject, camera, setup, replication or script.
-        train: Numbers of the training part, as the data set counts them (from 1).
+        name: Its name, or the text that defines it.
+        by: The criterion: subject, camera, setup, replication or script.
+        train: Numbers of the training part, as in the data set (from 1).
         test: Numbers of the test part.
-        source: Where the protocol is published.
+        source: Publication of the protocol.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Split:
     source: str = ""
 
     def column(self, index: ClipIndex) -> Int64[ndarray, " N"]:
-        """What decides where each clip belongs."""
+        """The column of the index that the split uses."""
         numbers: Int64[ndarray, " N"] = getattr(index, COLUMNS[self.by])
         return numbers
 
@@ -80,11 +80,11 @@ class Split:
 
 @dataclass(frozen=True)
 class GivenSplit(Split):
-    """The split that the file itself makes: clips go by the parts that it puts them in.
+    """A split that the source itself defines by parts.
 
     Attributes:
-        train_parts: Parts of the file that train; empty where the file's only split is meant.
-        test_parts: Parts that test; empty likewise.
+        train_parts: Parts of the source for training; empty for the only split of the source.
+        test_parts: Parts for testing; empty likewise.
     """
 
     train_parts: frozenset[str] = frozenset()
@@ -94,8 +94,8 @@ class GivenSplit(Split):
         """Training rows and test rows of an index, each in index order.
 
         Raises:
-            SplitError: The clips were not divided by their file, were divided in several ways
-                while none was named, or a part is empty or on both sides.
+            SplitError: The source does not divide the clips, has several splits and none was
+                named, or a part is empty or on both sides.
         """
         train, test = self._parts_of(index)
         train_rows, test_rows = _rows_in(index, train), _rows_in(index, test)
@@ -114,7 +114,7 @@ class GivenSplit(Split):
         return train_rows, test_rows
 
     def _parts_of(self, index: ClipIndex) -> tuple[frozenset[str], frozenset[str]]:
-        """The parts of each side; where none were named, the only pair that the file has."""
+        """The parts of each side; the only pair of the source if none was named."""
         if self.train_parts:
             return self.train_parts, self.test_parts
         present = list_parts(index)
@@ -141,16 +141,16 @@ class GivenSplit(Split):
 
 
 def list_parts(index: ClipIndex) -> tuple[str, ...]:
-    """The parts of the file's own splits that the clips are in, by name."""
+    """The parts of the source's own splits, by name."""
     return tuple(sorted({part for parts in set(index.parts) for part in parts}))
 
 
 def parse_written_split(text: str, names: Iterable[str] = ()) -> Split:
-    """A split that is written out: ``subject:1,3,5/7``, ``part:a_train/a_val`` or ``given``.
+    """Parse a split: ``subject:1,3,5/7``, ``part:a_train/a_val`` or ``given``.
 
     Args:
         text: The split.
-        names: Names that are known besides; they stand in the message about one that is not.
+        names: Further known names, for the message about an unknown one.
 
     Raises:
         SplitError: The text cannot be read.
@@ -189,13 +189,13 @@ def _numbers(text: str, where: str) -> frozenset[int]:
 
 
 def _rows_in(index: ClipIndex, parts: frozenset[str]) -> Int64[ndarray, " R"]:
-    """The rows that are in any of these parts."""
+    """Rows in any of these parts."""
     rows = [row for row, found in enumerate(index.parts) if not parts.isdisjoint(found)]
     return np.array(rows, dtype=np.int64)
 
 
 def _instead(index: ClipIndex) -> str:
-    """Which split there is, where the wanted one cannot be."""
+    """A hint at the split that is available instead."""
     return f"; split {GIVEN!r} goes by the file's own parts" if list_parts(index) else ""
 
 

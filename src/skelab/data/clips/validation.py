@@ -1,8 +1,8 @@
-"""Validation by subject: who is held out of the training part to choose the epoch.
+"""Validation by subject: people held out of the training part, on whom the epoch is chosen.
 
-A subject number stands for one person in most data sets, for a pair in SBU. People are held out,
-never numbers: a clip validates if everybody in it is held out, and trains if nobody in it is. A
-clip of both, say of a pair of whom one is held out, is left out of either part.
+A subject number is one person in most data sets, and a pair in SBU. People are held out, not
+numbers: a clip is for validation if all of its people are held out, and for training if none is. A
+clip of both, say of a pair with one held-out person, is in neither part.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,19 +19,19 @@ from skelab.data.clips.index import UNKNOWN, ClipIndex
 from skelab.errors import SplitError
 
 People = Callable[[int], tuple[int, ...]]
-"""Tells the people who perform under a subject number."""
+"""Maps a subject number to its people."""
 
 TOLERANCE: Final = 0.1
-"""Relative deviation from the target share that is taken for none."""
+"""Relative deviation from the target share that is tolerated."""
 
-_ALL: Final = 8192  # so many sets of people are all looked at; of more, a sample is
+_ALL: Final = 8192  # up to so many sets of people are all compared; of more, a sample
 _SAMPLE: Final = 4096
-_CHOICES: Final = 8  # so many sets are left to the seed, where there are as many
+_CHOICES: Final = 8  # so many sets remain for the seed to choose from, if there are as many
 
 
 @dataclass(frozen=True)
 class _Takes:
-    """How many clips of each class each subject number has, and who performs under it.
+    """Number of clips per class and subject number, and the people of each number.
 
     G subject numbers, P people, K classes.
     """
@@ -50,31 +50,31 @@ def draw_subjects(
     *,
     people: People | None = None,
 ) -> tuple[int, ...]:
-    """Draw the people who validate, so that every seed holds out about as much, of all classes.
+    """Draw the held-out people, with a similar share of clips and all classes for every seed.
 
-    The target is that ``num_subjects`` of S people have that share of the clips. All sets of so
-    many people are compared (of more than 8,192 sets, 4,096 that the seed draws):
+    The target share of clips is ``num_subjects`` / S for S people. All sets of so many people are
+    compared (4,096 random ones if there are more than 8,192):
 
-    1. Sets that leave no clip to either part are dropped.
-    2. Sets with the most classes that are in both parts stay. A class that only one person
-       performs cannot be in both.
-    3. Of these, sets whose share is within a tenth of the target stay (``TOLERANCE``). Where fewer
-       than eight are, the nearest eight stay, but at most half of those that are left.
-    4. The seed draws one of them.
+    1. Sets that leave a part empty are dropped.
+    2. Sets with the most classes in both parts remain. A class with a single performer cannot be
+       in both.
+    3. Of these, sets within a tenth of the target share remain (``TOLERANCE``). If there are fewer
+       than eight, the nearest eight remain, but at most half.
+    4. The seed selects one of them.
 
     Args:
         index: The clips.
         rows: The training part.
-        num_subjects: How many people, at least one.
-        seed: Chance; the same seed on the same clips draws the same people.
-        people: Who performs under a subject number; None where each is one person.
+        num_subjects: Number of people, at least one.
+        seed: Seed; the same seed on the same clips draws the same people.
+        people: Maps subject numbers to people; None if each is one person.
 
     Returns:
         The people, ascending.
 
     Raises:
-        SplitError: The clips lack subjects, too few people would be left to train, or no clip
-            is of held-out people alone.
+        SplitError: The clips lack subjects, too few people would remain for training, or no clip
+            has held-out people only.
     """
     takes = _count_takes(index, rows, people)
     _check_number(num_subjects, len(takes.people))
@@ -94,7 +94,7 @@ def draw_subjects(
     in_both = (validates[possible] @ takes.per_class > 0) & (trains[possible] @ takes.per_class > 0)
     covered = in_both.sum(axis=1)
     best = possible[covered == covered.max()]
-    # |share - target| / target, in whole numbers so that it is the same on every machine
+    # |share - target| / target, in integers to be the same on every machine
     target = num_subjects * takes.sizes.sum()
     deviation = np.abs(held_out[best] * len(takes.people) - target)
     near = int((deviation <= TOLERANCE * target).sum())
@@ -107,10 +107,10 @@ def draw_subjects(
 def draw_by_seed_alone(
     index: ClipIndex, rows: Int64[ndarray, " A"], num_subjects: int, seed: int
 ) -> tuple[int, ...]:
-    """Draw subject numbers without a look at their clips, as runs before ``data.held_out`` did.
+    """Draw subject numbers regardless of their clips, as in runs before ``data.held_out``.
 
     Raises:
-        SplitError: The clips lack subjects, or too few would be left to train.
+        SplitError: The clips lack subjects, or too few would remain for training.
     """
     present = np.unique(_subjects(index, rows))
     _check_number(num_subjects, len(present))
@@ -125,10 +125,10 @@ def hold_out(
     *,
     people: People | None = None,
 ) -> tuple[Int64[ndarray, " B"], Int64[ndarray, " C"]]:
-    """The rows that train and those that validate, where these people are held out.
+    """The training and validation rows when these people are held out.
 
     Raises:
-        SplitError: The clips lack subjects, or nobody is left to train.
+        SplitError: The clips lack subjects, or nobody remains for training.
     """
     subjects = _subjects(index, rows)
     held = frozenset(held_out)
@@ -182,7 +182,7 @@ def _count_takes(index: ClipIndex, rows: Int64[ndarray, " A"], people: People | 
 
 
 def _candidates(people: int, number: int, random: np.random.Generator) -> Float64[ndarray, "C P"]:
-    """Sets of people to compare: 1 for who is held out."""
+    """The sets of people to compare, as masks of held-out people."""
     if comb(people, number) <= _ALL:
         members = np.array(list(combinations(range(people), number)))
     else:

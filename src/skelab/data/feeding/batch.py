@@ -1,4 +1,4 @@
-"""What the feeder hands on: whole batches in one axis order, N C T V M."""
+"""Batches of clips in the axis order N C T V M."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -8,10 +8,10 @@ from torch import Tensor
 
 
 class MixedLabels(NamedTuple):
-    """The labels of the clips that were mixed in.
+    """The labels of mixed-in clips (mixup).
 
     Attributes:
-        labels: Class index of the clip that was mixed into each clip, N; its own where none was.
+        labels: Class index of the clip that was mixed into each clip, N; its own if none was.
         weights: Share of that label in the target, N, from 0 (nothing was mixed in) to 0.5. The
             clip's own label has the rest.
     """
@@ -22,14 +22,14 @@ class MixedLabels(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch of clips: what transforms act on, and what a network takes in the end.
+    """A batch of clips, as transforms and networks take it.
 
     Attributes:
-        joints: Before the window is filled the clips as they are, zeros behind their ends;
-            afterwards T is the window; in the end the stream.
+        joints: Zero-padded clips before the window is filled; afterwards T is the window; finally
+            the stream.
         labels: Class indices; -1 unknown.
         rows: Row of each clip in its source.
-        mixed: Labels and weights of the clips that were mixed in; None if none was.
+        mixed: Labels and weights of mixed-in clips; None without mixup.
     """
 
     joints: Float[Tensor, "N C T V M"]
@@ -38,7 +38,7 @@ class Batch:
     mixed: MixedLabels | None = None
 
     def part(self, start: int, size: int) -> "Batch":
-        """The ``size`` clips from ``start`` on, or as many as there are."""
+        """Up to ``size`` clips from ``start`` on."""
         own = slice(start, start + size)
         mixed = self.mixed and MixedLabels(*(column[own] for column in self.mixed))
         return Batch(self.joints[own], self.labels[own], self.rows[own], mixed)

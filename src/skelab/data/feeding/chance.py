@@ -1,9 +1,9 @@
 """Random draws per clip, for augmentation: reproducible, and independent of the batch.
 
-A generator for each clip would cost more than all that is done with its draws. Instead an epoch
-has a table of uniform numbers, a row for each clip, filled by one generator. Transforms that are
-listed in ``data.transforms`` each have a table of their own, seeded with their name as well, so
-that adding one does not change what the others draw.
+One generator per clip would cost more than the augmentation itself. Instead an epoch has a table of
+uniform numbers with one row per clip, filled by one generator. Each transform that is listed in
+``data.transforms`` has its own table, also seeded by its name, so that adding a transform does not
+change the draws of the others.
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 DRAWS_PER_CLIP: Final = 6
-"""A crop takes two draws, a rotation three, the limbs one."""
+"""Draws per clip: two for the crop, three for the rotation, one for the limbs."""
 
 
 class ClipChance:
-    """The draws of one clip, with the methods of ``numpy.random.Generator``.
+    """The random draws of one clip, with methods of ``numpy.random.Generator``.
 
     Args:
-        uniforms: Numbers that are uniform in [0, 1), used one after the other.
+        uniforms: Uniform numbers in [0, 1), used in order.
     """
 
     def __init__(self, uniforms: Sequence[float]) -> None:
@@ -29,33 +29,32 @@ class ClipChance:
         self._count = len(uniforms)
 
     def random(self) -> float:
-        """A number from [0, 1).
+        """A uniform number in [0, 1).
 
         Raises:
             IndexError: All draws of the clip are used up.
         """
         for uniform in self._uniforms:
             return uniform
-        raise IndexError(f"a clip has {self._count} draws an epoch, and all were used")
+        raise IndexError(f"a clip has {self._count} draws per epoch, and all were used")
 
     def integers(self, low: int, high: int) -> int:
         """A whole number from ``low`` to ``high`` - 1."""
         return low + int(self.random() * (high - low))
 
     def uniform(self, low: float, high: float, size: int) -> list[float]:
-        """So many numbers from [low, high)."""
+        """Uniform numbers in [low, high)."""
         return [low + (high - low) * self.random() for _ in range(size)]
 
 
 class EpochChance:
-    """The draws of all clips, one epoch after the other.
+    """The random draws of all clips in every epoch.
 
-    What a clip draws depends on seed, epoch and its row only, so it is the same whatever batch,
-    process or restart the clip finds itself in.
+    They depend only on seed, epoch and the clip's row, not on batch, process or resumption.
 
     Args:
-        draws: Uniform numbers for each clip.
-        name: Names a table of its own; tables of different names are independent.
+        draws: Uniform numbers per clip.
+        name: Name of the table; tables of different names are independent.
     """
 
     def __init__(self, draws: int = DRAWS_PER_CLIP, *, name: str = "") -> None:
@@ -69,16 +68,16 @@ class EpochChance:
         if self._epoch != (seed, epoch) or len(self._table) < needed:
             size = 1 << max(needed - 1, len(self._table) - 1).bit_length()
             generator = np.random.default_rng((seed, epoch, *self._name))
-            # Longer ones begin alike.
+            # Longer seeds share the beginning.
             self._table = generator.random((size, self._table.shape[1]))
             self._epoch = (seed, epoch)
         return [ClipChance(uniforms) for uniforms in self._table[list(rows)].tolist()]
 
 
 Chance = np.random.Generator | ClipChance
-"""What a transform draws from."""
+"""A source of random draws for a transform."""
 
 
 def draw_seed(rng: Chance) -> int:
-    """A seed for a generator of the clip's own, from one draw; for transforms that need many."""
+    """A seed for the clip's own generator, from one draw; for transforms that need many."""
     return int(rng.random() * 2**53)

@@ -1,10 +1,12 @@
-"""From stored clips to tensors: a dataset that reads, and a collation that pads."""
+"""From stored clips to tensors: a PyTorch dataset, and its collation."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Final, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -16,7 +18,7 @@ from torch.utils.data import Dataset
 from skelab.data.clips.clip import Clip
 from skelab.data.clips.index import UNKNOWN, ClipIndex
 from skelab.data.clips.store import PackedPoses
-from skelab.errors import SkelabError
+from skelab.errors import LoaderError, SkelabError
 from skelab.native import count_filled
 
 Batch = TypeVar("Batch")
@@ -24,11 +26,11 @@ Batch = TypeVar("Batch")
 
 @runtime_checkable
 class ClipSource(Protocol):
-    """Anything that holds indexed clips; a clip store does."""
+    """A source of indexed clips, such as a clip store."""
 
     @property
     def index(self) -> ClipIndex:
-        """Names, labels and so on, one row a clip."""
+        """Names, labels and so on, one row per clip."""
         ...
 
     def clip(self, row: int) -> Clip:
@@ -38,19 +40,19 @@ class ClipSource(Protocol):
 
 @runtime_checkable
 class PackingSource(ClipSource, Protocol):
-    """A source that gives the poses of many clips at once; a clip store does."""
+    """A source that reads the poses of many clips at once, such as a clip store."""
 
     def pack(self, rows: Sequence[int], max_bodies: int) -> PackedPoses:
-        """The poses of some rows, the first ``max_bodies`` bodies of each."""
+        """The poses of several rows, up to ``max_bodies`` bodies of each."""
         ...
 
 
 @dataclass(frozen=True)
 class RowsOfSource:
-    """A batch that is still to be read: :func:`pad_clips` reads it in one go.
+    """A batch that :func:`pad_clips` has yet to read, all at once.
 
     Attributes:
-        source: What holds the clips.
+        source: The clips.
         rows: Rows of the source.
     """
 
@@ -58,10 +60,39 @@ class RowsOfSource:
     rows: tuple[int, ...]
 
 
-def read_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:
-    """The batches of a loader; an error of ours in a worker is worded as it would be here.
+_DEATH: Final = re.compile(
+    r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) (?:is killed by signal: ([\w ]+)|exited unexp)"
+)
+"""How PyTorch's loader words that a worker is gone."""
 
-    PyTorch puts the traceback of the worker into the message of what it raises again.
+
+@contextmanager
+def killed_workers_named(hint: str) -> Iterator[None]:
+    """Say which worker was killed; PyTorch tells it anywhere in the block, by a signal.
+
+    Args:
+        hint: How to go on.
+
+    Raises:
+        LoaderError: A worker was killed.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        found = _DEATH.search(str(error))
+        if found is None:
+            raise
+        cause = f" ({found[2].strip()})" if found[2] else ""
+        raise LoaderError(
+            f"loader process {found[1]} was killed{cause}, as a rule because memory ran out;"
+            f" {hint}, and --set data.workers=0 reads the clips in the training process"
+        ) from None
+
+
+def read_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """The batches of a loader; SkelabErrors of workers keep their message.
+
+    PyTorch would add the traceback of the worker to the message.
 
     Raises:
         SkelabError: A clip cannot be read.
@@ -77,7 +108,7 @@ def read_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:
 
 
 class ClipDataset(Dataset[tuple[int, Clip]]):
-    """Some rows of a clip source, for a PyTorch loader; an item is its row and its clip."""
+    """Rows of a clip source for a PyTorch loader; an item is a row number and its clip."""
 
     def __init__(self, source: ClipSource, rows: Sequence[int] | Int64[ndarray, " R"]) -> None:
         self.source = source
@@ -91,7 +122,7 @@ class ClipDataset(Dataset[tuple[int, Clip]]):
         return row, self.source.clip(row)
 
     def __getitems__(self, positions: Sequence[int]) -> list[tuple[int, Clip]] | RowsOfSource:
-        """A whole batch, as PyTorch's loader asks for it and :func:`pad_clips` takes it."""
+        """A whole batch for PyTorch's loader, which :func:`pad_clips` reads."""
         if isinstance(self.source, PackingSource):
             return RowsOfSource(self.source, tuple(self.rows[list(positions)].tolist()))
         return [self[position] for position in positions]
@@ -99,21 +130,21 @@ class ClipDataset(Dataset[tuple[int, Clip]]):
 
 @dataclass(frozen=True)
 class PaddedClips:
-    """Clips of different lengths side by side, zeros behind their ends; not yet shaped.
+    """A batch of clips of different lengths, zero-padded on demand.
 
-    The zeros are not kept: poses lie packed as they are stored, since most batches have three
-    times as many zeros as values.
+    The poses are kept packed, without padding: most batches would have three times as many zeros as
+    values.
 
     Attributes:
-        poses: Of each clip all frames of its first body, then of the next.
+        poses: For each clip all frames of its first body, then of the next.
         frames: Frames of each clip.
-        bodies: Bodies of each clip that were taken.
-        max_bodies: Places for bodies, M.
-        valid: Valid frames of each clip, from its first.
+        bodies: Bodies that were taken from each clip.
+        max_bodies: Number of body slots, M.
+        valid: Number of valid frames of each clip.
         labels: Class indices; -1 unknown.
         rows: Row of each clip in its source.
         names: Name of each clip.
-        known_labels: The labels again, where they can be looked at without waiting for a device.
+        known_labels: The labels on the CPU, readable without synchronising a device.
     """
 
     poses: Float32[Tensor, "poses V C"]
@@ -128,9 +159,9 @@ class PaddedClips:
 
     @cached_property
     def joints(self) -> Float32[Tensor, "N C T V M"]:
-        """The coordinates with all their zeros, T being the frames of the longest clip.
+        """The padded coordinates, where T is the length of the longest clip.
 
-        A view of memory in the order N T M V C, in which poses lie.
+        A view of memory in the order N T M V C.
         """
         clips, longest = len(self.frames), max(self.frames)
         places = np.full((clips, longest, self.max_bodies), len(self.poses))  # a pose of zeros
@@ -146,12 +177,12 @@ class PaddedClips:
 
     @property
     def starts(self) -> tuple[int, ...]:
-        """Where the poses of each clip begin."""
+        """First pose of each clip."""
         sizes = (frames * bodies for frames, bodies in zip(self.frames, self.bodies, strict=True))
         return tuple(accumulate(sizes, initial=0))[:-1]
 
     def to(self, device: torch.device) -> "PaddedClips":
-        """The same on another device."""
+        """Move the batch to another device."""
         return replace(
             self,
             poses=self.poses.to(device, non_blocking=True),
@@ -160,7 +191,7 @@ class PaddedClips:
 
 
 def pad_clips(items: Sequence[tuple[int, Clip]] | RowsOfSource, max_bodies: int) -> PaddedClips:
-    """Lay clips side by side, the first ``max_bodies`` bodies of each; absent ones are zeros."""
+    """Collate clips to a batch, with up to ``max_bodies`` bodies of each; absent ones are zero."""
     if isinstance(items, RowsOfSource):
         rows = items.rows
         packed = items.source.pack(rows, max_bodies)
@@ -203,10 +234,10 @@ def _packed(clips: Sequence[Clip], max_bodies: int) -> PackedPoses:
 def _valid_frames(
     packed: PackedPoses, rows: Sequence[int], clip_of: Callable[[int], Clip]
 ) -> tuple[int, ...]:
-    """The valid frames of each clip; all of them where none is valid.
+    """The valid frames of each clip; all frames if none is valid.
 
-    All clips are counted together, which gives what each would say of itself, at a fraction of
-    the time. Bodies that were not taken count as well, so a clip that has such is asked.
+    All clips are counted together, in a fraction of the time. A clip with bodies that were not
+    taken is counted by itself, since those count as well.
     """
     sizes = np.array([packed.frames, packed.bodies], dtype=np.int64)
     poses = sizes[0] * sizes[1]

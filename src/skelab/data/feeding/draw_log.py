@@ -1,4 +1,4 @@
-"""What training has drawn, one JSON line a clip and transform, so that a batch can be rebuilt."""
+"""Log of the random draws of training, as JSON lines, from which batches can be rebuilt."""
 
 import json
 import os
@@ -14,10 +14,10 @@ _KEYS: Final = {"seed", "epoch", "row", "clip", "transform", "drawn"}
 
 
 class DrawLog:
-    """Appends what was drawn to a file, a batch at a time and in one write.
+    """Appends random draws to a file, one write per batch.
 
-    A run that goes on after it was killed goes on with the file; what it draws again is the same.
-    Processes that share a run, and the seeds of a recipe, share the file.
+    A resumed run appends to its file; repeated draws are identical. The processes of a run, and the
+    seeds of a recipe, share the file.
 
     Args:
         path: The file.
@@ -36,7 +36,7 @@ class DrawLog:
         rows: Sequence[int],
         names: Sequence[str],
     ) -> None:
-        """Write down what each transform has drawn for each clip of a batch.
+        """Log the draws of each transform for each clip of a batch.
 
         Raises:
             OutputError: The disk is full or the file cannot be written.
@@ -68,14 +68,14 @@ class DrawLog:
 
 @dataclass(frozen=True)
 class LoggedDraws:
-    """What one epoch of one run has drawn.
+    """The random draws of one epoch of a run.
 
     Attributes:
         path: The file that it was read from.
         seed: Seed of the run.
         epoch: The epoch, from 0.
         names: Name of each clip by its row, in the order in which the clips trained.
-        drawn: By row, what each transform has drawn for the clip, in their order.
+        drawn: Draws of each transform by row, in the order of transforms.
     """
 
     path: Path
@@ -86,21 +86,21 @@ class LoggedDraws:
 
     @property
     def rows(self) -> tuple[int, ...]:
-        """Rows of the clips in the order in which they trained, one batch after the other."""
+        """Rows of the clips in the order of training."""
         return tuple(self.names)
 
 
 def read_draws(path: Path, *, epoch: int, seed: int | None = None) -> LoggedDraws:
-    """Read what an epoch has drawn.
+    """Read the random draws of an epoch.
 
     Args:
-        path: File that ``skelab train --log-draws`` has written.
+        path: File written by ``skelab train --log-draws``.
         epoch: The epoch, from 0.
-        seed: Seed of the run; None where the file holds one run only.
+        seed: Seed of the run; may be omitted if the file holds a single run.
 
     Raises:
-        DataError: The file cannot be read, a line is none of such a log, the epoch is not in it,
-            or several runs are and ``seed`` does not say which.
+        DataError: The file cannot be read, a line is malformed, the epoch is missing, or ``seed``
+            is needed to choose between runs.
     """
     names: dict[int, dict[int, str]] = {}
     drawn: dict[int, dict[int, dict[str, Any]]] = {}
@@ -118,10 +118,10 @@ def read_draws(path: Path, *, epoch: int, seed: int | None = None) -> LoggedDraw
 
 
 def open_draw_log(path: Path, *, resume: bool) -> DrawLog:
-    """The log of a run that begins, or goes on.
+    """Open the log of a new or resumed run.
 
     Raises:
-        DataError: The file is there and the run begins: its draws would be mixed with another's.
+        DataError: A new run would append to the file of another run.
     """
     if path.exists() and not resume:
         raise DataError(
@@ -132,7 +132,7 @@ def open_draw_log(path: Path, *, resume: bool) -> DrawLog:
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Every whole line; one that a killed run has not finished is passed over."""
+    """All complete lines; an unfinished last one is skipped."""
     try:
         with path.open("rb") as file:
             for number, text in enumerate(file, start=1):
@@ -154,7 +154,7 @@ def _parse(text: bytes, where: str) -> dict[str, Any]:
 
 
 def _cut_unfinished_line(path: Path) -> None:
-    """Remove what a killed run has left behind the last whole line."""
+    """Remove an unfinished last line."""
     if not path.exists():
         return
     with path.open("rb+") as file:

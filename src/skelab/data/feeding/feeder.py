@@ -1,4 +1,4 @@
-"""The feeder: whole batches of padded clips, on the device, become what a network takes."""
+"""The feeder: turns batches of padded clips into the input of a network, on the device."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -7,139 +7,41 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float32
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
-)
 from torch import Tensor
 
 from skelab.data.feeding.batch import Batch
 from skelab.data.feeding.chance import ClipChance, EpochChance
+from skelab.data.feeding.config import FeederConfig
 from skelab.data.feeding.dataset import PaddedClips
 from skelab.data.feeding.draw_log import DrawLog
-from skelab.data.feeding.streams import Stream, derive_stream
+from skelab.data.feeding.streams import derive_stream
 from skelab.data.feeding.transforms import (
-    TRANSFORM_SETTINGS,
     ClipFacts,
     CropResize,
     Draws,
     Fill,
-    ListedTransform,
     Need,
     PickFrames,
     RandomLimbs,
     RandomRotation,
     Transform,
-    TransformSettings,
+    build_transform,
     rotation_matrices,
 )
-from skelab.errors import DataError, unknown_name
+from skelab.errors import DataError
 from skelab.native import can_resample, resample_clips
 from skelab.skeleton import Layout
 
 __all__ = ["Batch", "Feeder", "FeederConfig", "Step"]
 
 
-class FeederConfig(BaseModel):
-    """How clips become the input of a network.
-
-    A feeder is a list of transforms. The short keys stand for those that nearly every feeder has:
-    one that fills the window, then turns, then other bone lengths. ``transforms`` lists what
-    training does after them, in order.
-
-    Attributes:
-        stream: What the network is shown.
-        window: Frames of an input.
-        fill: How a clip becomes that many frames: ``resize`` interpolates; the others take frames
-            as they are: ``loop`` repeats the clip, ``zeros`` pads it (both cut a longer one), and
-            ``sample`` takes frames from the whole of it, in training at random.
-        train_crop: Lowest and highest share of a clip that a training crop keeps.
-        eval_crop: Share of a clip, cut from its middle, that is kept everywhere else.
-        rotation: Limit of the random rotation in training, radians; 0 for none.
-        yaw: Limit of its angle about the vertical axis, where that is another: cameras of other
-            views stand around people rather than above them. None for ``rotation``.
-        limbs: Limit of the random change of bone lengths in training, a share; 0 for none.
-        transforms: Further transforms of training, by name with their options.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    stream: Stream = Stream.JOINT
-    window: int = Field(default=64, ge=4, le=4096, strict=True)
-    fill: Fill = Fill.RESIZE
-    train_crop: tuple[float, float] = (0.5, 1.0)
-    eval_crop: float = Field(default=0.95, gt=0, le=1)
-    rotation: float = Field(default=0.3, ge=0, le=3.15)
-    yaw: float | None = Field(default=None, ge=0, le=3.15)
-    limbs: float = Field(default=0.0, ge=0, le=0.9)
-    transforms: tuple[ListedTransform, ...] = ()
-
-    @field_validator("train_crop")
-    @classmethod
-    def _crop_is_a_range(cls, crop: tuple[float, float]) -> tuple[float, float]:
-        if not 0 < crop[0] <= crop[1] <= 1:
-            raise ValueError(
-                "expected a lowest and a highest share, 0 < lowest <= highest <= 1, found"
-                f" {list(crop)}"
-            )
-        return crop
-
-    @field_validator("transforms", mode="before")
-    @classmethod
-    def _transforms_are_known(cls, listed: Any) -> Any:
-        """Take a bare name for a transform with its defaults, and refuse names that are unknown."""
-        if not isinstance(listed, list | tuple):
-            return listed
-        entries = [{"name": entry} if isinstance(entry, str) else entry for entry in listed]
-        for entry in entries:
-            name = entry.get("name") if isinstance(entry, dict) else None
-            if name in (CropResize.name, PickFrames.name):
-                raise ValueError(
-                    f"{name} fills the window, which every feeder does once and first: data.window,"
-                    " data.fill, data.train_crop and data.eval_crop say how"
-                )
-            if isinstance(name, str) and name not in TRANSFORM_SETTINGS:
-                raise ValueError(unknown_name("transform", name, TRANSFORM_SETTINGS))
-        return entries
-
-    @field_validator("transforms")
-    @classmethod
-    def _transforms_have_an_order(
-        cls, listed: tuple[TransformSettings, ...]
-    ) -> tuple[TransformSettings, ...]:
-        names = [entry.name for entry in listed]
-        for place, entry in enumerate(listed):
-            if entry.name in names[:place] and not entry.repeatable:
-                raise ValueError(f"{entry.name} stands twice; once is enough")
-        if "mix" in names[:-1]:
-            raise ValueError(
-                f"mix comes last, since {names[names.index('mix') + 1]} would take two clips for"
-                " one"
-            )
-        return listed
-
-    @model_validator(mode="after")
-    def _nothing_is_done_twice(self) -> "FeederConfig":
-        names = [entry.name for entry in self.transforms]
-        for key, name in (("rotation", "rotate"), ("yaw", "rotate"), ("limbs", "limbs")):
-            if name in names and getattr(self, key):
-                raise ValueError(
-                    f"transforms: {name} stands twice, since data.{key} asks for it too;"
-                    f" --set data.{key}=0 leaves it to the list"
-                )
-        return self
-
-
 class Step(NamedTuple):
     """One transform in a feeder's list.
 
     Attributes:
-        label: What it is called in logs: its name, and its number where it is listed again.
+        label: Its name in logs, with a number if it is listed repeatedly.
         transform: The transform.
-        chance: Its own draws; None for those that the transforms of the short keys share.
+        chance: Its own draws; None for the shared draws of the short keys.
     """
 
     label: str
@@ -148,28 +50,32 @@ class Step(NamedTuple):
 
 
 class Feeder:
-    """Shapes padded clips into batches: the window is filled, training transforms, stream.
+    """Shapes padded clips into batches: fill the window, augment, derive the stream.
 
-    Streams are derived last, so that a looped clip moves at its seam.
+    Streams are derived last, so that a looped clip has motion at its seam.
 
-    Every clip has draws of its own, by seed of the run, epoch and row: the same clip gets the same
-    augmentation whatever batch, process or restart it finds itself in. On a CPU compiled code
-    fills the window and turns, where it was built, and gives the same bits as torch.
+    The draws of a clip depend on seed, epoch and row: augmentation does not depend on batch,
+        process
+    or resumption. On a CPU compiled kernels, if built, fill the window and rotate, with the same
+    bits as torch.
 
     Args:
-        config: How clips are shaped.
-        layout: Their joints.
-        keeps_gaps: Every frame of a clip counts, also one of zeros in its middle. Otherwise only
-            frames with values are counted where clips are resized, and a clip with gaps loses its
-            end, as with the authors of CTR-GCN.
-        log: Is told what training draws.
+        config: Its configuration.
+        layout: The joints.
+        keeps_gaps: Every frame of a clip counts, including zero frames in its middle. Otherwise
+            resizing counts non-zero frames only, and a clip with gaps loses its end, as in the
+            authors' code of CTR-GCN.
+        log: Receives the draws of training.
 
     Attributes:
-        training: What training does, in order.
-        evaluation: What is done everywhere else; draws nothing.
+        training: Steps of training, in order.
+        evaluation: Steps of evaluation; deterministic.
 
     Raises:
         DataError: The layout lacks what a transform needs.
+
+    Source: section "feeder" of CTR-GCN (Uason-Chen/CTR-GCN@e13d758, feeders/tools.py) for the order
+    of window, rotation and stream.
     """
 
     def __init__(
@@ -191,21 +97,21 @@ class Feeder:
         self._chance = EpochChance()
 
     def training_batch(self, clips: PaddedClips, *, seed: int, epoch: int) -> Batch:
-        """Clips as they train, augmented by the draws of seed, epoch and their rows."""
+        """Training clips, augmented by the draws of seed, epoch and row."""
         drawn = self.draw(clips, seed=seed, epoch=epoch)
         if self.log is not None:
             self.log.add(drawn, seed=seed, epoch=epoch, rows=clips.rows, names=clips.names)
         return self.apply(clips, drawn)
 
     def evaluation_batch(self, clips: PaddedClips) -> Batch:
-        """Clips as they are tested: nothing is drawn."""
+        """Evaluation clips, without random draws."""
         nothing = [ClipChance(())] * len(clips.rows)
         facts = self._facts(clips)
         drawn = {step.label: _sample(step.transform, facts, nothing) for step in self.evaluation}
         return self._apply(self.evaluation, clips, drawn)
 
     def draw(self, clips: PaddedClips, *, seed: int, epoch: int) -> Draws:
-        """What each transform of training draws for each clip."""
+        """Draw for each clip and training transform."""
         shared = self._chance.of_clips(seed=seed, epoch=epoch, rows=clips.rows)
         facts = self._facts(clips)
         drawn = {}
@@ -215,7 +121,7 @@ class Feeder:
         return drawn
 
     def apply(self, clips: PaddedClips, drawn: Draws) -> Batch:
-        """Clips as they train, with what was drawn for them."""
+        """Training clips, augmented by given draws."""
         return self._apply(self.training, clips, drawn)
 
     def _facts(self, clips: PaddedClips) -> list[ClipFacts]:
@@ -242,7 +148,7 @@ class Feeder:
         return Batch(stream, batch.labels, batch.rows, batch.mixed)
 
     def _begin(self, steps: Sequence[Step], clips: PaddedClips, drawn: Draws) -> tuple[Batch, int]:
-        """The clips after those of the first steps that compiled code does, and how many it did."""
+        """The clips after the first steps in compiled code, and the number of these steps."""
         on_cpu, resized = clips.poses.device.type == "cpu", self.config.fill is Fill.RESIZE
         if not (can_resample() and on_cpu and resized):
             return Batch(clips.joints, clips.labels, clips.rows), 0
@@ -269,14 +175,14 @@ class Feeder:
 def _window(
     config: FeederConfig, keep: tuple[float] | tuple[float, float], *, keeps_gaps: bool
 ) -> CropResize | PickFrames:
-    """What fills the window, and keeps so much of a clip."""
+    """The step that fills the window from a share of the clip."""
     if config.fill is Fill.RESIZE:
         return CropResize(config.window, keep, keeps_gaps)
     return PickFrames(config.window, keep, config.fill)
 
 
 def _after_window(config: FeederConfig, layout: Layout) -> Iterator[Step]:
-    """The other steps of training: those of the short keys, then those that are listed."""
+    """Further steps of training: those of the short keys, then the listed ones."""
     if config.rotation or config.yaw:
         yield Step(RandomRotation.name, RandomRotation(config.rotation, config.yaw))
     if config.limbs:
@@ -286,7 +192,7 @@ def _after_window(config: FeederConfig, layout: Layout) -> Iterator[Step]:
         names.append(entry.name)
         number = names.count(entry.name)
         label = entry.name if number == 1 else f"{entry.name} {number}"
-        transform = entry.build(layout)
+        transform = build_transform(entry, layout)
         yield Step(label, transform, EpochChance(transform.draws, name=label))
 
 
@@ -297,7 +203,7 @@ def _sample(
 
 
 def _check_needs(config: FeederConfig, layout: Layout) -> None:
-    """Refuse a layout that lacks what a transform needs; the message says how to leave it out."""
+    """Refuse a layout that lacks what a transform needs; the message says how to disable it."""
     for key, kind in (
         ("rotation", RandomRotation),
         ("yaw", RandomRotation),
@@ -312,7 +218,7 @@ def _check_needs(config: FeederConfig, layout: Layout) -> None:
             if other is not entry
         ]
         mend = f"--set data.transforms='{json.dumps(others)}' leaves it out"
-        _check(entry.name, entry.build(layout).needs, layout, mend)
+        _check(entry.name, build_transform(entry, layout).needs, layout, mend)
 
 
 def _check(name: str, needs: Sequence[Need], layout: Layout, mend: str) -> None:

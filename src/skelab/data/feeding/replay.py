@@ -1,4 +1,4 @@
-"""Batches rebuilt from the log of what training has drawn."""
+"""Rebuilds training batches from the log of random draws."""
 
 from skelab.data.feeding.batch import Batch
 from skelab.data.feeding.dataset import PaddedClips
@@ -8,15 +8,15 @@ from skelab.errors import DataError
 
 
 def replay_draws(feeder: Feeder, clips: PaddedClips, logged: LoggedDraws) -> Batch:
-    """The batch that trained, from its clips and what was drawn for them.
+    """Rebuild a training batch from its clips and their logged draws.
 
-    Equal bit for bit to the batch of the run, on the same kind of device and with the same clips
+    It equals the batch of the run bit for bit, on the same kind of device and with the same clips
     in the same order.
 
     Args:
-        feeder: As it was in the run: of the same settings, layout and pipeline.
-        clips: The clips of the batch; ``logged.rows`` has the order in which they trained.
-        logged: What was drawn.
+        feeder: A feeder with the settings, layout and pipeline of the run.
+        clips: The clips of the batch; ``logged.rows`` has the order of training.
+        logged: The logged draws.
 
     Raises:
         DataError: The log has other clips or other transforms, or a clip that was mixed in is not

@@ -1,37 +1,19 @@
-"""The four streams, derived on the fly for whole batches on whichever device they are."""
-
-from enum import StrEnum
+"""The four streams, derived on the fly for whole batches on their device."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from skelab.data.feeding.config import Stream
 from skelab.skeleton import Layout
 
-
-class Stream(StrEnum):
-    """What a network is shown."""
-
-    JOINT = "joint"
-    BONE = "bone"
-    JOINT_MOTION = "joint-motion"
-    BONE_MOTION = "bone-motion"
-
-    @property
-    def of_bones(self) -> bool:
-        """Whether the stream shows bones instead of joints."""
-        return self in (Stream.BONE, Stream.BONE_MOTION)
-
-    @property
-    def of_motion(self) -> bool:
-        """Whether the stream shows differences between frames."""
-        return self in (Stream.JOINT_MOTION, Stream.BONE_MOTION)
+__all__ = ["Stream", "derive_stream"]
 
 
 def derive_stream(
     joints: Float[Tensor, "N C T V M"], stream: Stream, layout: Layout
 ) -> Float[Tensor, "N C T V M"]:
-    """Turn joints into a stream.
+    """Derive a stream from joints.
 
     A bone is a joint minus its parent (the centre's bone is zero); motion is the next frame minus
     this one (the last frame's is zero). Bone-motion is the motion of the bones.

@@ -1,21 +1,24 @@
 """Preprocessing pipelines by name: the authors' own, and ours."""
 
 from skelab.data.preprocessing.as_given import AS_GIVEN
-from skelab.data.preprocessing.base import Pipeline, Prepared
+from skelab.data.preprocessing.base import Pipeline
 from skelab.data.preprocessing.clean import CLEAN
 from skelab.data.preprocessing.ctrgcn import CTRGCN
 from skelab.data.preprocessing.msg3d import MSG3D, pad_loop
+from skelab.data.preprocessing.pyskl import PYSKL, PYSKL_CENTRED
 from skelab.errors import DataError, unknown_name
 from skelab.skeleton import Layout
 
-_PIPELINES = {pipeline.name: pipeline for pipeline in (AS_GIVEN, CLEAN, CTRGCN, MSG3D)}
+_PIPELINES = {
+    pipeline.name: pipeline for pipeline in (AS_GIVEN, CLEAN, CTRGCN, MSG3D, PYSKL, PYSKL_CENTRED)
+}
 
 
 def get_pipeline(name: str) -> Pipeline:
-    """The preprocessing called ``name``.
+    """The pipeline called ``name``.
 
     Raises:
-        DataError: There is no such pipeline; the message lists those that there are.
+        DataError: There is no such pipeline; the message lists the known ones.
     """
     try:
         return _PIPELINES[name]
@@ -24,16 +27,16 @@ def get_pipeline(name: str) -> Pipeline:
 
 
 def choose_pipeline(name: str | None, layout: Layout) -> Pipeline:
-    """The preprocessing called ``name``; for None, ``ctrgcn`` where it fits, else ``as-given``.
+    """Choose a pipeline by name; by default ``ctrgcn`` if it fits the layout, else ``as-given``.
 
     Raises:
-        DataError: There is no such pipeline, or it moves x, y and z and the layout has others.
+        DataError: There is no such pipeline, or it needs x, y, z and the layout has other axes.
     """
     spatial = layout.axes == ("x", "y", "z")
     pipeline = get_pipeline(name or (CTRGCN.name if spatial else AS_GIVEN.name))
     if not spatial and pipeline is not AS_GIVEN:
         raise DataError(
-            f"pipeline {pipeline.name} moves coordinates x, y, z: layout {layout.name} has"
+            f"pipeline {pipeline.name} needs coordinates x, y, z: layout {layout.name} has"
             f" {', '.join(layout.axes)}; --pipeline {AS_GIVEN.name} takes them as they are"
         )
     return pipeline
@@ -44,4 +47,4 @@ def list_pipelines() -> tuple[Pipeline, ...]:
     return tuple(_PIPELINES[name] for name in sorted(_PIPELINES))
 
 
-__all__ = ["Pipeline", "Prepared", "choose_pipeline", "get_pipeline", "list_pipelines", "pad_loop"]
+__all__ = ["Pipeline", "choose_pipeline", "get_pipeline", "list_pipelines", "pad_loop"]

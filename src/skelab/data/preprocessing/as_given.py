@@ -1,28 +1,29 @@
-"""No preprocessing: what the source's makers prepared is taken as it is."""
+"""No preprocessing: poses are kept as the data set provides them."""
 
 import numpy as np
 
-from skelab.data.clips.clip import RawClip
-from skelab.data.preprocessing.base import Pipeline, Prepared, drop_absent_bodies
+from skelab.data.clips.clip import Clip, RawClip, SampleInfo
+from skelab.data.preprocessing.base import ANONYMOUS, Pipeline, drop_absent_bodies
 from skelab.errors import DataError, NoBodyError
 from skelab.skeleton import Layout
 
 
-def prepare(raw: RawClip, layout: Layout) -> Prepared:
-    """Lay every body on the frames of the recording; choose, move and scale nothing.
+def prepare_as_given(raw: RawClip, layout: Layout, info: SampleInfo = ANONYMOUS) -> Clip:
+    """Keep every body unchanged, aligned to the frames of the recording.
 
     Args:
-        raw: A recording with as many values a joint as the layout has axes, so that poses of an
-            image (x, y, score) are taken too.
+        raw: A recording with one value per axis of the layout for each joint; poses in the image
+            (x, y, score) are allowed.
         layout: Its layout.
+        info: What is known of the sample.
 
     Returns:
-        Every body, in order of first appearance, in the units of the recording. Every frame of
-        the recording is there, those without a body as zeros.
+        Every body, in order of first appearance, in the units of the recording. All frames
+        of the recording are kept; those without a body are zero.
 
     Raises:
-        NoBodyError: Nobody stands in any frame.
-        DataError: The joints are not those of the layout, or a body stands several times in one
+        NoBodyError: No frame has a body.
+        DataError: The joints are not those of the layout, or a body occurs several times in one
             frame.
     """
     shape = (layout.num_joints, len(layout.axes))
@@ -41,12 +42,12 @@ def prepare(raw: RawClip, layout: Layout) -> Prepared:
             f"expected a body in at least one frame, found none in {raw.num_frames} frames;"
             " recordings without a body are left out"
         )
-    return Prepared(drop_absent_bodies(joints), np.arange(raw.num_frames, dtype=np.int32))
+    return Clip(info, drop_absent_bodies(joints), np.arange(raw.num_frames, dtype=np.int32))
 
 
 AS_GIVEN = Pipeline(
     name="as-given",
-    title="nothing: poses are taken as the source's makers prepared them",
+    title="none: poses are kept as the data set provides them",
     source="ours",
-    prepare=prepare,
+    prepare=prepare_as_given,
 )

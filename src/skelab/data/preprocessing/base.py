@@ -1,72 +1,70 @@
-"""What a preprocessing pipeline is: from a recording to the bodies that a network sees."""
+"""The interface of preprocessing pipelines: from a recording to the bodies for a network."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32
 from numpy import ndarray
 
-from skelab.data.clips.clip import RawClip
+from skelab.data.clips.clip import Clip, RawClip, SampleInfo
 from skelab.errors import DataError, NoBodyError
 from skelab.skeleton import Layout
 
-
-@dataclass(frozen=True)
-class Prepared:
-    """What a pipeline makes of a recording: M bodies chosen, T frames, no padding.
-
-    Attributes:
-        joints: Present bodies only (at least one), most prominent first; zeros where a body is
-            absent for a time. Units of the recording.
-        frame_numbers: Number (from 0) of each frame in the recording.
-
-    Raises:
-        DataError: No body or no frame is left.
-    """
-
-    joints: Float32[ndarray, "M T V C"]
-    frame_numbers: Int32[ndarray, " T"]
-
-    def __post_init__(self) -> None:
-        """Check that there is a body and a frame."""
-        bodies, frames = self.joints.shape[:2]
-        if bodies < 1 or frames < 1:
-            raise DataError("expected at least one body in one frame, found none")
-
+ANONYMOUS: Final = SampleInfo("recording")
+"""What is known of a recording of which nobody said anything."""
 
 RecordingText = str | bytes | None
-"""The path of a ``.skeleton`` file, or its whole content; None where neither can be had."""
+"""Path or content of a ``.skeleton`` file; None if neither is available."""
+
+
+@runtime_checkable
+class Prepare(Protocol):
+    """A preprocessing: a recording becomes a clip; raises DataError where it has no body."""
+
+    def __call__(self, raw: RawClip, layout: Layout, info: SampleInfo = ANONYMOUS) -> Clip:
+        """Choose bodies and frames of a recording of this layout; ``info`` goes to the clip."""
+        ...
+
+
+@runtime_checkable
+class PrepareTexts(Protocol):
+    """A preprocessing of many ``.skeleton`` texts at once; gives None where it cannot decide."""
+
+    def __call__(
+        self, texts: Sequence[RecordingText], layout: Layout, infos: Sequence[SampleInfo]
+    ) -> Sequence[Clip | None]:
+        """Read and prepare recordings of this layout; ``infos`` go to their clips."""
+        ...
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A preprocessing by name.
+    """A preprocessing pipeline.
 
     Attributes:
         name: Short name, as in stores and recipes.
-        title: What it does, in a line.
+        title: What it does, in one line.
         source: Paper and repository that it reproduces.
-        keeps_gaps: Frames of zeros inside a clip are time in which nobody was tracked; they count
-            as frames, where the authors' feeder counts frames with values only.
-        prepare: The preprocessing itself; raises DataError where a recording has no body.
-        prepare_texts: The same for many ``.skeleton`` texts at once, by compiled code that holds
-            no lock of the interpreter; gives None for each that ``prepare`` has to decide, and for
-            all where nothing was compiled. None where there is no such code.
+        keeps_gaps: Zero frames inside a clip are time without tracking and count as frames; the
+            authors' feeder counts non-zero frames only.
+        prepare: The preprocessing itself.
+        prepare_texts: The same for many ``.skeleton`` texts at once, in compiled code that releases
+            the GIL; returns None for each text that Python has to handle, and for all if nothing
+            was compiled. None if there is no such code.
     """
 
     name: str
     title: str
     source: str
-    prepare: Callable[[RawClip, Layout], Prepared]
+    prepare: Prepare
     keeps_gaps: bool = False
-    prepare_texts: Callable[[Sequence[RecordingText], Layout], Sequence[Prepared | None]] | None = (
-        None
-    )
+    prepare_texts: PrepareTexts | None = None
 
 
 def check_recording(raw: RawClip, layout: Layout) -> None:
-    """Make sure that ``raw`` has a body and that its joints are three-dimensional, of ``layout``.
+    """Check that ``raw`` has a body, and 3-D joints of ``layout``.
 
     Raises:
         NoBodyError: No frame has a body.
@@ -89,7 +87,7 @@ def check_recording(raw: RawClip, layout: Layout) -> None:
 def drop_absent_bodies(
     joints: Float32[ndarray, "M T V C"],
 ) -> Float32[ndarray, "K T V C"]:
-    """The bodies without the all-zero ones at the end; the first always stays."""
+    """Drop all-zero bodies at the end; the first body is always kept."""
     present = len(joints)
     while present > 1 and not joints[present - 1].any():
         present -= 1

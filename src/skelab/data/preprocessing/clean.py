@@ -1,7 +1,7 @@
-"""Our preprocessing: the authors' idea of an actor, in the time base of the recording.
+"""Our preprocessing: actors are chosen as by the authors, and the time base is kept.
 
-CTR-GCN's preprocessing moves frames in time and loses gaps, MS-G3D's takes positions in a list for
-persons and ends at 300 frames. Here every pose stays in the frame in which it was recorded.
+CTR-GCN's preprocessing moves frames in time and loses gaps; MS-G3D's identifies persons by list
+position and ends at 300 frames. Here every pose stays in the frame in which it was recorded.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32
 from numpy import ndarray
 
-from skelab.data.clips.clip import BodyTrack, RawClip
+from skelab.data.clips.clip import BodyTrack, Clip, RawClip, SampleInfo
 from skelab.data.preprocessing.base import (
+    ANONYMOUS,
     Pipeline,
-    Prepared,
     check_recording,
     drop_absent_bodies,
 )
@@ -24,7 +24,7 @@ from skelab.errors import DataError, NoBodyError
 from skelab.skeleton import Layout
 
 _ACTORS: Final = 2
-_MIN_FRAMES: Final = 12  # of a person in a recording of several
+_MIN_FRAMES: Final = 12  # for a person among several
 _MAX_SPREAD: Final = 0.8  # width over height of a plausible pose
 _MAX_INVALID: Final = 0.69754  # share of a person's poses that may exceed the spread
 _NEAR, _STRIDE, _FAR = 0.15, 0.03, 0.45  # body sizes: at once, more per frame, at most
@@ -36,8 +36,8 @@ class Person:
 
     Attributes:
         bodies: The ids.
-        frames: Frames of the recording in which the person stands, ascending.
-        joints: One pose a frame, as recorded.
+        frames: Frames of the recording with the person, ascending.
+        joints: One pose per frame, as recorded.
     """
 
     bodies: tuple[str, ...]
@@ -45,41 +45,41 @@ class Person:
     joints: Float32[ndarray, "F V 3"]
 
 
-def prepare(raw: RawClip, layout: Layout) -> Prepared:
-    """Choose up to two actors in the time of the recording and move the spine to the origin.
+def prepare_clean(raw: RawClip, layout: Layout, info: SampleInfo = ANONYMOUS) -> Clip:
+    """Choose up to two actors, keep the time base, and move the spine to the origin.
 
-    Step by step, and what ``ctrgcn`` does there:
+    The steps, with the behaviour of ``ctrgcn`` in parentheses:
 
-    1. A pose whose joints are all zero is no pose. (There it becomes minus the origin where a
-       recording has one body.)
-    2. Ids are one person if they never stand in one frame and each goes on where the other was:
-       within 0.15 body sizes, 0.03 more for each frame between, at most 0.45. (There ids are put
-       together wherever their first and last frames leave room, whatever the place; actor 2
-       counts as present from the first frame on.)
-    3. Of several persons, those of fewer than 12 frames go, then those whose pose is wider than
-       0.8 of its height in 69.754 % of their frames or more; if all would go, the best of them
-       stays. (The same, but it stops at bodies that are all too short.)
-    4. The two persons who move most are the actors, the most moving first. (There all that fit
-       between become parts of two actors.)
-    5. Frames before the first actor and after the last one are left out; frames between without
-       an actor stay, as zeros. (There they are cut out, and a body that returns has its later
-       frames moved forward in time.)
+    1. A pose with all joints zero is discarded. (It becomes minus the origin in a recording with
+       one body.)
+    2. Ids are merged to one person if they share no frame and each continues where the other was:
+       within 0.15 body sizes, plus 0.03 per frame between, at most 0.45. (Ids are joined wherever
+       their first and last frames do not overlap, at any distance; actor 2 counts as present
+       from the first frame.)
+    3. Of several persons, those of fewer than 12 frames are dropped, then those whose pose is wider
+       than 0.8 of its height in at least 69.754 % of their frames; the best of them is kept if
+       none would remain. (The same, but it fails if all bodies are too short.)
+    4. The two persons with the most motion are the actors, in this order. (All bodies that fit
+       are joined to two actors.)
+    5. Frames before the first and after the last appearance of an actor are dropped; frames
+       without an actor in between remain, as zeros. (They are cut out, and the later frames of a
+       body that returns move forward in time.)
     6. The origin joint of actor 1 in its first frame becomes (0, 0, 0); absent poses stay zero.
 
-    Any number of frames is taken. Where the makers of the data set have chosen the actors, steps
-    2 to 4 are passed over.
+    Recordings may have any length. Steps 2 to 4 are skipped if the data set provides chosen actors.
 
     Args:
         raw: A recording with three-dimensional joints.
         layout: Its layout; ``layout.origin`` is the joint that moves to the origin.
+        info: What is known of the sample.
 
     Returns:
-        Up to two actors (all that were chosen, where the makers chose), in the units of the
-        recording. Frame numbers are those of the recording, without a gap.
+        Up to two actors (all of them if the data set has chosen), in the units of the recording.
+        Frame numbers are those of the recording, without gaps.
 
     Raises:
         NoBodyError: No frame has a body.
-        DataError: A body stands several times in one frame, or a joint is not of the layout.
+        DataError: A body occurs several times in one frame, or a joint is not of the layout.
 
     Source: ours; thresholds of steps 3 and 6 of Uason-Chen/CTR-GCN@e13d758, ``data/ntu``.
     """
@@ -90,15 +90,15 @@ def prepare(raw: RawClip, layout: Layout) -> Prepared:
     actors = tracked if raw.actors_chosen else choose_actors(tracked, layout)
     joints, start = _place(actors)
     frames = np.arange(start, start + joints.shape[1], dtype=np.int32)
-    return Prepared(drop_absent_bodies(_translate(joints, layout.origin)), frames)
+    return Clip(info, drop_absent_bodies(_translate(joints, layout.origin)), frames)
 
 
 def choose_actors(tracked: Sequence[Person], layout: Layout) -> list[Person]:
-    """The one or two persons who matter, the most moving first; steps 2 to 4 of ``prepare``.
+    """Choose one or two actors, by decreasing motion; steps 2 to 4 of ``prepare_clean``.
 
     Args:
-        tracked: One entry for each body id, at least one of them with a pose.
-        layout: Its origin joint tells where a person stands.
+        tracked: One entry per body id, at least one with a pose.
+        layout: Its origin joint is the position of a person.
     """
     persons = merge_ids([person for person in tracked if len(person.frames)], layout.origin)
     long_enough = [person for person in persons if len(person.frames) >= _MIN_FRAMES]
@@ -109,11 +109,11 @@ def choose_actors(tracked: Sequence[Person], layout: Layout) -> list[Person]:
 
 
 def merge_ids(tracked: Sequence[Person], origin: int) -> list[Person]:
-    """Join ids that are one person, the ones that fit best first; step 2 of ``prepare``.
+    """Merge ids of one person, best fit first; step 2 of ``prepare_clean``.
 
     Args:
-        tracked: One entry for each body id, none without a pose.
-        origin: The joint that tells where a person stands.
+        tracked: One entry per body id, each with a pose.
+        origin: The joint that is the position of a person.
     """
     persons = list(tracked)
     while True:
@@ -130,7 +130,7 @@ def merge_ids(tracked: Sequence[Person], origin: int) -> list[Person]:
 
 
 def _person(body: str, track: BodyTrack) -> Person:
-    """A body id as it was recorded, without its poses of zeros."""
+    """The person of one body id, without zero poses."""
     joints = track.joints.astype(np.float32)
     present = joints.any(axis=(1, 2))
     frames = track.frames[present]
@@ -140,7 +140,7 @@ def _person(body: str, track: BodyTrack) -> Person:
 
 
 def _jump(one: Person, two: Person, origin: int) -> float | None:
-    """The longest way between two persons as a share of what is allowed; None if they are two."""
+    """The longest jump between two persons relative to the limit; None if they are distinct."""
     frames = np.concatenate([one.frames, two.frames])
     if len(np.unique(frames)) != len(frames):
         return None
@@ -169,7 +169,7 @@ def _joined(one: Person, two: Person) -> Person:
 
 
 def _plausible(person: Person) -> Bool[ndarray, " F"]:
-    """Poses that are at most 0.8 times as wide as they are high."""
+    """Mask of poses that are at most 0.8 times as wide as high."""
     extent = np.ptp(person.joints[..., :2], axis=1)  # F 2
     return np.asarray(extent[:, 0] <= np.float32(_MAX_SPREAD) * extent[:, 1])
 
@@ -186,7 +186,7 @@ def _motion(person: Person) -> float:
 
 
 def _place(actors: Sequence[Person]) -> tuple[Float32[ndarray, "M T V 3"], int]:
-    """The actors on the time axis, and the frame of the recording that is their first."""
+    """The actors on the time axis, and the number of their first frame."""
     seen = np.concatenate([actor.frames for actor in actors])
     start, end = int(seen.min()), int(seen.max())
     shape = (len(actors), end - start + 1, *actors[0].joints.shape[1:])
@@ -197,7 +197,7 @@ def _place(actors: Sequence[Person]) -> tuple[Float32[ndarray, "M T V 3"], int]:
 
 
 def _translate(joints: Float32[ndarray, "M T V 3"], origin: int) -> Float32[ndarray, "M T V 3"]:
-    """Subtract where the first actor's origin joint first is; absent poses stay zero."""
+    """Subtract the first position of actor 1's origin joint; absent poses stay zero."""
     present: Bool[ndarray, "M T"] = (joints != 0).any(axis=(2, 3))
     actor = int(np.count_nonzero(present, axis=1).astype(bool).argmax())
     where = joints[actor, int(present[actor].argmax()), origin]
@@ -208,6 +208,6 @@ CLEAN = Pipeline(
     name="clean",
     title="ours: two actors in the time of the recording, gaps kept, origin at the first spine",
     source="ours",
-    prepare=prepare,
+    prepare=prepare_clean,
     keeps_gaps=True,
 )

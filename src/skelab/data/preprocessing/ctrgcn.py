@@ -1,7 +1,7 @@
-"""CTR-GCN's preprocessing: bodies told apart and cleaned, two actors, moved to the spine.
+"""CTR-GCN's preprocessing: noise bodies removed, two actors, spine at the origin.
 
-Every comparison and sum is float32, as in the authors' code, because some decide whether a body
-or a frame is kept.
+Comparisons and sums are float32, as in the authors' code, because some decide whether a body or a
+frame is kept.
 
 Source: Chen et al., ICCV 2021 (arXiv:2107.12213); Uason-Chen/CTR-GCN@e13d758, ``data/ntu``.
 """
@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32
 from numpy import ndarray
 
-from skelab.data.clips.clip import RawClip
+from skelab.data.clips.clip import Clip, RawClip, SampleInfo
 from skelab.data.preprocessing.base import (
+    ANONYMOUS,
     Pipeline,
-    Prepared,
     RecordingText,
     check_recording,
     drop_absent_bodies,
@@ -26,19 +26,19 @@ from skelab.native import can_prepare, column_variances, prepare_recordings
 from skelab.skeleton import Layout
 
 _KINECT_JOINTS = 25  # of a ``.skeleton`` file
-_MIN_FRAMES = 12  # of a body in a recording of several
+_MIN_FRAMES = 12  # for a body among several
 _MAX_SPREAD = np.float32(0.8)  # width over height of a plausible pose
 _MAX_INVALID = 0.69754  # share of a body's frames that may exceed the spread
 
 
 @dataclass(frozen=True)
 class TrackedBody:
-    """One body id of a recording, after its frames were closed up.
+    """One body id of a recording, without its gaps.
 
     Attributes:
         body: The id.
-        start: First frame, counted among the frames that have any body.
-        joints: One pose a frame, from ``start`` on without gaps.
+        start: First frame, counted over frames that have any body.
+        joints: One pose per frame from ``start``, without gaps.
         motion: Variance of the coordinates, summed over the axes, in square metres.
     """
 
@@ -55,15 +55,15 @@ class TrackedBody:
 
 @dataclass(frozen=True)
 class BodyChoice:
-    """Which bodies of a recording became the actors, and why the others did not.
+    """The bodies of a recording that became actors, and why the others did not.
 
     Attributes:
         tracked: Every body with its motion as first computed, in order of first appearance.
         dropped: Body id and ``"length"`` or ``"spread"``, in the order of dropping.
-        motions: Motion of each body that was kept, after implausible frames were left out.
-        actors: The bodies that make up actor 1 and, where there is one, actor 2.
-        unused: Bodies that were kept but overlap both actors.
-        single: One body was left, so that there is no place for a second actor.
+        motions: Motion of each kept body, over its plausible frames.
+        actors: The bodies that form actor 1 and, if there is one, actor 2.
+        unused: Kept bodies that overlap both actors.
+        single: Only one body remained, so that there is no second actor.
     """
 
     tracked: tuple[TrackedBody, ...]
@@ -74,29 +74,30 @@ class BodyChoice:
     single: bool
 
 
-def prepare(raw: RawClip, layout: Layout) -> Prepared:
+def prepare_ctrgcn(raw: RawClip, layout: Layout, info: SampleInfo = ANONYMOUS) -> Clip:
     """Choose up to two actors, drop empty frames, and move the spine to the origin.
 
-    Reproduces the authors' arrays bit for bit once padded with zeros to their length and two
-    bodies, including where they are odd: a body that returns after an absence has its later
-    frames moved forward in time, actor 2 counts as present from frame 0, and an empty frame of
-    a recording with one body becomes minus the origin. Where the makers of the data set have
-    chosen the actors, nothing is dropped or moved in time; only the origin moves.
+    Padded with zeros to the authors' length and two bodies, the result equals their arrays bit for
+    bit, including their quirks: the later frames of a body that returns move forward in time,
+    actor 2 counts as present from frame 0, and an empty frame of a recording with one body becomes
+    minus the origin. If the data set provides chosen actors, nothing is dropped or moved in time;
+    only the origin moves.
 
     Args:
         raw: A recording with three-dimensional joints.
-        layout: Its layout; ``layout.origin`` of actor 1, in the first frame where actor 1 has
-            a value, becomes (0, 0, 0).
+        layout: Its layout; ``layout.origin`` of actor 1 in its first non-empty frame becomes
+            (0, 0, 0).
+        info: What is known of the sample.
 
     Returns:
-        Up to two actors (all that were chosen, where the makers chose), in the units of the
-        recording. Frame numbers are those of the frames that have a body; a body that was moved
-        in time stands under the frame it was moved to.
+        Up to two actors (all of them if the data set has chosen), in the units of the recording.
+        Frame numbers are those of frames with a body; a body that was moved in time has the
+        numbers of its new frames.
 
     Raises:
         NoBodyError: No frame has a body.
-        DataError: Every body is at most 11 frames long (the authors'
-            program stops there), or a body stands several times in one frame.
+        DataError: Every body is at most 11 frames long (the authors' program fails there), or a
+            body occurs several times in one frame.
 
     Source: Uason-Chen/CTR-GCN@e13d758, ``data/ntu/get_raw_skes_data.py``,
     ``get_raw_denoised_data.py``, ``seq_transformation.py``.
@@ -113,36 +114,46 @@ def prepare(raw: RawClip, layout: Layout) -> Prepared:
     if filtered:
         kept = _frame_sums(joints) != 0
         joints, present = joints[:, kept], present[kept]
-    return Prepared(drop_absent_bodies(_translate(joints, layout.origin)), present)
+    return Clip(info, drop_absent_bodies(_translate(joints, layout.origin)), present)
 
 
-def prepare_texts(texts: Sequence[RecordingText], layout: Layout) -> list[Prepared | None]:
+def prepare_texts(
+    texts: Sequence[RecordingText], layout: Layout, infos: Sequence[SampleInfo]
+) -> list[Clip | None]:
     """Read and prepare ``.skeleton`` files as ``parse_skeleton`` and ``prepare`` do, compiled.
 
     Args:
-        texts: Of each recording the path of its file, or its content.
+        texts: Path or content of each ``.skeleton`` file.
         layout: The joints; ``layout.origin`` of actor 1 becomes (0, 0, 0).
+        infos: What is known of each.
 
     Returns:
-        What ``prepare`` gives, to the last bit; None where it has to decide: the file cannot be
-        read, is not plain or is damaged, nothing of it is left, or nothing was compiled.
+        The results of ``prepare_ctrgcn``, bit for bit; None for a file that Python has to handle:
+        it cannot be read, is unusual or damaged, no body is left, or no kernel was compiled.
+
+    Source: as :func:`prepare_ctrgcn`.
     """
     if not can_prepare() or layout.num_joints != _KINECT_JOINTS:
         return [None] * len(texts)
     found = prepare_recordings(texts, layout.origin)
-    return [None if arrays is None else Prepared(*arrays) for arrays in found]
+    return [
+        None if arrays is None else Clip(info, *arrays)
+        for info, arrays in zip(infos, found, strict=True)
+    ]
 
 
 def choose_bodies(raw: RawClip) -> BodyChoice:
-    """Decide which bodies of a recording are its actors.
+    """Choose the bodies of a recording that are its actors.
 
-    A recording of one body is taken as it is. Of several, bodies of at most 11 frames go, then
-    bodies whose pose is wider than 0.8 of its height in 69.754 % of their frames or more; the
-    last one left always stays. The rest are taken by falling motion: the first is actor 1, each
-    further one continues actor 1 or else actor 2 where it does not overlap.
+    A single body is always kept. Of several, bodies of at most 11 frames are dropped, then bodies
+    whose pose is wider than 0.8 of its height in at least 69.754 % of their frames; the last
+    remaining body is kept. The rest are ordered by decreasing motion: the first is actor 1, and
+    each further one continues actor 1, or else actor 2, where it does not overlap.
 
     Raises:
         DataError: Every body is at most 11 frames long.
+
+    Source: Uason-Chen/CTR-GCN@e13d758, ``data/ntu``.
     """
     return _choose(_close_up(raw, _frames_with_body(raw)))
 
@@ -166,7 +177,7 @@ def _choose(tracked: tuple[TrackedBody, ...]) -> BodyChoice:
 
 
 def _frames_with_body(raw: RawClip) -> Int32[ndarray, " T"]:
-    """Numbers of the frames in which some body stands, ascending."""
+    """Numbers of the frames with a body, ascending."""
     tracks = [track for track in raw.bodies.values() if len(track.frames)]
     if len(tracks) == 1 and (np.diff(tracks[0].frames) > 0).all():
         return tracks[0].frames
@@ -177,7 +188,7 @@ def _frames_with_body(raw: RawClip) -> Int32[ndarray, " T"]:
 
 
 def _close_up(raw: RawClip, present: Int32[ndarray, " T"]) -> tuple[TrackedBody, ...]:
-    """Each body from its first frame on, frame after frame, absences closed up."""
+    """Each body from its first frame on, with gaps closed."""
     several = len(raw.bodies) > 1
     tracked = []
     for body, track in raw.bodies.items():
@@ -204,7 +215,7 @@ def _variance(joints: Float32[ndarray, "F V 3"]) -> float:
 def _filter_by_spread(
     bodies: list[TrackedBody],
 ) -> tuple[list[TrackedBody], list[TrackedBody]]:
-    """Bodies that look like one, their motion taken over plausible frames; and the others."""
+    """Bodies with a plausible pose, their motion over plausible frames; and the other bodies."""
     kept = list(bodies)
     dropped = []
     for body in bodies:
@@ -224,7 +235,7 @@ def _filter_by_spread(
 
 
 def _plausible(joints: Float32[ndarray, "F V 3"]) -> Bool[ndarray, " F"]:
-    """Frames in which the body is at most 0.8 times as wide as it is high."""
+    """Mask of frames in which the body is at most 0.8 times as wide as high."""
     width, height = np.ptp(np.ascontiguousarray(joints[..., :2].transpose(2, 1, 0)), axis=1)
     return np.asarray(width <= _MAX_SPREAD * height)
 
@@ -232,14 +243,14 @@ def _plausible(joints: Float32[ndarray, "F V 3"]) -> Bool[ndarray, " F"]:
 def _assign(
     bodies: Sequence[TrackedBody],
 ) -> tuple[tuple[tuple[TrackedBody, ...], ...], tuple[str, ...]]:
-    """Bodies, the most moving first, to actor 1, actor 2, or nobody."""
+    """Assign bodies, by decreasing motion, to actor 1, actor 2 or neither."""
     first, *others = bodies
     actors: tuple[list[TrackedBody], list[TrackedBody]] = ([first], [])
-    hulls = [(first.start, first.end), (0, 0)]  # actor 2 is covered from frame 0 on
+    hulls = [(first.start, first.end), (0, 0)]  # actor 2 counts as covered from frame 0
     unused = []
     for body in others:
         for number, (start, end) in enumerate(hulls):
-            if min(end, body.end) - max(start, body.start) <= 0:  # a shared frame is no overlap
+            if min(end, body.end) - max(start, body.start) <= 0:  # one shared frame is no overlap
                 actors[number].append(body)
                 hulls[number] = (min(start, body.start), max(end, body.end))
                 break
@@ -249,7 +260,7 @@ def _assign(
 
 
 def _place_actors(choice: BodyChoice, frames: int) -> Float32[ndarray, "M T V 3"]:
-    """The actors on the time axis; later bodies overwrite a frame that they share."""
+    """The actors on the time axis; later bodies overwrite shared frames."""
     num_joints = choice.tracked[0].joints.shape[1]
     places = 1 if choice.single else 2
     joints = np.zeros((places, frames, num_joints, 3), dtype=np.float32)
@@ -277,7 +288,7 @@ def _frame_sums(joints: Float32[ndarray, "M T V 3"]) -> Float32[ndarray, " T"]:
 def _translate(
     joints: Float32[ndarray, "M T V 3"], origin_joint: int
 ) -> Float32[ndarray, "M T V 3"]:
-    """Subtract where actor 1's origin joint first is; empty frames of a pair stay empty."""
+    """Subtract the first position of actor 1's origin joint; empty frames of a pair stay empty."""
     first = next((frame for frame in joints[0] if frame.any()), None)
     if first is None:
         raise NoBodyError("expected a body in at least one frame, found only zeros for actor 1")
@@ -293,6 +304,6 @@ CTRGCN = Pipeline(
     name="ctrgcn",
     title="CTR-GCN's: noise bodies dropped, two actors, origin at the first spine",
     source="arXiv:2107.12213; Uason-Chen/CTR-GCN@e13d758, data/ntu",
-    prepare=prepare,
+    prepare=prepare_ctrgcn,
     prepare_texts=prepare_texts,
 )

@@ -1,4 +1,4 @@
-"""MS-G3D's preprocessing: two bodies by energy, looped, centred, turned upright and to the front.
+"""MS-G3D's preprocessing: two bodies by energy, looped, centred, rotated to face the camera.
 
 Source: Liu et al., CVPR 2020 (arXiv:2003.14111); kenziyuliu/MS-G3D@2f927f4, ``data_gen``.
 """
@@ -7,26 +7,24 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64, Int, Int32
 from numpy import ndarray
 
-from skelab.data.clips.clip import RawClip
+from skelab.data.clips.clip import Clip, RawClip, SampleInfo
 from skelab.data.preprocessing.base import (
+    ANONYMOUS,
     Pipeline,
-    Prepared,
     check_recording,
     drop_absent_bodies,
 )
-from skelab.errors import DataError, LayoutError, NoBodyError
+from skelab.data.preprocessing.turning import shoulders, spine, turn
+from skelab.errors import DataError, NoBodyError
 from skelab.skeleton import Layout
 
 MSG3D_FRAMES = 300
 MSG3D_BODIES = 2
-_SLOTS = 4  # positions in a frame's list that are looked at
-_SMALLEST = 1e-6  # of a vector's absolute sum and of an angle that turn anything
-_SPINE_BASE = ("base of spine", "hip centre")
-_SPINE_MIDDLE = ("middle of spine", "spine")
+_SLOTS = 4  # list positions of a frame that are considered
 
 
-def prepare(raw: RawClip, layout: Layout) -> Prepared:
-    """Choose two bodies by energy, loop them to 300 frames, centre and turn them.
+def prepare_msg3d(raw: RawClip, layout: Layout, info: SampleInfo = ANONYMOUS) -> Clip:
+    """Choose two bodies by energy, loop them to 300 frames, centre and rotate them.
 
     Reproduces the authors' joint array within rounding (their rotation goes by quaternions, ours
     by Rodrigues' formula). Odd as theirs: bodies go by position in the frame's list and not by
@@ -42,6 +40,7 @@ def prepare(raw: RawClip, layout: Layout) -> Prepared:
     Args:
         raw: A recording of at most 300 frames with three-dimensional joints.
         layout: Its layout; ``layout.origin`` of the first body becomes the centre of each frame.
+        info: What is known of the sample.
 
     Returns:
         One or two bodies, the one with the most energy first (or as the makers of the data set
@@ -61,17 +60,17 @@ def prepare(raw: RawClip, layout: Layout) -> Prepared:
             f"expected at most {MSG3D_FRAMES} frames, found {raw.num_frames}: the msg3d pipeline"
             " takes no more; use the ctrgcn pipeline"
         )
-    spine, shoulders = _spine(layout), _shoulders(layout)
-    chosen = _chosen_bodies(raw) if raw.actors_chosen else _bodies_by_energy(raw)
+    trunk, across = spine(layout, "msg3d"), shoulders(layout, "msg3d")
+    chosen = chosen_bodies(raw) if raw.actors_chosen else bodies_by_energy(raw)
     if not chosen.any():
         raise NoBodyError("expected a body in at least one frame, found only zeros")
     looped, sources = _loop(chosen)
     joints = _centre(looped, layout.origin)
-    joints = _turn(joints, *spine, towards=(0.0, 0.0, 1.0))
-    joints = _turn(joints, *shoulders, towards=(1.0, 0.0, 0.0))
+    joints = turn(joints, *trunk, towards=(0.0, 0.0, 1.0))
+    joints = turn(joints, *across, towards=(1.0, 0.0, 0.0))
     joints = drop_absent_bodies(joints)
     period = _period(joints, sources)
-    return Prepared(np.ascontiguousarray(joints[:, :period]), sources[:period])
+    return Clip(info, np.ascontiguousarray(joints[:, :period]), sources[:period])
 
 
 def pad_loop(
@@ -80,15 +79,17 @@ def pad_loop(
     frames: int = MSG3D_FRAMES,
     bodies: int = MSG3D_BODIES,
 ) -> Float[ndarray, "C frames V bodies"]:
-    """The authors' array for one sample: frames repeated from the first on, bodies added as zeros.
+    """One sample as the authors store it: frames looped from the start, absent bodies zero.
 
     Args:
-        joints: What ``prepare`` gave, at most ``frames`` frames and ``bodies`` bodies.
+        joints: What ``prepare_msg3d`` gave, at most ``frames`` frames and ``bodies`` bodies.
         frames: Length of the result.
         bodies: Bodies of the result.
 
     Raises:
         DataError: There are more frames or bodies than the result has room for.
+
+    Source: kenziyuliu/MS-G3D@2f927f4, ``data_gen/preprocess.py``.
     """
     present, length, num_joints, axes = joints.shape
     if length > frames or present > bodies:
@@ -100,28 +101,7 @@ def pad_loop(
     return padded
 
 
-def _spine(layout: Layout) -> tuple[int, int]:
-    """Joints at the base and the middle of the spine."""
-    return _joint(layout, _SPINE_BASE), _joint(layout, _SPINE_MIDDLE)
-
-
-def _shoulders(layout: Layout) -> tuple[int, int]:
-    """The left and the right shoulder."""
-    return _joint(layout, ("left shoulder",)), _joint(layout, ("right shoulder",))
-
-
-def _joint(layout: Layout, names: tuple[str, ...]) -> int:
-    for name in names:
-        if name in layout.joints:
-            return layout.joint(name)
-    raise LayoutError(
-        f"the msg3d pipeline turns bodies by spine and shoulders: expected a joint called"
-        f" {' or '.join(map(repr, names))}, found none in layout {layout.name!r}; use the ctrgcn"
-        " pipeline"
-    )
-
-
-def _chosen_bodies(raw: RawClip) -> Float32[ndarray, "2 T V 3"]:
+def chosen_bodies(raw: RawClip) -> Float32[ndarray, "2 T V 3"]:
     """The bodies that the makers of the data set chose, in their order."""
     if len(raw.bodies) > MSG3D_BODIES:
         raise DataError(f"expected at most {MSG3D_BODIES} bodies, found {len(raw.bodies)}")
@@ -132,7 +112,7 @@ def _chosen_bodies(raw: RawClip) -> Float32[ndarray, "2 T V 3"]:
     return chosen
 
 
-def _bodies_by_energy(raw: RawClip) -> Float32[ndarray, "2 T V 3"]:
+def bodies_by_energy(raw: RawClip) -> Float32[ndarray, "2 T V 3"]:
     """The two of four slots whose joints scatter most, the most energetic first."""
     shape = next(iter(raw.bodies.values())).joints.shape[1:]
     slots = np.zeros((_SLOTS, raw.num_frames, *shape))
@@ -168,7 +148,7 @@ def _loop(
 
 
 def _looped_frames(body: Float32[ndarray, "300 V 3"]) -> Int[ndarray, " 300"]:
-    """Which frame stands where after the loop: gaps are closed only if the first one is empty."""
+    """The source frame of each looped frame: gaps are closed only if the first frame is empty."""
     present = np.flatnonzero(body.sum(axis=-1).sum(axis=-1))
     if not len(present):
         return np.arange(MSG3D_FRAMES)
@@ -183,35 +163,8 @@ def _centre(joints: Float32[ndarray, "M 300 V 3"], origin: int) -> Float32[ndarr
     return np.asarray((joints - centre) * known)
 
 
-def _turn(
-    joints: Float32[ndarray, "M 300 V 3"],
-    start: int,
-    end: int,
-    *,
-    towards: tuple[float, float, float],
-) -> Float32[ndarray, "M 300 V 3"]:
-    """Turn all so that the first body's bone from ``start`` to ``end`` in frame 0 points there."""
-    bone = joints[0, 0, end].astype(np.float64) - joints[0, 0, start]
-    rotation = _rotation(bone, np.array(towards))
-    return np.asarray(joints @ rotation.T).astype(np.float32)
-
-
-def _rotation(
-    bone: Float64[ndarray, " 3"], target: Float64[ndarray, " 3"]
-) -> Float64[ndarray, "3 3"]:
-    """The matrix that turns ``bone`` into the unit vector ``target`` by the shortest way."""
-    axis = np.cross(bone, target)
-    length = float(np.linalg.norm(axis))
-    angle = float(np.arctan2(length, bone @ target))
-    if min(np.abs(bone).sum(), np.abs(axis).sum(), angle) < _SMALLEST:
-        return np.eye(3)
-    x, y, z = axis / length
-    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    return np.asarray(np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross))
-
-
 def _period(joints: Float32[ndarray, "M 300 V 3"], sources: Int32[ndarray, " 300"]) -> int:
-    """How many frames are enough to give all 300 back by looping, bit for bit."""
+    """The number of frames from which looping restores all 300, bit for bit."""
     again = np.flatnonzero(sources[1:] == sources[0])
     period = int(again[0]) + 1 if len(again) else MSG3D_FRAMES
     taken = np.arange(MSG3D_FRAMES) % period
@@ -222,5 +175,5 @@ MSG3D = Pipeline(
     name="msg3d",
     title="MS-G3D's: two bodies by energy, looped to 300 frames, centred and turned",
     source="arXiv:2003.14111; kenziyuliu/MS-G3D@2f927f4, data_gen",
-    prepare=prepare,
+    prepare=prepare_msg3d,
 )

@@ -1,10 +1,5 @@
-"""The model families, a module each. Every module in this folder is imported, and registers itself.
+"""The model families, a module each, imported when one of its networks is asked for.
 
-A new family needs no other line of code: put its module here.
+A new family needs no line of code elsewhere: its network is a module here, and its card a module of
+the same name in :mod:`skelab.models.cards`.
 """
-
-from importlib import import_module
-from pkgutil import iter_modules
-
-for _module in iter_modules(__path__, f"{__name__}."):
-    import_module(_module.name)

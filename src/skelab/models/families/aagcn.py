@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -12,14 +12,10 @@ from skelab.errors import ModelError
 from skelab.models.authors import AuthorsFormat
 from skelab.models.axes import BODY_NORM, GRAPH, ORDER, JointAxes
 from skelab.models.base import SkeletonModel
-from skelab.models.card import ModelCard, ReportedAccuracy
-from skelab.models.options import Dropout, Option
+from skelab.models.cards.aagcn import AAGCN
 from skelab.models.plan import TenBlocks
 from skelab.models.pyskl import (
-    PYSKL_CODE,
-    PYSKL_LICENCE,
     PYSKL_NAMES,
-    PYSKL_TABLE,
     init_pyskl_classifier,
     pyskl_arguments,
     with_pyskl_hands,
@@ -179,37 +175,16 @@ _JOINT_AXES = JointAxes(
     }
 )
 
-_CARD = ModelCard(
-    name="aagcn",
-    title="AAGCN (2s-AGCN with attention)",
-    paper="Shi, Zhang, Cheng, Lu: Skeleton-Based Action Recognition with Multi-Stream Adaptive"
-    " Graph Convolutional Networks. IEEE TIP 2020; the form of PYSKL (arXiv:2205.09443)",
-    arxiv="1912.06971",
-    code=PYSKL_CODE,
-    code_licence=PYSKL_LICENCE,
-    num_parameters=3_781_668,
-    pipeline="msg3d",
-    pipeline_is_nearest=True,
-    reported=(
-        ReportedAccuracy("NTU60", "xsub", "joint", 89.0, PYSKL_TABLE),
-        ReportedAccuracy("NTU60", "xsub", "four streams", 91.5, PYSKL_TABLE),
-        ReportedAccuracy("NTU60", "xview", "joint", 95.7, PYSKL_TABLE),
-        ReportedAccuracy("NTU60", "xview", "four streams", 96.7, PYSKL_TABLE),
-        ReportedAccuracy("NTU120", "xsub", "joint", 82.8, PYSKL_TABLE),
-        ReportedAccuracy("NTU120", "xset", "joint", 84.8, PYSKL_TABLE),
-    ),
-)
 
-
-@register_model(_CARD, authors=_AUTHORS, joint_axes=_JOINT_AXES)
+@register_model(AAGCN, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def aagcn(
     *,
     num_classes: int,
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: Dropout = 0.0,
-    width: Annotated[int, Option("channels of the first four blocks; a multiple of 4")] = 64,
+    dropout: float,
+    width: int,
 ) -> SkeletonModel:
     """AAGCN for clips N C T V M of any length.
 

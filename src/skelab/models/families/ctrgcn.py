@@ -1,19 +1,16 @@
 """CTR-GCN: graph convolutions whose topology is refined channel by channel."""
 
-import re
 from collections.abc import Mapping
-from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from skelab.errors import ModelError
-from skelab.models.authors import COMMON_NAMES, AuthorsFormat
+from skelab.models.authors import COMMON_NAMES, NUMBERED_BLOCKS, AuthorsFormat
 from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
-from skelab.models.card import ModelCard, ReportedAccuracy
-from skelab.models.options import Dropout, Option
+from skelab.models.cards.ctrgcn import CTRGCN
 from skelab.models.plan import TenBlocks
 from skelab.models.registry import register_model
 from skelab.nn import (
@@ -103,13 +100,9 @@ def _build_arguments(theirs: Mapping[str, Tensor]) -> dict[str, int]:
     }
 
 
-def _block_name(match: re.Match[str]) -> str:
-    return f"l{int(match[1]) + 1}."
-
-
 _AUTHORS = AuthorsFormat(
     names=(
-        (r"^backbone\.(\d+)\.", _block_name),
+        NUMBERED_BLOCKS,
         (r"\.spatial\.residual\.conv\.", ".gcn1.down.0."),
         (r"\.spatial\.residual\.norm\.", ".gcn1.down.1."),
         (r"\.spatial\.norm\.", ".gcn1.bn."),
@@ -128,37 +121,16 @@ _AUTHORS = AuthorsFormat(
 
 _JOINT_AXES = JointAxes({BODY_NORM: "(M V C)", r"\.spatial\.topology$": "K V V"})
 
-_PAPER = "the paper"
-_CARD = ModelCard(
-    name="ctrgcn",
-    title="CTR-GCN",
-    paper="Chen, Zhang, Yuan, Li, Deng, Hu: Channel-wise Topology Refinement Graph Convolution for"
-    " Skeleton-Based Action Recognition. ICCV 2021",
-    arxiv="2107.12213",
-    code="Uason-Chen/CTR-GCN@e13d7582e281d06711eeecb380a472b278ae1663",
-    code_licence="CC BY-NC 4.0",
-    num_parameters=1_446_672,
-    pipeline="ctrgcn",
-    reported=(
-        ReportedAccuracy("NTU60", "xsub", "joint", 89.9, "released weights, a user's test"),
-        ReportedAccuracy("NTU60", "xsub", "four streams", 92.4, _PAPER),
-        ReportedAccuracy("NTU60", "xview", "four streams", 96.8, _PAPER),
-        ReportedAccuracy("NTU120", "xsub", "four streams", 88.9, _PAPER),
-        ReportedAccuracy("NTU120", "xset", "four streams", 90.6, _PAPER),
-        ReportedAccuracy("NW-UCLA", "view 3", "four streams", 96.5, _PAPER),
-    ),
-)
 
-
-@register_model(_CARD, authors=_AUTHORS, joint_axes=_JOINT_AXES)
+@register_model(CTRGCN, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def ctrgcn(
     *,
     num_classes: int,
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: Dropout = 0.0,
-    width: Annotated[int, Option("channels of the first four blocks; a multiple of 4")] = 64,
+    dropout: float,
+    width: int,
 ) -> SkeletonModel:
     """CTR-GCN for clips N C T V M of any length.
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from functools import reduce
 from math import prod
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -14,8 +14,7 @@ from skelab.errors import ModelError
 from skelab.models.authors import COMMON_NAMES, AuthorsFormat
 from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
-from skelab.models.card import ModelCard, ReportedAccuracy
-from skelab.models.options import Dropout, Option
+from skelab.models.cards.msg3d import MSG3D
 from skelab.models.registry import register_model
 from skelab.nn import Block, MultiBranchTemporalConv, MultiScaleGraphConv, projection
 from skelab.skeleton import Layout, adjacency, hop_distance, k_adjacency, window_adjacency
@@ -263,49 +262,18 @@ _JOINT_AXES = JointAxes(
     sizes=_scale_counts,
 )
 
-_PAPER = "the paper"
-_UNVERIFIED = "the paper, quoted from memory; not checked"
-_AUTHOR = "the author, issue 14 of the repository"
-_CARD = ModelCard(
-    name="msg3d",
-    title="MS-G3D",
-    paper="Liu, Zhang, Chen, Wang, Ouyang: Disentangling and Unifying Graph Convolutions for"
-    " Skeleton-Based Action Recognition. CVPR 2020",
-    arxiv="2003.14111",
-    code="kenziyuliu/MS-G3D@2f927f47143c7242e4875ddb08727bf5396aab46",
-    code_licence="MIT",
-    num_parameters=3_194_595,
-    pipeline="msg3d",
-    reported=(
-        ReportedAccuracy("NTU60", "xsub", "joint", 89.4, _PAPER),
-        ReportedAccuracy("NTU60", "xsub", "bone", 90.1, _PAPER),
-        ReportedAccuracy("NTU60", "xsub", "joint and bone", 91.5, _PAPER),
-        ReportedAccuracy("NTU60", "xview", "joint", 95.0, _UNVERIFIED),
-        ReportedAccuracy("NTU60", "xview", "bone", 95.3, _UNVERIFIED),
-        ReportedAccuracy("NTU60", "xview", "joint and bone", 96.2, _PAPER),
-        ReportedAccuracy("NTU120", "xsub", "joint and bone", 86.9, _AUTHOR),
-        ReportedAccuracy("NTU120", "xset", "joint and bone", 88.4, _AUTHOR),
-    ),
-)
 
-
-@register_model(_CARD, authors=_AUTHORS, joint_axes=_JOINT_AXES)
+@register_model(MSG3D, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def msg3d(
     *,
     num_classes: int,
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: Dropout = 0.0,
-    width: Annotated[int, Option("channels of the first stage; a multiple of 6")] = 96,
-    num_scales: Annotated[
-        int | None,
-        Option("scales within a frame; unless given 13, fewer if no two joints are 12 bones apart"),
-    ] = None,
-    num_window_scales: Annotated[
-        int | None,
-        Option("scales within a window; unless given 6, fewer if no two joints are 5 bones apart"),
-    ] = None,
+    dropout: float,
+    width: int,
+    num_scales: int | None,
+    num_window_scales: int | None,
 ) -> SkeletonModel:
     """MS-G3D for clips N C T V M of any length.
 

@@ -1,22 +1,19 @@
-"""Shift-GCN: joints and frames are mixed by moving channels; only 1x1 layers compute."""
+"""Shift-GCN: shift operations mix joints and frames, followed by 1x1 convolutions."""
 
-import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from skelab.errors import ModelError
-from skelab.models.authors import COMMON_NAMES, AuthorsFormat
+from skelab.models.authors import COMMON_NAMES, NUMBERED_BLOCKS, AuthorsFormat
 from skelab.models.axes import BODY_NORM, GRAPH, JointAxes
 from skelab.models.base import SkeletonModel
-from skelab.models.card import ModelCard, ReportedAccuracy
-from skelab.models.options import Dropout, Option
+from skelab.models.cards.shiftgcn import SHIFTGCN
 from skelab.models.plan import TenBlocks
 from skelab.models.registry import register_model
-from skelab.models.traits import FamilyTraits
 from skelab.nn import (
     Block,
     ShiftGraphConv,
@@ -28,13 +25,13 @@ from skelab.nn import (
 from skelab.skeleton import Layout
 
 _DECAY_FACTORS = {r"\.spatial\.weight$": 10.0, r"\.spatial\.mask$": 0.0}
-_LARGEST_JOINT_OFFSET = 1e-6  # of a joint; what is below moves nothing that float32 can show
+_LARGEST_JOINT_OFFSET = 1e-6  # of a joint; smaller offsets have no effect in float32
 
 
 class ShiftTemporalUnit(nn.Module):
-    """Move channels in time, mix them by a 1x1 convolution, rectify, and move them again.
+    """Temporal shift, 1x1 convolution, ReLU and another temporal shift.
 
-    The input and the result are normalised; only the second shift takes the stride.
+    Input and result are batch-normalised; only the second shift has the stride.
 
     Source: Cheng et al., CVPR 2020.
     """
@@ -49,7 +46,7 @@ class ShiftTemporalUnit(nn.Module):
         nn.init.kaiming_normal_(self.mix.weight, mode="fan_out")
 
     def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N C L V"]:
-        """The mixture of frames; L = floor(T / stride)."""
+        """Mix the frames; L = floor(T / stride)."""
         mixed = torch.relu(self.mix(self.shift_in(self.norm_in(x))))
         moved: Tensor = self.norm_out(self.shift_out(mixed))
         return moved
@@ -84,7 +81,7 @@ class ShiftGCNBlock(Block):
             init_convs_by_fan_out(self.residual)
 
     def transform(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D L V"]:
-        """ReLU of what the shifts make of x, plus x itself."""
+        """Apply both shifts, add the residual, and apply ReLU."""
         mixed: Tensor = self.temporal(self.spatial(x))
         if self.residual is not None:
             mixed = mixed + self.residual(x)
@@ -136,7 +133,7 @@ def _build_arguments(theirs: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def _as_authors(key: str, tensor: Tensor) -> Tensor:
-    """Biases and masks have axes of length 1 before their own."""
+    """The authors' biases and masks have leading axes of length 1."""
     if key.endswith(".spatial.bias"):
         return tensor.view(1, 1, -1)
     if key.endswith(".spatial.mask"):
@@ -144,13 +141,9 @@ def _as_authors(key: str, tensor: Tensor) -> Tensor:
     return tensor
 
 
-def _block_name(match: re.Match[str]) -> str:
-    return f"l{int(match[1]) + 1}."
-
-
 _AUTHORS = AuthorsFormat(
     names=(
-        (r"^backbone\.(\d+)\.", _block_name),
+        NUMBERED_BLOCKS,
         (r"\.spatial\.weight$", ".gcn1.Linear_weight"),
         (r"\.spatial\.bias$", ".gcn1.Linear_bias"),
         (r"\.spatial\.mask$", ".gcn1.Feature_Mask"),
@@ -170,7 +163,7 @@ _AUTHORS = AuthorsFormat(
     as_authors=_as_authors,
 )
 
-# What goes round by the number of a joint stays with the joint that it ends at.
+# Shifts go by joint number; their weights stay with the target joint.
 _JOINT_AXES = JointAxes(
     {
         BODY_NORM: "(M V C)",
@@ -180,43 +173,17 @@ _JOINT_AXES = JointAxes(
     }
 )
 
-_README = "the README of the authors' repository"
-_CARD = ModelCard(
-    name="shiftgcn",
-    title="Shift-GCN",
-    paper="Cheng, Zhang, He, Chen, Cheng, Lu: Skeleton-Based Action Recognition with Shift Graph"
-    " Convolutional Network. CVPR 2020",
-    code="kchengiva/Shift-GCN@20276b64d16775c2de33408beb32825d2f93ffa4",
-    code_licence="CC BY-NC 4.0",
-    num_parameters=693_107,
-    pipeline="msg3d",
-    reported=(
-        ReportedAccuracy("NTU60", "xsub", "joint", 87.8, _README),
-        ReportedAccuracy("NTU60", "xview", "joint", 95.1, _README),
-        ReportedAccuracy("NTU120", "xsub", "joint", 80.9, _README),
-        ReportedAccuracy("NTU120", "xset", "joint", 83.2, _README),
-    ),
-    # a shift by two frames rounds odd lengths down, the residual beside it rounds them up
-    traits=FamilyTraits(frames_multiple_of=4),
-)
 
-
-@register_model(_CARD, authors=_AUTHORS, decay_factors=_DECAY_FACTORS, joint_axes=_JOINT_AXES)
+@register_model(SHIFTGCN, authors=_AUTHORS, decay_factors=_DECAY_FACTORS, joint_axes=_JOINT_AXES)
 def shiftgcn(
     *,
     num_classes: int,
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: Dropout = 0.0,
-    width: Annotated[int, Option("channels of the first four blocks")] = 64,
-    sign_gradients: Annotated[
-        bool,
-        Option(
-            "let each temporal offset learn by 0.01 times the sign of its gradient, as in the"
-            " authors' code, and not by the gradient; imported weights have it"
-        ),
-    ] = False,
+    dropout: float,
+    width: int,
+    sign_gradients: bool,
 ) -> SkeletonModel:
     """Shift-GCN for clips N C T V M whose length is a multiple of 4.
 
@@ -225,8 +192,8 @@ def shiftgcn(
 
     Source: Cheng et al., CVPR 2020; layer sizes and initialisation of kchengiva/Shift-GCN@20276b6,
     from a description of it. The authors' gradient of the temporal offsets is behind
-    ``sign_gradients``. As in their code, weight decay acts tenfold on the weights that mix joints,
-    and not on the masks.
+    ``sign_gradients``. As in their code, weight decay is tenfold for the weights that mix joints,
+    and zero for the masks.
     """
     if width < 1:
         raise ModelError(f"shiftgcn: width: expected a whole number from 1, found {width!r}")

@@ -1,13 +1,12 @@
-"""ST-GCN: the first graph convolutions over joints, with a learned importance of each bone.
+"""ST-GCN: graph convolutions over joints with a learned importance of each edge.
 
-Two families: ``stgcn`` as PYSKL rebuilt it, ``stgcn_official`` as its authors wrote it. Both are
-one network; they differ in the bones of the hands, in dropout, in how they start, and in the names
-of their weights.
+Two families: ``stgcn`` as in PYSKL, and ``stgcn_official`` as in its authors' code. The network is
+the same; they differ in the bones of the hands, dropout, initialisation and weight names.
 """
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,14 +18,10 @@ from skelab.errors import ModelError
 from skelab.models.authors import AuthorsFormat
 from skelab.models.axes import BODY_NORM, GRAPH, JointAxes
 from skelab.models.base import SkeletonModel
-from skelab.models.card import ModelCard, ReportedAccuracy
-from skelab.models.options import Dropout, Option
+from skelab.models.cards.stgcn import STGCN, STGCN_OFFICIAL
 from skelab.models.plan import TenBlocks
 from skelab.models.pyskl import (
-    PYSKL_CODE,
-    PYSKL_LICENCE,
     PYSKL_NAMES,
-    PYSKL_TABLE,
     init_pyskl_classifier,
     pyskl_arguments,
     with_pyskl_hands,
@@ -47,13 +42,13 @@ _OFFICIAL_STD = 0.02
 def distance_partition(layout: Layout, *, near_sighted: bool) -> Float[ndarray, "3 V V"]:
     """Neighbours in three subsets: a joint itself, those as far from the centre or farther, nearer.
 
-    Entry ``[k, v, w]`` is the weight of joint v in the new joint w: 1 over the number of joints
-    that w has around it, itself included.
+    Entry ``[k, v, w]`` is the weight of joint v in the output of joint w: 1 over the number of
+    neighbours of w, including itself.
 
     Args:
-        layout: Gives bones and centre.
-        near_sighted: Distances beyond one hop count as equal, so that nearly all neighbours are
-            "as far". The authors' code computes them so; the paper means the true distances.
+        layout: The bones and the centre.
+        near_sighted: Treat distances beyond one hop as equal, so that nearly all neighbours are
+            equally far. The authors' code does so; the paper means the true distances.
 
     Source: spatial configuration partitioning of arXiv:1801.07455; yysijie/st-gcn@221c0e1 and
     kennymckormick/pyskl@3f6795f for the near-sighted one.
@@ -69,7 +64,7 @@ def distance_partition(layout: Layout, *, near_sighted: bool) -> Float[ndarray, 
 
 
 class EdgeImportanceUnit(nn.Module):
-    """Mix the joints over a fixed topology whose every entry is scaled by a learned importance.
+    """Graph convolution over a fixed topology with a learned importance of each edge.
 
     Source: arXiv:1801.07455.
     """
@@ -86,7 +81,7 @@ class EdgeImportanceUnit(nn.Module):
         self.mix = PartitionedGraphConv(in_channels, out_channels, num_subsets=len(topology))
 
     def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D T V"]:
-        """The mixture, normalised and rectified."""
+        """Mix the joints, normalise, and apply ReLU."""
         return torch.relu(self.norm(self.mix(x, self.topology * self.importance)))
 
 
@@ -116,7 +111,7 @@ class STGCNBlock(Block):
         )
 
     def transform(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D L V"]:
-        """ReLU of what the convolutions make of x, plus x itself."""
+        """Apply both convolutions, add the residual, and apply ReLU."""
         mixed: Tensor = self.temporal(self.spatial(x))
         if self.residual is not None:
             mixed = mixed + self.residual(x)
@@ -135,13 +130,8 @@ def _build(
     width: int,
     near_sighted_partition: bool,
 ) -> SkeletonModel:
-    """The network that both families are, as PyTorch starts its layers."""
-    if width < 1:
-        raise ModelError(f"{name}: width: expected a whole number from 1, found {width!r}")
-    if not 0.0 <= temporal_dropout < 1.0:
-        raise ModelError(
-            f"{name}: temporal_dropout: expected a number in [0, 1), found {temporal_dropout!r}"
-        )
+    """The network of both families, with PyTorch's initial weights."""
+    _check_options(name, width, temporal_dropout)
     partition = distance_partition(layout, near_sighted=near_sighted_partition)
     topology = torch.from_numpy(partition).float()
 
@@ -167,6 +157,15 @@ def _build(
         dropout=dropout,
         norm_per_body=False,
     )
+
+
+def _check_options(name: str, width: int, temporal_dropout: float) -> None:
+    if width < 1:
+        raise ModelError(f"{name}: width: expected a whole number from 1, found {width!r}")
+    if not 0.0 <= temporal_dropout < 1.0:
+        raise ModelError(
+            f"{name}: temporal_dropout: expected a number in [0, 1), found {temporal_dropout!r}"
+        )
 
 
 def _build_arguments(theirs: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -195,12 +194,12 @@ def _official_arguments(theirs: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def _as_official(key: str, tensor: Tensor) -> Tensor:
-    """The classifier is a 1x1 convolution."""
+    """The authors' classifier is a 1x1 convolution."""
     return tensor.view(*tensor.shape, 1, 1) if key == "classifier.weight" else tensor
 
 
 def _official_rank(key: str) -> tuple[int, ...]:
-    """All importances stand together, and a graph convolution before its norm."""
+    """Sort key: importances come together, and a graph convolution before its norm."""
     first = key.split(".")[0]
     place = ("A", "data_bn", "st_gcn_networks", "edge_importance", "fcn").index(first)
     block = re.match(r"st_gcn_networks\.(\d+)\.(\w+)", key)
@@ -234,77 +233,20 @@ _JOINT_AXES = JointAxes(
     }
 )
 
-_PAPER = (
-    "Yan, Xiong, Lin: Spatial Temporal Graph Convolutional Networks for Skeleton-Based Action"
-    " Recognition. AAAI 2018"
-)
-_ARXIV = "1801.07455"
-_UNVERIFIED = "the paper, quoted from memory; not checked"
-_PARAMETERS = 3_098_832
 
-
-TemporalDropout = Annotated[
-    float, Option("probability of dropping a number after each temporal convolution but the first")
-]
-Width = Annotated[int, Option("channels of the first four blocks")]
-NearSighted = Annotated[
-    bool,
-    Option(
-        "tell a joint's neighbours apart by distances to the centre that count to one hop only, as"
-        " the authors' code does; imported weights have it"
-    ),
-]
-
-_CARD = ModelCard(
-    name="stgcn",
-    title="ST-GCN (PYSKL)",
-    paper=f"{_PAPER}; the form of Duan, Wang, Chen, Lin: PYSKL. ACM MM 2022 (arXiv:2205.09443)",
-    arxiv=_ARXIV,
-    code=PYSKL_CODE,
-    code_licence=PYSKL_LICENCE,
-    num_parameters=_PARAMETERS,
-    pipeline="msg3d",
-    pipeline_is_nearest=True,
-    reported=(
-        ReportedAccuracy("NTU60", "xsub", "joint", 87.8, PYSKL_TABLE),
-        ReportedAccuracy("NTU60", "xsub", "four streams", 90.7, PYSKL_TABLE),
-        ReportedAccuracy("NTU60", "xview", "joint", 95.5, PYSKL_TABLE),
-        ReportedAccuracy("NTU60", "xview", "four streams", 96.5, PYSKL_TABLE),
-        ReportedAccuracy("NTU120", "xsub", "joint", 82.1, PYSKL_TABLE),
-        ReportedAccuracy("NTU120", "xset", "joint", 84.5, PYSKL_TABLE),
-    ),
-)
-
-_OFFICIAL_CARD = ModelCard(
-    name="stgcn_official",
-    title="ST-GCN (its authors)",
-    paper=_PAPER,
-    arxiv=_ARXIV,
-    code="yysijie/st-gcn@221c0e152054b8da593774c0d483e59befdb9061",
-    code_licence="BSD-2-Clause",
-    num_parameters=_PARAMETERS,
-    pipeline="msg3d",
-    pipeline_is_nearest=True,
-    reported=(
-        ReportedAccuracy("NTU60", "xsub", "joint", 81.5, _UNVERIFIED),
-        ReportedAccuracy("NTU60", "xview", "joint", 88.3, _UNVERIFIED),
-    ),
-)
-
-
-@register_model(_CARD, authors=_AUTHORS, joint_axes=_JOINT_AXES)
+@register_model(STGCN, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def stgcn(
     *,
     num_classes: int,
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: Dropout = 0.0,
-    temporal_dropout: TemporalDropout = 0.0,
-    width: Width = 64,
-    near_sighted_partition: NearSighted = False,
+    dropout: float,
+    temporal_dropout: float,
+    width: int,
+    near_sighted_partition: bool,
 ) -> SkeletonModel:
-    """ST-GCN as PYSKL has it, for clips N C T V M of any length.
+    """ST-GCN in the version of PYSKL, for clips N C T V M of any length.
 
     Raises:
         ModelError: An option is out of range.
@@ -327,19 +269,19 @@ def stgcn(
     return model
 
 
-@register_model(_OFFICIAL_CARD, authors=_OFFICIAL, joint_axes=_JOINT_AXES)
+@register_model(STGCN_OFFICIAL, authors=_OFFICIAL, joint_axes=_JOINT_AXES)
 def stgcn_official(
     *,
     num_classes: int,
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: Dropout = 0.0,
-    temporal_dropout: TemporalDropout = 0.5,
-    width: Width = 64,
-    near_sighted_partition: NearSighted = False,
+    dropout: float,
+    temporal_dropout: float,
+    width: int,
+    near_sighted_partition: bool,
 ) -> SkeletonModel:
-    """ST-GCN as its authors have it, for clips N C T V M of any length.
+    """ST-GCN in the version of its authors, for clips N C T V M of any length.
 
     Raises:
         ModelError: An option is out of range.

@@ -1,7 +1,7 @@
-"""ST-GCN++: ST-GCN with a topology that is learned freely and temporal convolutions in branches."""
+"""ST-GCN++: ST-GCN with a learned topology and multi-branch temporal convolutions."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -11,14 +11,10 @@ from skelab.errors import ModelError
 from skelab.models.authors import AuthorsFormat
 from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
-from skelab.models.card import ModelCard, ReportedAccuracy
-from skelab.models.options import Dropout, Option
+from skelab.models.cards.stgcnpp import STGCNPP
 from skelab.models.plan import TenBlocks
 from skelab.models.pyskl import (
-    PYSKL_CODE,
-    PYSKL_LICENCE,
     PYSKL_NAMES,
-    PYSKL_TABLE,
     init_pyskl_classifier,
     pyskl_arguments,
     with_pyskl_hands,
@@ -32,7 +28,7 @@ _NUM_BRANCHES = len(_DILATIONS) + 2
 
 
 class LearnedTopologyUnit(nn.Module):
-    """Mix the joints over a topology that is learned as it is, and add the (projected) input.
+    """Graph convolution over a learned topology, with a residual connection.
 
     Source: arXiv:2205.09443.
     """
@@ -47,7 +43,7 @@ class LearnedTopologyUnit(nn.Module):
         self.residual = projection(in_channels, out_channels)
 
     def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D T V"]:
-        """The mixture, normalised, plus the input, rectified."""
+        """Mix the joints, normalise, add the residual, and apply ReLU."""
         return torch.relu(self.norm(self.mix(x, self.topology)) + self.residual(x))
 
 
@@ -76,7 +72,7 @@ class STGCNppBlock(Block):
         )
 
     def transform(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D L V"]:
-        """ReLU of what the convolutions make of x, plus x itself."""
+        """Apply both convolutions, add the residual, and apply ReLU."""
         mixed: Tensor = self.temporal(self.spatial(x))
         if self.residual is not None:
             mixed = mixed + self.residual(x)
@@ -99,37 +95,16 @@ _AUTHORS = AuthorsFormat(
 
 _JOINT_AXES = JointAxes({BODY_NORM: "(V C)", r"\.spatial\.topology$": "K V V"})
 
-_CARD = ModelCard(
-    name="stgcnpp",
-    title="ST-GCN++",
-    paper="Duan, Wang, Chen, Lin: PYSKL: Towards Good Practices for Skeleton Action Recognition."
-    " ACM MM 2022",
-    arxiv="2205.09443",
-    code=PYSKL_CODE,
-    code_licence=PYSKL_LICENCE,
-    num_parameters=1_403_144,
-    pipeline="msg3d",
-    pipeline_is_nearest=True,
-    reported=(
-        ReportedAccuracy("NTU60", "xsub", "joint", 89.3, PYSKL_TABLE),
-        ReportedAccuracy("NTU60", "xsub", "four streams", 92.1, PYSKL_TABLE),
-        ReportedAccuracy("NTU60", "xview", "joint", 95.6, PYSKL_TABLE),
-        ReportedAccuracy("NTU60", "xview", "four streams", 97.0, PYSKL_TABLE),
-        ReportedAccuracy("NTU120", "xsub", "joint", 83.2, PYSKL_TABLE),
-        ReportedAccuracy("NTU120", "xset", "joint", 85.6, PYSKL_TABLE),
-    ),
-)
 
-
-@register_model(_CARD, authors=_AUTHORS, joint_axes=_JOINT_AXES)
+@register_model(STGCNPP, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def stgcnpp(
     *,
     num_classes: int,
     layout: Layout,
     in_channels: int,
     max_bodies: int,
-    dropout: Dropout = 0.0,
-    width: Annotated[int, Option("channels of the first four blocks; at least 6")] = 64,
+    dropout: float,
+    width: int,
 ) -> SkeletonModel:
     """ST-GCN++ for clips N C T V M of any length.
 

@@ -11,17 +11,11 @@ from shared_data import shared_data
 from tiny_clips import tiny_clip, tiny_info
 
 from skelab.data.audit.leaks import Leak, find_leaks, find_other_views, leave_out_leaks
-from skelab.data.clips import store as store_module
-from skelab.data.clips.clip import Clip, SampleInfo
+from skelab.data.clips import write as write_module
+from skelab.data.clips.clip import Clip, SampleInfo, joints_digest
 from skelab.data.clips.index import ClipIndex
-from skelab.data.clips.store import (
-    ClipStore,
-    join_parts,
-    joints_digest,
-    open_store,
-    write_part,
-    write_store,
-)
+from skelab.data.clips.store import ClipStore, Excluded, open_store
+from skelab.data.clips.write import join_shards, write_shard, write_store
 from skelab.data.datasets import open_source, parse_split
 from skelab.data.ingest import ingest
 from skelab.errors import SplitError, StoreError
@@ -92,13 +86,13 @@ def test_what_is_left_out_is_the_training_copy_with_its_reason(tmp_path: Path) -
 def test_a_joined_store_lacks_what_was_left_out_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "_BATCH_BYTES", 1)  # each part a batch of its own
+    monkeypatch.setattr(write_module, "_BATCH_BYTES", 1)  # each part a batch of its own
     clips = leaking_clips()
     parts = [tmp_path / f"{number}.arrow" for number in range(4)]
     for part, some in zip(parts, (clips[:2], clips[2:3], clips[3:5], clips[5:]), strict=True):
-        write_part(part, some, tiny_info().layout)
+        write_shard(part, some, tiny_info().layout)
 
-    join_parts(tmp_path / "store.arrow", parts, tiny_info(), leave_out_leaks(SPLIT))
+    join_shards(tmp_path / "store.arrow", parts, tiny_info(), leave_out_leaks(SPLIT))
 
     store = open_store(tmp_path / "store.arrow")
     assert store.index.names == (
@@ -118,14 +112,14 @@ def test_a_joined_store_lacks_what_was_left_out_and_says_so(
 
 
 def test_a_store_of_which_everything_is_left_out_is_refused(tmp_path: Path) -> None:
-    write_part(tmp_path / "part.arrow", [tiny_clip(0)], tiny_info().layout)
+    write_shard(tmp_path / "part.arrow", [tiny_clip(0)], tiny_info().layout)
 
     with pytest.raises(StoreError, match="no clip is left to store"):
-        join_parts(
+        join_shards(
             tmp_path / "store.arrow",
             [tmp_path / "part.arrow"],
             tiny_info(),
-            lambda index, digests: [store_module.Excluded(index.names[0], "leak", "all of it")],
+            lambda index, digests: [Excluded(index.names[0], "leak", "all of it")],
         )
 
 

@@ -10,18 +10,16 @@ import pytest
 from tiny_clips import SBU15, tiny_clip, tiny_info
 from untrimmed_files import tiny_sequence
 
-from skelab.data.clips import store as store_module
+from skelab.data.clips import store_format
 from skelab.data.clips.annotations import ANNOTATIONS_KEY, annotations_digest
 from skelab.data.clips.clip import Clip, SampleInfo
 from skelab.data.clips.sequence import Note, Segment, UntrimmedSequence
-from skelab.data.clips.store import (
-    ClipStore,
-    Excluded,
-    inspect_part,
-    join_parts,
-    open_store,
-    part_notes,
-    write_part,
+from skelab.data.clips.store import ClipStore, Excluded, open_store
+from skelab.data.clips.write import (
+    inspect_shard,
+    join_shards,
+    shard_notes,
+    write_shard,
     write_store,
 )
 from skelab.errors import StoreError
@@ -120,7 +118,7 @@ def test_the_columns_are_those_of_every_store_so_that_old_readers_look_at_the_ve
     with pa.memory_map(str(store.path)) as file:
         schema = pa.ipc.open_file(file).schema
 
-    assert schema == store_module._SCHEMA
+    assert schema == store_format.SCHEMA
 
 
 @pytest.mark.parametrize(
@@ -160,27 +158,27 @@ def test_equal_sequences_give_equal_bytes_however_they_are_parted(tmp_path: Path
     write_store(tmp_path / "whole.arrow", sequences, tiny_info())
 
     parts = [tmp_path / "0.part", tmp_path / "1.part"]
-    write_part(parts[0], sequences[:1], SBU15)
-    write_part(parts[1], sequences[1:], SBU15)
-    join_parts(tmp_path / "joined.arrow", parts, tiny_info())
+    write_shard(parts[0], sequences[:1], SBU15)
+    write_shard(parts[1], sequences[1:], SBU15)
+    join_shards(tmp_path / "joined.arrow", parts, tiny_info())
 
     assert (tmp_path / "whole.arrow").read_bytes() == (tmp_path / "joined.arrow").read_bytes()
 
 
 def test_notes_of_the_parts_are_in_the_description(tmp_path: Path) -> None:
     parts = [tmp_path / "0.part", tmp_path / "1.part"]
-    write_part(parts[0], [tiny_sequence(0)], SBU15, notes=[NOTE])
-    write_part(parts[1], [tiny_clip(1)], SBU15)
+    write_shard(parts[0], [tiny_sequence(0)], SBU15, notes=[NOTE])
+    write_shard(parts[1], [tiny_clip(1)], SBU15)
 
-    info = join_parts(tmp_path / "s.arrow", parts, tiny_info())
+    info = join_shards(tmp_path / "s.arrow", parts, tiny_info())
 
     assert info.notes == open_store(tmp_path / "s.arrow").info.notes == (NOTE,)
-    assert [part_notes(part) for part in parts] == [[NOTE], []]
-    assert inspect_part(parts[0]) == (1, [])
+    assert [shard_notes(part) for part in parts] == [[NOTE], []]
+    assert inspect_shard(parts[0]) == (1, [])
 
 
 def test_what_is_left_out_takes_its_segments_along(tmp_path: Path) -> None:
-    write_part(tmp_path / "0.part", [tiny_sequence(0), tiny_sequence(1)], SBU15)
+    write_shard(tmp_path / "0.part", [tiny_sequence(0), tiny_sequence(1)], SBU15)
     lost = Excluded("seq000", "leak", "seq000: equals another")
     told = []
 
@@ -188,7 +186,7 @@ def test_what_is_left_out_takes_its_segments_along(tmp_path: Path) -> None:
         told.append(index.untrimmed.tolist())
         return [lost]
 
-    join_parts(tmp_path / "s.arrow", [tmp_path / "0.part"], tiny_info(), leave_out)
+    join_shards(tmp_path / "s.arrow", [tmp_path / "0.part"], tiny_info(), leave_out)
 
     store = open_store(tmp_path / "s.arrow")
     assert told == [[True, True]]
@@ -226,7 +224,7 @@ def test_segments_that_do_not_fit_are_damage_in_one_line(
     def forged(found: dict[bytes, bytes]) -> dict[bytes, bytes]:
         about = json.loads(found[b"skelab"]) | {"annotations": annotations_digest(text)}
         described = json.dumps(about, sort_keys=True).encode()
-        check = store_module._check_of(described)
+        check = store_format.description_digest(described)
         return {b"skelab": described, b"skelab-check": check, ANNOTATIONS_KEY: text}
 
     path = rewritten(mixed(tmp_path).path, forged)

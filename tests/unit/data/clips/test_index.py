@@ -76,7 +76,7 @@ def test_an_index_survives_pickling() -> None:
 
 
 def test_a_name_that_stands_twice_is_refused_by_name() -> None:
-    with pytest.raises(DataError, match="clip 'nameless' stands in the set twice") as caught:
+    with pytest.raises(DataError, match="two clips are called 'nameless'") as caught:
         ClipIndex.of([BARE, FULL, SampleInfo("nameless", 3)])
 
     assert "\n" not in str(caught.value)

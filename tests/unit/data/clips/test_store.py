@@ -16,17 +16,11 @@ import pyarrow as pa
 import pytest
 from tiny_clips import CLASSES, SBU15, tiny_clip, tiny_info
 
-from skelab.data.clips import store as store_module
+from skelab.data.clips import store_format
+from skelab.data.clips import write as write_module
 from skelab.data.clips.clip import Clip, SampleInfo
-from skelab.data.clips.store import (
-    Excluded,
-    StoreInfo,
-    inspect_part,
-    join_parts,
-    open_store,
-    write_part,
-    write_store,
-)
+from skelab.data.clips.store import Excluded, StoreInfo, open_store
+from skelab.data.clips.write import inspect_shard, join_shards, write_shard, write_store
 from skelab.errors import OutputError, StoreError
 from skelab.skeleton import get_layout
 
@@ -57,7 +51,7 @@ def rewritten(path: Path, change: Any, *, honest: bool = True) -> None:
     text = change(metadata[b"skelab"])
     metadata[b"skelab"] = text
     if honest:
-        metadata[b"skelab-check"] = store_module._check_of(text)
+        metadata[b"skelab-check"] = store_format.description_digest(text)
     schema = table.schema.with_metadata(metadata)
     copy = path.with_suffix(".copy")
     with pa.ipc.new_file(str(copy), schema) as writer:
@@ -190,8 +184,8 @@ def test_rows_that_are_not_there_are_not_packed(tmp_path: Path, rows: list[int])
 def test_packed_poses_are_those_of_the_clips_and_can_be_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_bytes: int
 ) -> None:
-    monkeypatch.setattr("skelab.data.clips.store._BATCH_BYTES", batch_bytes)
-    monkeypatch.setattr("skelab.data.clips.store.CLIPS_PER_PART", 2)
+    monkeypatch.setattr("skelab.data.clips.write._BATCH_BYTES", batch_bytes)
+    monkeypatch.setattr("skelab.data.clips.write.CLIPS_PER_SHARD", 2)
     store = open_store(written(tmp_path))
     rows = [5, 0, 3, 3]
 
@@ -213,9 +207,9 @@ def test_the_digest_does_not_depend_on_where_the_clips_were_parted(tmp_path: Pat
     digests = set()
     for cut in (1, 4):
         parts = [tmp_path / f"{cut}-first.part", tmp_path / f"{cut}-second.part"]
-        write_part(parts[0], clips[:cut], SBU15)
-        write_part(parts[1], clips[cut:], SBU15)
-        digests.add(join_parts(tmp_path / f"{cut}.arrow", parts, tiny_info()).digest)
+        write_shard(parts[0], clips[:cut], SBU15)
+        write_shard(parts[1], clips[cut:], SBU15)
+        digests.add(join_shards(tmp_path / f"{cut}.arrow", parts, tiny_info()).digest)
 
     assert digests == {whole}
 
@@ -224,14 +218,14 @@ def test_a_part_from_which_all_samples_were_left_out_joins_like_any_other(tmp_pa
     clips, lost = some_clips(), Excluded("lost", "damaged", "lost.txt: expected a pose")
     parts = [tmp_path / f"{number}.part" for number in range(4)]
     for part, chunk in zip(parts, ([], clips[:2], [], clips[2:]), strict=True):
-        write_part(part, chunk, SBU15, [] if chunk else [lost])
+        write_shard(part, chunk, SBU15, [] if chunk else [lost])
 
-    info = join_parts(tmp_path / "clips.arrow", parts, tiny_info())
+    info = join_shards(tmp_path / "clips.arrow", parts, tiny_info())
 
     store = open_store(tmp_path / "clips.arrow")
     assert info.excluded == (lost, lost)
-    assert inspect_part(parts[0]) == (0, [lost])
-    assert inspect_part(parts[1]) == (2, [])
+    assert inspect_shard(parts[0]) == (0, [lost])
+    assert inspect_shard(parts[1]) == (2, [])
     for found, clip in zip(store.clips(), clips, strict=True):
         np.testing.assert_array_equal(found.joints, clip.joints)
 
@@ -318,7 +312,7 @@ def test_another_kind_of_file_is_refused(tmp_path: Path, content: bytes) -> None
 def test_a_store_whose_writer_never_closed_it_is_refused(tmp_path: Path) -> None:
     finished = written(tmp_path).read_bytes()
     path = tmp_path / "unfinished.arrow"
-    schema = store_module._SCHEMA.with_metadata({b"skelab": tiny_info().to_json()})
+    schema = store_format.SCHEMA.with_metadata({b"skelab": tiny_info().to_json()})
     with path.open("wb") as sink:
         writer = pa.ipc.new_file(pa.PythonFile(sink), schema)
         with pa.memory_map(str(tmp_path / "clips.arrow")) as file:
@@ -350,7 +344,7 @@ def test_an_arrow_file_of_another_program_is_told_from_a_store(tmp_path: Path) -
 
 def test_a_part_of_an_unfinished_ingest_is_no_store(tmp_path: Path) -> None:
     path = tmp_path / "000000.arrow"
-    write_part(path, some_clips(), SBU15)
+    write_shard(path, some_clips(), SBU15)
 
     message = refusal(path)
 
@@ -359,7 +353,7 @@ def test_a_part_of_an_unfinished_ingest_is_no_store(tmp_path: Path) -> None:
 
 def test_a_part_that_lost_some_of_its_numbers_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "0.part"
-    write_part(path, some_clips(), SBU15)
+    write_shard(path, some_clips(), SBU15)
     with pa.memory_map(str(path)) as file:
         joints = pa.ipc.open_file(file).get_batch(0).column("joints").values
         place = path.read_bytes().index(joints.buffers()[1].to_pybytes())
@@ -368,7 +362,7 @@ def test_a_part_that_lost_some_of_its_numbers_is_noticed(tmp_path: Path) -> None
     path.write_bytes(content)
 
     with pytest.raises(StoreError, match="clip 0 does not match its digest") as caught:
-        inspect_part(path)
+        inspect_shard(path)
 
     assert str(path) in str(caught.value)
 
@@ -378,7 +372,7 @@ def test_parts_are_joined_to_batches_of_limited_size(
 ) -> None:
     clips = [tiny_clip(row) for row in range(300)]
     whole = written(tmp_path / "whole", clips)
-    monkeypatch.setattr(store_module, "_BATCH_BYTES", 1)
+    monkeypatch.setattr(write_module, "_BATCH_BYTES", 1)
 
     many = written(tmp_path / "many", clips)
 
@@ -393,7 +387,7 @@ def test_a_store_is_no_part_of_an_ingest(tmp_path: Path) -> None:
     path = written(tmp_path)
 
     with pytest.raises(StoreError, match="the store is damaged"):
-        inspect_part(path)
+        inspect_shard(path)
 
 
 def test_a_store_of_another_format_version_says_which_was_expected(tmp_path: Path) -> None:
@@ -557,11 +551,11 @@ def test_a_disk_that_fills_up_while_the_parts_are_joined_leaves_the_old_store_to
     path = written(tmp_path)
     before = path.read_bytes()
     parts = [tmp_path / "parts" / "000000.arrow"]
-    write_part(parts[0], some_clips(9), SBU15)
+    write_shard(parts[0], some_clips(9), SBU15)
 
     monkeypatch.setattr(pa.ipc, "new_file", FullDisk)
     with pytest.raises(OutputError, match=r"clips\.arrow: the disk is full"):
-        join_parts(path, parts, tiny_info())
+        join_shards(path, parts, tiny_info())
 
     assert path.read_bytes() == before
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["clips.arrow", "parts"]
@@ -572,7 +566,7 @@ def test_a_file_size_limit_of_the_system_is_met_with_one_line(tmp_path: Path) ->
         "import resource, signal, sys\n"
         "from pathlib import Path\n"
         "from tiny_clips import tiny_clip, tiny_info\n"
-        "from skelab.data.clips.store import write_store\n"
+        "from skelab.data.clips.write import write_store\n"
         "from skelab.errors import OutputError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"

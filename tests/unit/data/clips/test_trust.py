@@ -13,15 +13,9 @@ import pytest
 from tiny_clips import SBU15, tiny_clip, tiny_info, tiny_store
 from untrimmed_files import tiny_sequence
 
-from skelab.data.clips import store as store_module
-from skelab.data.clips.store import (
-    ClipStore,
-    Excluded,
-    join_parts,
-    open_store,
-    write_part,
-    write_store,
-)
+from skelab.data.clips import write as write_module
+from skelab.data.clips.store import ClipStore, Excluded, open_store
+from skelab.data.clips.write import join_shards, write_shard, write_store
 from skelab.data.feeding.dataset import ClipDataset, pad_clips, read_ahead
 from skelab.errors import StoreError
 
@@ -119,7 +113,7 @@ def test_a_store_without_a_digest_of_frame_numbers_still_opens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(store_module, "_FRAMES_KEY", b"other")
+        patch.setattr(write_module, "FRAME_NUMBERS_KEY", b"other")
         tiny_store(tmp_path / "clips.arrow", clips=4)
 
     store = open_store(tmp_path / "clips.arrow")
@@ -149,7 +143,7 @@ def test_a_store_of_sequences_without_a_digest_of_frame_numbers_still_opens(
 ) -> None:
     path = tmp_path / "mixed.arrow"
     with monkeypatch.context() as patch:
-        patch.setattr(store_module, "_FRAMES_KEY", b"other")
+        patch.setattr(write_module, "FRAME_NUMBERS_KEY", b"other")
         write_store(path, [tiny_sequence(0), tiny_clip(1)], tiny_info())
 
     store = open_store(path)
@@ -161,11 +155,11 @@ def test_a_store_of_sequences_without_a_digest_of_frame_numbers_still_opens(
 
 def test_the_digest_of_frame_numbers_is_of_the_clips_that_are_kept(tmp_path: Path) -> None:
     parts = [tmp_path / "a", tmp_path / "b"]
-    write_part(parts[0], [tiny_sequence(0), tiny_clip(1)], SBU15)
-    write_part(parts[1], [tiny_sequence(1), tiny_clip(2)], SBU15)
+    write_shard(parts[0], [tiny_sequence(0), tiny_clip(1)], SBU15)
+    write_shard(parts[1], [tiny_sequence(1), tiny_clip(2)], SBU15)
     unwanted = [Excluded("seq000", "leak", "a copy"), Excluded("clip002", "leak", "a copy")]
 
-    join_parts(tmp_path / "s.arrow", parts, tiny_info(), lambda index, digests: unwanted)
+    join_shards(tmp_path / "s.arrow", parts, tiny_info(), lambda index, digests: unwanted)
 
     store = open_store(tmp_path / "s.arrow")
     assert store.index.names == ("clip001", "seq001")

@@ -52,7 +52,7 @@ def test_more_draws_than_a_clip_has_are_refused() -> None:
     chance.random()
     chance.random()
 
-    with pytest.raises(IndexError, match="a clip has 2 draws an epoch, and all were used"):
+    with pytest.raises(IndexError, match="a clip has 2 draws per epoch, and all were used"):
         chance.random()
 
 

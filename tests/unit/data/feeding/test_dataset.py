@@ -10,8 +10,16 @@ from torch.utils.data import DataLoader
 
 from skelab.data.clips.clip import Clip, SampleInfo
 from skelab.data.clips.index import ClipIndex
-from skelab.data.clips.store import open_store, write_store
-from skelab.data.feeding.dataset import ClipDataset, ClipSource, RowsOfSource, pad_clips
+from skelab.data.clips.store import open_store
+from skelab.data.clips.write import write_store
+from skelab.data.feeding.dataset import (
+    ClipDataset,
+    ClipSource,
+    RowsOfSource,
+    killed_workers_named,
+    pad_clips,
+)
+from skelab.errors import LoaderError
 
 
 def clip_of(joints: np.ndarray, label: int | None = 0) -> Clip:
@@ -184,3 +192,23 @@ def test_a_loader_reads_the_same_with_and_without_a_process_of_its_own(
         batches[1].joints[0, ..., 0].permute(1, 2, 0).numpy(), store.clip(0).joints[0]
     )
     assert batches[0].joints.shape[3] == SBU15.num_joints
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "DataLoader worker (pid 7) is killed by signal: Killed. ",
+        "DataLoader worker (pid(s) 7) exited unexpectedly",
+    ],
+)
+def test_a_worker_that_is_killed_is_named_with_the_way_to_go_on(said: str) -> None:
+    with (
+        pytest.raises(LoaderError, match=r"loader process 7 was killed.*; --resume goes on, and"),
+        killed_workers_named("--resume goes on"),
+    ):
+        raise RuntimeError(said)
+
+
+def test_another_fault_stays_what_it_is() -> None:
+    with pytest.raises(RuntimeError, match="of another kind"), killed_workers_named("no hint"):
+        raise RuntimeError("of another kind")

@@ -16,6 +16,7 @@ from skelab.data.feeding.transforms import (
     Need,
     PickFrames,
     Transform,
+    build_transform,
 )
 from skelab.data.feeding.transforms.protocol import num_coordinates
 from skelab.skeleton import Layout, get_layout
@@ -28,7 +29,7 @@ def listed(name: str, layout: Layout = SBU15, **options: Any) -> Transform:
     kind = TRANSFORM_SETTINGS[name]
     if "probability" in kind.model_fields:
         options.setdefault("probability", 1.0)
-    return kind(**options).build(layout)
+    return build_transform(kind(**options), layout)
 
 
 EVERY = [

@@ -242,7 +242,7 @@ def test_a_name_in_both_parts_is_refused(tmp_path: Path) -> None:
     message = refusal(written(tmp_path, names=names))
 
     assert message == (
-        f"{tmp_path}: clip '{NAMES['train'][0]}' stands in the set twice; names must be unique"
+        f"{tmp_path}: two clips are called '{NAMES['train'][0]}'; names must be unique"
     )
 
 

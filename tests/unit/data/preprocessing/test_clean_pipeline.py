@@ -12,7 +12,7 @@ from skeleton_text import a_pose
 
 from skelab.data.clips.clip import BodyTrack, RawClip
 from skelab.data.preprocessing import get_pipeline
-from skelab.data.preprocessing.clean import Person, choose_actors, merge_ids, prepare
+from skelab.data.preprocessing.clean import Person, choose_actors, merge_ids, prepare_clean
 from skelab.errors import DataError, NoBodyError
 from skelab.skeleton import get_layout
 
@@ -69,7 +69,7 @@ def test_one_body_in_every_frame_is_as_the_authors_make_it() -> None:
     ):
         theirs = get_pipeline("ctrgcn").prepare(recordings()[name], NTU25)
 
-        ours = prepare(recordings()[name], NTU25)
+        ours = prepare_clean(recordings()[name], NTU25)
 
         assert_array_equal(ours.joints, theirs.joints)
         assert_array_equal(ours.frame_numbers, theirs.frame_numbers)
@@ -80,7 +80,7 @@ def test_every_pose_stands_in_its_own_frame_by_the_loops() -> None:
     frames = [*range(4, 11), *range(18, 25)]
     raw = recording({"1": (range(3, 23), first), "2": (frames, second)}, num_frames=40)
 
-    prepared = prepare(raw, NTU25)
+    prepared = prepare_clean(raw, NTU25)
 
     origin = first[0].astype(np.float32)[SPINE]
     expected = np.zeros((2, 22, 25, 3), np.float32)
@@ -107,7 +107,7 @@ def test_the_main_body_that_returns_stays_beside_the_right_frames_of_the_other()
     first, second = raw.bodies.values()
     away = sorted(set(range(raw.num_frames)) - set(first.frames.tolist()))
 
-    prepared = prepare(raw, NTU25)
+    prepared = prepare_clean(raw, NTU25)
 
     distance = prepared.joints[1, :, SPINE] - prepared.joints[0, :, SPINE]
     recorded = second.joints[first.frames, SPINE] - first.joints[:, SPINE]
@@ -117,7 +117,7 @@ def test_the_main_body_that_returns_stays_beside_the_right_frames_of_the_other()
 
 def test_zero_frames_of_one_body_stay_zero_or_are_left_out_at_the_ends() -> None:
     theirs, ours = both("zero_joints_single")
-    frames = prepare(recording_of("zero_joints_single"), NTU25).frame_numbers
+    frames = prepare_clean(recording_of("zero_joints_single"), NTU25).frame_numbers
 
     assert theirs.shape == (1, 29, 25, 3)
     assert (theirs[0, 0] == theirs[0, 0, 0]).all()  # minus the origin, in all joints
@@ -142,7 +142,7 @@ def test_empty_frames_at_both_ends_are_left_out() -> None:
     raw = recording_of("zero_head_middle_tail")
     (track,) = raw.bodies.values()
 
-    prepared = prepare(raw, NTU25)
+    prepared = prepare_clean(raw, NTU25)
 
     assert prepared.frame_numbers[0] == track.frames[0] > 0
     assert prepared.frame_numbers[-1] == track.frames[-1] < raw.num_frames - 1
@@ -239,13 +239,13 @@ def test_bodies_that_are_all_too_short_are_no_reason_to_stop() -> None:
     with pytest.raises(DataError, match="at least 12 frames"):
         get_pipeline("ctrgcn").prepare(raw, NTU25)
 
-    assert prepare(raw, NTU25).joints.shape == (1, 11, 25, 3)
+    assert prepare_clean(raw, NTU25).joints.shape == (1, 11, 25, 3)
 
 
 def test_nothing_is_lost_over_300_frames() -> None:
     raw = recording({"1": (range(1000), poses(1000))}, num_frames=1000)
 
-    assert prepare(raw, NTU25).joints.shape == (1, 1000, 25, 3)
+    assert prepare_clean(raw, NTU25).joints.shape == (1, 1000, 25, 3)
     with pytest.raises(DataError, match="at most 300 frames"):
         get_pipeline("msg3d").prepare(raw, NTU25)
 
@@ -259,7 +259,7 @@ def test_actors_that_the_makers_chose_are_neither_dropped_nor_merged_nor_sorted(
     }
     raw = recording(bodies, num_frames=12)
 
-    prepared = prepare(RawClip(12, raw.bodies, actors_chosen=True), NTU25)
+    prepared = prepare_clean(RawClip(12, raw.bodies, actors_chosen=True), NTU25)
 
     assert prepared.joints.shape == (3, 10, 25, 3)
     assert_array_equal(np.flatnonzero(prepared.joints[2].any(axis=(1, 2))), [7, 9])
@@ -270,11 +270,11 @@ def test_a_body_twice_in_a_frame_and_a_recording_of_zeros_are_refused() -> None:
     nobody = recording({"7": (range(3), np.zeros((3, 25, 3)))}, num_frames=3)
 
     with pytest.raises(DataError, match="body 7: expected at most one pose a frame, found several"):
-        prepare(twice, NTU25)
+        prepare_clean(twice, NTU25)
     with pytest.raises(
         NoBodyError, match="expected a body in at least one frame, found only zeros"
     ):
-        prepare(nobody, NTU25)
+        prepare_clean(nobody, NTU25)
 
 
 def test_every_golden_recording_has_its_poses_in_their_frames() -> None:
@@ -282,7 +282,7 @@ def test_every_golden_recording_has_its_poses_in_their_frames() -> None:
         if not raw.bodies:
             continue
 
-        prepared = prepare(raw, NTU25)
+        prepared = prepare_clean(raw, NTU25)
 
         for actor, place in np.argwhere(prepared.joints.any(axis=(2, 3))):
             frame = prepared.frame_numbers[place]

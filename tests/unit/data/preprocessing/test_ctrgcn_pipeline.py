@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 from skeleton_text import a_pose
 
 from skelab.data.clips.clip import BodyTrack, RawClip
-from skelab.data.preprocessing.ctrgcn import choose_bodies, prepare
+from skelab.data.preprocessing.ctrgcn import choose_bodies, prepare_ctrgcn
 from skelab.errors import DataError
 from skelab.skeleton import get_layout
 
@@ -38,7 +38,7 @@ def test_one_body_keeps_every_frame_it_has_and_moves_to_the_first_spine() -> Non
     joints = poses(5)
     raw = recording({"7": ([1, 2, 4, 5, 6], joints)}, num_frames=8)
 
-    prepared = prepare(raw, NTU25)
+    prepared = prepare_ctrgcn(raw, NTU25)
 
     single = joints.astype(np.float32)
     assert_array_equal(prepared.joints, (single - single[0, SPINE])[None])
@@ -50,7 +50,7 @@ def test_an_empty_frame_of_one_body_becomes_minus_the_origin() -> None:
     joints[0] = 0
     raw = recording({"7": (range(3), joints)}, num_frames=3)
 
-    prepared = prepare(raw, NTU25)
+    prepared = prepare_ctrgcn(raw, NTU25)
 
     origin = joints.astype(np.float32)[1, SPINE]
     assert_array_equal(prepared.joints[0, 0], np.broadcast_to(-origin, (25, 3)))
@@ -60,7 +60,7 @@ def test_the_body_that_moves_more_is_actor_one() -> None:
     calm, lively = poses(20, motion=0.01), poses(20, motion=0.5)
     raw = recording({"1": (range(20), calm), "2": (range(20), lively)}, num_frames=20)
 
-    prepared = prepare(raw, NTU25)
+    prepared = prepare_ctrgcn(raw, NTU25)
 
     origin = lively.astype(np.float32)[0, SPINE]
     expected = np.stack([lively, calm]).astype(np.float32) - origin
@@ -72,7 +72,7 @@ def test_a_body_that_returns_has_its_later_frames_closed_up() -> None:
     frames = [*range(10), *range(30, 40)]
     raw = recording({"1": (range(40), stays), "2": (frames, returns)}, num_frames=40)
 
-    prepared = prepare(raw, NTU25)
+    prepared = prepare_ctrgcn(raw, NTU25)
 
     second = prepared.joints[1].any(axis=(1, 2))
     assert_array_equal(np.flatnonzero(second), np.arange(20))
@@ -88,7 +88,7 @@ def test_bodies_of_eleven_frames_are_dropped_and_one_left_stands_alone() -> None
     assert choice.dropped == (("2", "length"),)
     assert choice.single
     assert [body.body for body in choice.actors[0]] == ["1"]
-    assert prepare(raw, NTU25).joints.shape == (1, 30, 25, 3)
+    assert prepare_ctrgcn(raw, NTU25).joints.shape == (1, 30, 25, 3)
 
 
 def test_frames_outside_of_the_only_actor_left_are_removed() -> None:
@@ -96,7 +96,7 @@ def test_frames_outside_of_the_only_actor_left_are_removed() -> None:
         {"1": (range(4, 30), poses(26)), "2": (range(5), poses(5, motion=0.9))}, num_frames=30
     )
 
-    prepared = prepare(raw, NTU25)
+    prepared = prepare_ctrgcn(raw, NTU25)
 
     assert_array_equal(prepared.frame_numbers, np.arange(4, 30, dtype=np.int32))
 
@@ -105,7 +105,7 @@ def test_several_bodies_that_are_all_too_short_are_refused_with_their_length() -
     raw = recording({"1": (range(11), poses(11)), "2": (range(5), poses(5))}, num_frames=11)
 
     with pytest.raises(DataError) as caught:
-        prepare(raw, NTU25)
+        prepare_ctrgcn(raw, NTU25)
 
     assert str(caught.value) == (
         "expected a body of at least 12 frames among 2 bodies, found at most 11 frames"
@@ -139,7 +139,7 @@ def test_bodies_that_share_one_frame_continue_the_same_actor() -> None:
     raw = recording({"1": (range(20), first), "2": (range(19, 40), second)}, num_frames=40)
 
     choice = choose_bodies(raw)
-    prepared = prepare(raw, NTU25)
+    prepared = prepare_ctrgcn(raw, NTU25)
 
     assert [[body.body for body in actor] for actor in choice.actors] == [["1", "2"]]
     assert not choice.single
@@ -161,7 +161,7 @@ def test_an_absent_actor_of_a_pair_stays_zero() -> None:
         {"1": (range(40), poses(40, motion=0.5)), "2": (range(15, 40), poses(25))}, num_frames=40
     )
 
-    prepared = prepare(raw, NTU25)
+    prepared = prepare_ctrgcn(raw, NTU25)
 
     assert not prepared.joints[1, :15].any()
     assert prepared.joints[1, 15:].any(axis=(1, 2)).all()
@@ -171,7 +171,7 @@ def test_a_body_that_stands_twice_in_a_frame_is_refused() -> None:
     raw = recording({"1": ([0, 0, 1], poses(3))}, num_frames=2)
 
     with pytest.raises(DataError) as caught:
-        prepare(raw, NTU25)
+        prepare_ctrgcn(raw, NTU25)
 
     assert str(caught.value) == (
         "body 1: expected at most one pose a frame, found 3 poses in 2 frames"
@@ -186,7 +186,7 @@ def test_chosen_actors_are_neither_filtered_nor_moved_in_time() -> None:
         "2": BodyTrack(np.array(frames, dtype=np.int32), short),
     }
 
-    prepared = prepare(RawClip(40, tracks, actors_chosen=True), NTU25)
+    prepared = prepare_ctrgcn(RawClip(40, tracks, actors_chosen=True), NTU25)
 
     origin = flat.astype(np.float32)[0, SPINE]
     assert_array_equal(prepared.joints[0], flat.astype(np.float32) - origin)
@@ -200,6 +200,6 @@ def test_the_origin_is_the_joint_that_the_layout_names() -> None:
     joints = poses(4)[:, :20]
     track = BodyTrack(np.arange(4, dtype=np.int32), joints)
 
-    prepared = prepare(RawClip(4, {"1": track}, actors_chosen=True), layout)
+    prepared = prepare_ctrgcn(RawClip(4, {"1": track}, actors_chosen=True), layout)
 
     assert not prepared.joints[0, 0, layout.joint("spine")].any()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skelab.data.clips.clip import BodyTrack, RawClip
-from skelab.data.preprocessing import Prepared, get_pipeline, list_pipelines
+from skelab.data.preprocessing import get_pipeline, list_pipelines
 from skelab.data.preprocessing.base import drop_absent_bodies
 from skelab.errors import DataError, NoBodyError
 from skelab.skeleton import get_layout
@@ -13,7 +13,8 @@ from skelab.skeleton import get_layout
 def test_pipelines_come_by_name_with_their_source() -> None:
     pipelines = list_pipelines()
 
-    assert [pipeline.name for pipeline in pipelines] == ["as-given", "clean", "ctrgcn", "msg3d"]
+    names = ["as-given", "clean", "ctrgcn", "msg3d", "pyskl", "pyskl-centred"]
+    assert [pipeline.name for pipeline in pipelines] == names
     assert all("@" in pipeline.source or pipeline.source == "ours" for pipeline in pipelines)
 
 
@@ -22,11 +23,12 @@ def test_an_unknown_pipeline_is_answered_with_those_that_there_are() -> None:
         get_pipeline("ctrgc")
 
     assert str(caught.value) == (
-        "unknown pipeline 'ctrgc', did you mean 'ctrgcn'? Known: as-given, clean, ctrgcn, msg3d"
+        "unknown pipeline 'ctrgc', did you mean 'ctrgcn'? Known: as-given, clean, ctrgcn, msg3d,"
+        " pyskl, pyskl-centred"
     )
 
 
-@pytest.mark.parametrize("name", ["clean", "ctrgcn", "msg3d"])
+@pytest.mark.parametrize("name", ["clean", "ctrgcn", "msg3d", "pyskl", "pyskl-centred"])
 @pytest.mark.parametrize("bodies", [{}, {"1": BodyTrack(np.empty(0, "i4"), np.empty((0, 25, 3)))}])
 def test_a_recording_without_a_body_is_refused(name: str, bodies: dict[str, BodyTrack]) -> None:
     raw = RawClip(17, bodies)
@@ -60,12 +62,6 @@ def test_joints_of_another_layout_are_refused(name: str, joints: int, axes: int)
     assert str(caught.value) == (
         f"body 7: expected 25 joints of ntu25 with 3 coordinates, found {joints} joints with {axes}"
     )
-
-
-@pytest.mark.parametrize("shape", [(0, 3, 25, 3), (1, 0, 25, 3)])
-def test_nothing_prepared_is_an_error(shape: tuple[int, ...]) -> None:
-    with pytest.raises(DataError, match="expected at least one body in one frame, found none"):
-        Prepared(np.zeros(shape, np.float32), np.zeros(shape[1], np.int32))
 
 
 @pytest.mark.parametrize(("present", "kept"), [((1, 0), 1), ((0, 1), 2), ((0, 0), 1), ((1, 1), 2)])

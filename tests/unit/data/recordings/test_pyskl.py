@@ -340,6 +340,6 @@ def test_a_pipeline_that_moves_points_in_space_is_refused_for_those_of_an_image(
     assert choose_pipeline(None, get_layout("coco17")).name == "as-given"
     assert choose_pipeline(None, get_layout("ntu25")).name == "ctrgcn"
     assert str(caught.value) == (
-        "pipeline ctrgcn moves coordinates x, y, z: layout coco17 has x, y, score;"
+        "pipeline ctrgcn needs coordinates x, y, z: layout coco17 has x, y, score;"
         " --pipeline as-given takes them as they are"
     )

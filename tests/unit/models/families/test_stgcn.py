@@ -104,4 +104,4 @@ def test_all_bodies_of_a_clip_are_normalised_alike() -> None:
     model = create_model("stgcn", num_classes=2, layout=STICK, max_bodies=3, width=4)
 
     assert isinstance(model, SkeletonModel)
-    assert model.input_norm.norm.num_features == 3 * STICK.num_joints
+    assert model.input_norm.get_parameter("norm.weight").shape == (3 * STICK.num_joints,)

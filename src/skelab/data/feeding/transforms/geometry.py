@@ -1,6 +1,6 @@
-"""Transforms that move joints: turned, mirrored, sheared, scaled, of other build, noisy.
+"""Geometric transforms: rotation, mirror, shear, scale, limb lengths, noise.
 
-They change coordinates only; a score stays as it is. A body that is absent stays zeros.
+They change coordinates only, not scores. Absent bodies stay zero.
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ from skelab.skeleton import Layout
 
 @dataclass(frozen=True)
 class RandomRotation:
-    """Turn each clip about the origin, the same for all frames and bodies.
+    """Random rotation about the origin, the same for all frames and bodies of a clip.
 
     Attributes:
-        limit: Each of the three angles is uniform between minus and plus this, in radians.
+        limit: Each of the three angles is uniform in [-limit, limit], radians.
         yaw: The same for the angle about y, the vertical axis; None for ``limit``.
 
     Source: section "feeder" of CTR-GCN (Uason-Chen/CTR-GCN@e13d758, feeders/tools.py); 0.3 radians
@@ -44,22 +44,22 @@ class RandomRotation:
         return x, y, z
 
     def apply(self, batch: Batch, drawn: Sequence[Sequence[float]]) -> Batch:
-        """Turn a batch, one triple of angles a clip."""
+        """Rotate a batch, with one triple of angles per clip."""
         return replace(batch, joints=_multiply(rotation_matrices(drawn), batch.joints))
 
 
 @dataclass(frozen=True)
 class RandomLimbs:
-    """Give each clip a performer of other proportions: bones longer or shorter, motion the same.
+    """Random bone lengths: a performer of other proportions with the same motion.
 
-    A bone and its mirror image get one factor. The centre stays where it is and every joint is
-    put together again along its bones, so that directions, and with them the motion, remain.
+    A bone and its mirror image share a factor. The centre is fixed and the other joints are rebuilt
+    along the bones, so that directions, and with them the motion, are unchanged.
 
     Attributes:
-        limit: Each factor is uniform between 1 - ``limit`` and 1 + ``limit``.
+        limit: Each factor is uniform in [1 - limit, 1 + limit].
         layout: The bones.
 
-    Source: ours; small data sets have few performers, and a network learns their build by heart.
+    Source: ours; small data sets have few performers, to whose build a network overfits.
     """
 
     name: ClassVar[str] = "limbs"
@@ -78,7 +78,7 @@ class RandomLimbs:
         return chosen
 
     def apply(self, batch: Batch, drawn: Sequence[Sequence[float]]) -> Batch:
-        """Rebuild a batch, one set of factors a clip."""
+        """Rebuild a batch, with one set of factors per clip."""
         joints = batch.joints
         factor = torch.as_tensor(np.array(drawn), dtype=joints.dtype, device=joints.device)
         bones = joints - joints[:, :, :, list(self.layout.parents)]
@@ -89,13 +89,12 @@ class RandomLimbs:
 
 @dataclass(frozen=True)
 class Mirror:
-    """Swap left and right: x is negated, and each joint becomes the one on the other side.
+    """Horizontal mirror: x is negated, and left and right joints are swapped.
 
-    All bodies of a clip are mirrored together. Images are mirrored about their middle, which is
-    where our readers put the origin of x.
+    All bodies of a clip are mirrored together, images about their centre, which is the origin of x.
 
     Attributes:
-        layout: What is left and right.
+        layout: The left/right pairs.
         probability: Share of the clips that are mirrored.
 
     Source: the flip of PYSKL (kennymckormick/pyskl@3f6795f, datasets/pipelines).
@@ -113,7 +112,7 @@ class Mirror:
         return rng.random() < self.probability
 
     def apply(self, batch: Batch, drawn: Sequence[bool]) -> Batch:
-        """Mirror the clips that were drawn."""
+        """Mirror the selected clips."""
         joints = batch.joints
         mirrored = joints[:, :, :, list(self.layout.mirror)]
         x = self.layout.axes.index("x")
@@ -124,10 +123,10 @@ class Mirror:
 
 @dataclass(frozen=True)
 class Shear:
-    """Slant each clip: every coordinate gets shares of the two others, the same in all frames.
+    """Random shear: every coordinate gets shares of the two others, the same in all frames.
 
     Attributes:
-        limit: Each of the six shares is uniform between minus and plus this.
+        limit: Each of the six shares is uniform in [-limit, limit].
         probability: Share of the clips that are sheared.
 
     Source: AS-CAL (arXiv:2008.00188); the amplitude 0.5 is that of CrosSCLR (arXiv:2104.14466).
@@ -147,7 +146,7 @@ class Shear:
         return [float(share) for share in rng.uniform(-self.limit, self.limit, size=6)]
 
     def apply(self, batch: Batch, drawn: Sequence[Sequence[float] | None]) -> Batch:
-        """Shear the clips that were drawn."""
+        """Shear the selected clips."""
         matrices = np.tile(np.eye(3), (len(drawn), 1, 1))
         for matrix, shares in zip(matrices, drawn, strict=True):
             if shares is not None:
@@ -157,12 +156,12 @@ class Shear:
 
 @dataclass(frozen=True)
 class Scale:
-    """Make each clip larger or smaller about the origin, the same in all frames.
+    """Random scaling about the origin, the same in all frames.
 
     Attributes:
         layout: The coordinates.
-        limit: A factor is uniform between 1 - ``limit`` and 1 + ``limit``.
-        per_axis: Each coordinate has a factor of its own; otherwise all have one.
+        limit: A factor is uniform in [1 - limit, 1 + limit].
+        per_axis: One factor per coordinate; otherwise one for all.
         probability: Share of the clips that are scaled.
 
     Source: the random scaling of PYSKL (kennymckormick/pyskl@3f6795f, datasets/pipelines).
@@ -186,9 +185,9 @@ class Scale:
         return [float(factor) for factor in factors] * (1 if self.per_axis else axes)
 
     def apply(self, batch: Batch, drawn: Sequence[Sequence[float] | None]) -> Batch:
-        """Scale the clips that were drawn."""
+        """Scale the selected clips."""
         axes, joints = num_coordinates(self.layout), batch.joints
-        factors = np.ones(joints.shape[:2])  # N C; a score has 1
+        factors = np.ones(joints.shape[:2])  # N C; 1 for a score
         for factor, chosen in zip(factors, drawn, strict=True):
             if chosen is not None:
                 factor[:axes] = chosen
@@ -198,15 +197,15 @@ class Scale:
 
 @dataclass(frozen=True)
 class Noise:
-    """Add Gaussian noise, independent for every coordinate, joint, frame and body.
+    """Gaussian noise, independent for every coordinate, joint, frame and body.
 
-    A body gets none in frames in which it is absent. The noise is computed on the CPU, so that it
-    is the same on every device.
+    Frames in which a body is absent get none. The noise is computed on the CPU, so that it is the
+    same for every device.
 
     Attributes:
         layout: The coordinates.
-        std: Standard deviation, in the units of the clips: metres, unless the store says otherwise.
-        probability: Share of the clips that get it.
+        std: Standard deviation, in the units of the clips, usually metres.
+        probability: Share of the clips that get noise.
 
     Source: AS-CAL (arXiv:2008.00188).
     """
@@ -238,7 +237,10 @@ class Noise:
 
 
 def rotation_matrices(angles: Sequence[Sequence[float]]) -> Float[np.ndarray, "N 3 3"]:
-    """Rz Ry Rx of each triple of angles, with the signs of CTR-GCN's feeder."""
+    """The rotations Rz Ry Rx for triples of angles about x, y and z, radians.
+
+    Source: Uason-Chen/CTR-GCN@e13d758, feeders/tools.py, whose signs these are.
+    """
     cos, sin = np.cos(angles), np.sin(angles)  # each N 3
     zero, one = np.zeros(len(cos)), np.ones(len(cos))
 
@@ -256,7 +258,7 @@ def rotation_matrices(angles: Sequence[Sequence[float]]) -> Float[np.ndarray, "N
 def _multiply(
     matrices: Float[np.ndarray, "N 3 3"], joints: Float[Tensor, "N 3 T V M"]
 ) -> Float[Tensor, "N 3 T V M"]:
-    """The product of a matrix a clip with each of its joints."""
+    """Multiply each joint by the matrix of its clip."""
     turn = torch.as_tensor(matrices, dtype=joints.dtype, device=joints.device)
     (ax, ay, az), (bx, by, bz), (cx, cy, cz) = turn.permute(1, 2, 0)[..., None, None, None]
     x, y, z = joints.unbind(1)  # each N T V M; each step is rounded, as the kernel rounds
@@ -265,7 +267,7 @@ def _multiply(
 
 
 def _where(drawn: Sequence[object], batch: Batch, changed: Float[Tensor, "N C T V M"]) -> Batch:
-    """The batch with those clips changed for which something was drawn."""
+    """The batch with the changed clips where something was drawn."""
     chosen = torch.as_tensor([value is not None for value in drawn], device=changed.device)
     return replace(
         batch, joints=torch.where(chosen[:, None, None, None, None], changed, batch.joints)

@@ -1,4 +1,4 @@
-"""Transforms that hide joints or frames, or reverse time. A score is hidden with its joint."""
+"""Transforms that mask joints or frames, or reverse time. Scores are masked with their joints."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ from skelab.data.feeding.transforms.window import Crop
 
 
 class DroppedJoints(NamedTuple):
-    """Joints of a clip that are missing, and when.
+    """Dropped joints of a clip, and when they are missing.
 
     Attributes:
         joints: Their indices.
         start: First frame of the window in which they are missing.
-        length: Frames in which they are.
+        length: Number of these frames.
     """
 
     joints: list[int]
@@ -31,12 +31,11 @@ class DroppedJoints(NamedTuple):
 
 @dataclass(frozen=True)
 class DropJoints:
-    """Set some joints to zero, of all bodies, over the whole window or a stretch of it.
+    """Joint drop-out: zero some joints of all bodies over the window or a stretch of it.
 
     Attributes:
-        limit: Largest share of the joints that is dropped; the number is uniform from one joint up
-            to that.
-        frames: Lowest and highest share of the window in which they are missing.
+        limit: Largest share of dropped joints; their number is uniform from one up to it.
+        frames: Smallest and largest share of the window in which they are missing.
         probability: Share of the clips that lose joints.
 
     Source: the joint mask of AS-CAL (arXiv:2008.00188); the stretch is ours.
@@ -61,7 +60,7 @@ class DropJoints:
         return DroppedJoints(sorted(joints.tolist()), *_stretch(self.frames, facts.window, own))
 
     def apply(self, batch: Batch, drawn: Sequence[Sequence[Any] | None]) -> Batch:
-        """Drop what was chosen."""
+        """Drop the chosen joints."""
         clips, _, frames, joints, _ = batch.joints.shape
         missing = np.zeros((clips, frames, joints), dtype=bool)
         for clip, chosen in zip(missing, drawn, strict=True):
@@ -74,11 +73,11 @@ class DropJoints:
 
 @dataclass(frozen=True)
 class MaskTime:
-    """Hide a stretch of the window: its frames become zeros, or stand still.
+    """Time masking: the frames of a stretch become zero, or freeze.
 
     Attributes:
-        frames: Lowest and highest share of the window that is hidden.
-        freeze: The stretch repeats its first frame, instead of being zeros.
+        frames: Smallest and largest share of the window that is masked.
+        freeze: Repeat the first frame of the stretch instead of zeros.
         probability: Share of the clips that are masked.
 
     Source: time masking of SpecAugment (arXiv:1904.08779), on frames of poses; skeletons with
@@ -100,9 +99,9 @@ class MaskTime:
         return _stretch(self.frames, facts.window, rng)
 
     def apply(self, batch: Batch, drawn: Sequence[Sequence[int] | None]) -> Batch:
-        """Hide the stretches."""
+        """Mask the stretches."""
         clips, frames = len(batch.joints), batch.joints.shape[2]
-        shown = np.tile(np.arange(frames), (clips, 1))  # the frame that each frame shows
+        shown = np.tile(np.arange(frames), (clips, 1))  # source of each frame
         hidden = np.zeros((clips, frames), dtype=bool)
         for clip, stretch in enumerate(drawn):
             if stretch is not None:
@@ -117,7 +116,7 @@ class MaskTime:
 
 @dataclass(frozen=True)
 class ReverseTime:
-    """Play a clip backwards. Frames of zeros behind its end stay behind its end.
+    """Reverse time. Zero padding stays at the end.
 
     Attributes:
         probability: Share of the clips that are reversed.
@@ -136,24 +135,24 @@ class ReverseTime:
         return rng.random() < self.probability
 
     def apply(self, batch: Batch, drawn: Sequence[bool]) -> Batch:
-        """Reverse the clips that were drawn."""
+        """Reverse the selected clips."""
         joints = batch.joints
         frame = torch.arange(joints.shape[2], device=joints.device)
         filled = (joints != 0).any(dim=4).any(dim=3).any(dim=1)  # N T
-        end = ((frame + 1) * filled).amax(dim=1, keepdim=True)  # N 1, behind the last filled frame
+        end = ((frame + 1) * filled).amax(dim=1, keepdim=True)  # N 1, after the last non-zero frame
         chosen = torch.as_tensor(list(drawn), device=joints.device)[:, None]
         shown = torch.where(chosen & (frame < end), end - 1 - frame, frame)
         return _show(batch, shown)
 
 
 def _stretch(share: tuple[float, float], window: int, rng: Chance) -> Crop:
-    """A stretch of the window of a drawn share of its frames, one at least."""
+    """A random stretch of the window, at least one frame long."""
     low, high = share
     length = min(max(round((low + (high - low) * rng.random()) * window), 1), window)
     return Crop(int(rng.integers(0, window - length + 1)), length)
 
 
 def _show(batch: Batch, frames: Int64[Tensor, "N T"]) -> Batch:
-    """The batch with the frame of this number in place of each frame."""
+    """The batch with each frame replaced by its source frame."""
     index = frames[:, None, :, None, None].expand_as(batch.joints)
     return replace(batch, joints=batch.joints.gather(2, index))

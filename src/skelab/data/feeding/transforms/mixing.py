@@ -1,4 +1,4 @@
-"""A transform over the clips of a batch: two of them added, and their labels with them."""
+"""Mixup: a transform that mixes pairs of clips of a batch, with their labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from skelab.errors import DataError
 
 
 class MixedIn(NamedTuple):
-    """What is mixed into a clip.
+    """The clip that is mixed into another.
 
     Attributes:
         row: Row of the other clip in its source.
@@ -30,12 +30,12 @@ class Mix:
     """Mixup: each clip becomes the weighted mean of itself and another clip of the batch.
 
     A clip x with weight w of the other clip y becomes (1 - w) x + w y, and so does its target. The
-    other clip is any of the batch. Where the batch has only one clip, nothing is mixed. A network
-    that is trained by several processes mixes clips of one process.
+    other clip is a random one of the batch; a batch of one clip is not mixed. With several
+    processes clips are mixed within a process.
 
     Attributes:
-        alpha: Weights are drawn from a Beta distribution with both parameters ``alpha``; the
-            smaller one of both shares is that of the other clip, which makes the same pairs.
+        alpha: Weights follow Beta(alpha, alpha); the other clip gets the smaller share, which
+            yields the same pairs.
         probability: Share of the clips that are mixed.
 
     Source: arXiv:1710.09412.
@@ -58,7 +58,7 @@ class Mix:
         return MixedIn(row, min(share, 1 - share))
 
     def apply(self, batch: Batch, drawn: Sequence[Sequence[Any] | None]) -> Batch:
-        """Mix the clips, and say which labels were mixed.
+        """Mix the clips, and record the mixed labels.
 
         Raises:
             DataError: A clip that is to be mixed in is not in the batch.

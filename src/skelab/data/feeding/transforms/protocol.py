@@ -1,4 +1,4 @@
-"""What every transform is: it draws for each clip, and acts on whole batches."""
+"""The interface of transforms: they draw per clip and act on whole batches."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -13,18 +13,18 @@ SPACE = ("x", "y", "z")
 
 
 class ClipFacts(NamedTuple):
-    """What a transform may know of a clip when it draws.
+    """Facts of a clip that a transform may use when it draws.
 
     Attributes:
         row: Row of the clip in its source.
         name: Name of the clip.
         label: Class index; -1 unknown.
-        frames: Frames of the clip as it is stored.
-        valid: Frames of it whose values do not sum to zero.
-        bodies: Bodies of it that were taken.
+        frames: Frames of the stored clip.
+        valid: Number of frames whose values do not sum to zero.
+        bodies: Bodies that were taken.
         window: Frames of an input.
         layout: The joints.
-        company: Rows of all clips of the batch, in order, its own included.
+        company: Rows of all clips of the batch, in order.
     """
 
     row: int
@@ -39,14 +39,14 @@ class ClipFacts(NamedTuple):
 
 
 class Need(StrEnum):
-    """What a transform asks of a layout, as messages word it."""
+    """Requirements of transforms on a layout, as worded in messages."""
 
     SPACE = "coordinates x, y, z"
     SIDEWAYS = "a coordinate x"
     PAIRS = "left and right joints"
 
     def found(self, layout: Layout) -> str | None:
-        """What the layout has instead; None where the need is met."""
+        """What the layout has instead; None if the requirement is met."""
         axes = ", ".join(layout.axes)
         if self is Need.PAIRS:
             return None if layout.pairs else "no pairs"
@@ -59,15 +59,14 @@ class Need(StrEnum):
 class Transform(Protocol):
     """One step of the feeder.
 
-    ``sample`` looks at one clip and draws from the generator it is given; ``apply`` acts on a
-    whole batch, on whichever device it is, and draws nothing. So an augmentation can be logged,
-    replayed and tested. What was drawn survives a trip through JSON: ``apply`` takes lists for
-    tuples.
+    ``sample`` draws for one clip from a given generator; ``apply`` acts on a whole batch, on its
+    device, and is deterministic. So an augmentation can be logged, replayed and tested. Draws
+    survive JSON: ``apply`` accepts lists in place of tuples.
 
     Attributes:
         name: Its name in recipes and logs.
-        needs: What it asks of a layout.
-        draws: Uniform numbers that ``sample`` takes at most.
+        needs: Requirements on the layout.
+        draws: Most uniform numbers that ``sample`` uses.
     """
 
     name: ClassVar[str]
@@ -75,18 +74,18 @@ class Transform(Protocol):
     draws: ClassVar[int]
 
     def sample(self, facts: ClipFacts, rng: Chance) -> Any:
-        """Draw for one clip: a number, or a sequence that JSON can hold; None does nothing."""
+        """Draw for one clip: a number or JSON-compatible sequence; None leaves it unchanged."""
         ...
 
     def apply(self, batch: Batch, drawn: Sequence[Any]) -> Batch:
-        """Act on a batch, with what was drawn for each of its clips."""
+        """Apply the transform to a batch, with the draws of each clip."""
         ...
 
 
 Draws = Mapping[str, Sequence[Any]]
-"""What each transform has drawn for each clip of a batch, in the order of the transforms."""
+"""Draws of each transform for each clip of a batch, in the order of transforms."""
 
 
 def num_coordinates(layout: Layout) -> int:
-    """How many of the channels are coordinates; what follows them, a score, is none."""
+    """Number of channels that are coordinates; a score after them is not."""
     return sum(axis in SPACE for axis in layout.axes)

@@ -1,22 +1,26 @@
-"""What a recipe may list under ``data.transforms``: each by its name, with its options."""
+"""Settings of the transforms that a recipe may list under ``data.transforms``.
+
+Settings alone, read without PyTorch; ``build_transform`` makes what carries them out.
+"""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from skelab.data.feeding.transforms.geometry import (
-    Mirror,
-    Noise,
-    RandomLimbs,
-    RandomRotation,
-    Scale,
-    Shear,
-)
-from skelab.data.feeding.transforms.masking import DropJoints, MaskTime, ReverseTime
-from skelab.data.feeding.transforms.mixing import Mix
-from skelab.data.feeding.transforms.protocol import Transform
-from skelab.skeleton import Layout
+
+class Fill(StrEnum):
+    """How a crop is brought to the frames of a window."""
+
+    RESIZE = "resize"
+    LOOP = "loop"
+    ZEROS = "zeros"
+    SAMPLE = "sample"
+
+
+WINDOW_FILLERS: Final = ("crop-resize", "pick-frames")
+"""The transforms that fill the window; a recipe chooses one by ``data.fill`` and lists none."""
 
 
 def _is_range(shares: tuple[float, float]) -> tuple[float, float]:
@@ -29,7 +33,7 @@ def _is_range(shares: tuple[float, float]) -> tuple[float, float]:
 
 
 Shares = Annotated[tuple[float, float], AfterValidator(_is_range)]
-"""A lowest and a highest share of something."""
+"""A range of shares: lowest and highest."""
 
 Probability = Annotated[float, Field(gt=0, le=1)]
 
@@ -38,7 +42,7 @@ class TransformSettings(BaseModel):
     """One entry of ``data.transforms``.
 
     Attributes:
-        repeatable: It may be listed more than once, since once more does more.
+        repeatable: Whether it may be listed more than once.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,45 +51,33 @@ class TransformSettings(BaseModel):
 
     name: str
 
-    def build(self, layout: Layout) -> Transform:
-        """The transform of clips of this layout."""
-        raise NotImplementedError
-
 
 class RotateSettings(TransformSettings):
-    """Turns about the origin, as ``data.rotation`` and ``data.yaw``; for another place in the list.
+    """Random rotation, as ``data.rotation`` and ``data.yaw``, at another position in the list.
 
     Attributes:
         limit: Limit of each angle, radians.
-        yaw: That of the angle about the vertical axis; None for ``limit``.
+        yaw: Limit of the angle about the vertical axis; None for ``limit``.
     """
 
     name: Literal["rotate"] = "rotate"
     limit: float = Field(default=0.3, ge=0, le=3.15)
     yaw: float | None = Field(default=None, ge=0, le=3.15)
 
-    def build(self, layout: Layout) -> Transform:
-        """The transform of clips of this layout."""
-        return RandomRotation(self.limit, self.yaw)
-
 
 class LimbsSettings(TransformSettings):
-    """Other bone lengths, as ``data.limbs``; for another place in the list.
+    """Random bone lengths, as ``data.limbs``, at another position in the list.
 
     Attributes:
-        limit: Limit of the change, a share.
+        limit: Limit of the relative change.
     """
 
     name: Literal["limbs"] = "limbs"
     limit: float = Field(default=0.15, gt=0, le=0.9)
 
-    def build(self, layout: Layout) -> Transform:
-        """The transform of clips of this layout."""
-        return RandomLimbs(self.limit, layout)
-
 
 class MirrorSettings(TransformSettings):
-    """Left and right swapped.
+    """Horizontal mirror.
 
     Attributes:
         probability: Share of the clips.
@@ -94,13 +86,9 @@ class MirrorSettings(TransformSettings):
     name: Literal["mirror"] = "mirror"
     probability: Probability = 0.5
 
-    def build(self, layout: Layout) -> Transform:
-        """The transform of clips of this layout."""
-        return Mirror(layout, self.probability)
-
 
 class ShearSettings(TransformSettings):
-    """Coordinates that get shares of the others.
+    """Random shear.
 
     Attributes:
         limit: Limit of each share.
@@ -111,17 +99,13 @@ class ShearSettings(TransformSettings):
     limit: float = Field(default=0.5, gt=0, le=2)
     probability: Probability = 1.0
 
-    def build(self, layout: Layout) -> Transform:
-        """The transform of clips of this layout."""
-        return Shear(self.limit, self.probability)
-
 
 class ScaleSettings(TransformSettings):
-    """Other sizes.
+    """Random scaling.
 
     Attributes:
-        limit: Limit of the change, a share.
-        per_axis: Each coordinate has a factor of its own.
+        limit: Limit of the relative change.
+        per_axis: One factor per coordinate.
         probability: Share of the clips.
     """
 
@@ -130,16 +114,12 @@ class ScaleSettings(TransformSettings):
     per_axis: bool = Field(default=True, strict=True)
     probability: Probability = 1.0
 
-    def build(self, layout: Layout) -> Transform:
-        """The transform of clips of this layout."""
-        return Scale(layout, self.limit, self.per_axis, self.probability)
-
 
 class NoiseSettings(TransformSettings):
     """Gaussian noise on every coordinate.
 
     Attributes:
-        std: Standard deviation, metres (or the unit that the store has).
+        std: Standard deviation, in the unit of the store.
         probability: Share of the clips.
     """
 
@@ -147,17 +127,13 @@ class NoiseSettings(TransformSettings):
     std: float = Field(default=0.01, gt=0, le=10)
     probability: Probability = 1.0
 
-    def build(self, layout: Layout) -> Transform:
-        """The transform of clips of this layout."""
-        return Noise(layout, self.std, self.probability)
-
 
 class DropJointsSettings(TransformSettings):
-    """Joints that are zeros.
+    """Joint drop-out.
 
     Attributes:
         limit: Largest share of the joints.
-        frames: Lowest and highest share of the window in which they are missing.
+        frames: Smallest and largest share of the window in which they are missing.
         probability: Share of the clips.
     """
 
@@ -168,17 +144,13 @@ class DropJointsSettings(TransformSettings):
     frames: Shares = (1.0, 1.0)
     probability: Probability = 0.5
 
-    def build(self, layout: Layout) -> Transform:
-        """The transform of clips of this layout."""
-        return DropJoints(self.limit, self.frames, self.probability)
-
 
 class MaskTimeSettings(TransformSettings):
-    """A stretch of frames that is hidden.
+    """Time masking.
 
     Attributes:
-        frames: Lowest and highest share of the window.
-        freeze: The stretch stands still; otherwise it is zeros.
+        frames: Smallest and largest share of the window.
+        freeze: Freeze the stretch; otherwise zero it.
         probability: Share of the clips.
     """
 
@@ -189,13 +161,9 @@ class MaskTimeSettings(TransformSettings):
     freeze: bool = Field(default=False, strict=True)
     probability: Probability = 0.5
 
-    def build(self, layout: Layout) -> Transform:
-        """The transform of clips of this layout."""
-        return MaskTime(self.frames, self.freeze, self.probability)
-
 
 class ReverseTimeSettings(TransformSettings):
-    """Clips played backwards.
+    """Reversed time.
 
     Attributes:
         probability: Share of the clips.
@@ -203,10 +171,6 @@ class ReverseTimeSettings(TransformSettings):
 
     name: Literal["reverse-time"] = "reverse-time"
     probability: Probability = 0.5
-
-    def build(self, layout: Layout) -> Transform:
-        """The transform of clips of this layout."""
-        return ReverseTime(self.probability)
 
 
 class MixSettings(TransformSettings):
@@ -220,10 +184,6 @@ class MixSettings(TransformSettings):
     name: Literal["mix"] = "mix"
     alpha: float = Field(default=0.2, gt=0, le=100)
     probability: Probability = 1.0
-
-    def build(self, layout: Layout) -> Transform:
-        """The transform of clips of this layout."""
-        return Mix(self.alpha, self.probability)
 
 
 ListedTransform = Annotated[
@@ -239,9 +199,9 @@ ListedTransform = Annotated[
     | MixSettings,
     Field(discriminator="name"),
 ]
-"""What an entry of ``data.transforms`` may be, told apart by its name."""
+"""An entry of ``data.transforms``, discriminated by its name."""
 
 TRANSFORM_SETTINGS: Final[Mapping[str, type[TransformSettings]]] = {
     str(kind.model_fields["name"].default): kind for kind in TransformSettings.__subclasses__()
 }
-"""The settings of each transform that a recipe may list, by its name."""
+"""The settings of each transform by name."""

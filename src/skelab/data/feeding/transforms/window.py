@@ -1,11 +1,10 @@
-"""Transforms that fill the window: they cut a stretch out of each clip and give it W frames.
+"""Transforms that fill the window: they crop each clip and bring it to W frames.
 
-Every feeder has one of them, and has it first.
+Every feeder starts with one of them.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from math import floor
 from typing import ClassVar, Final, NamedTuple
 
@@ -18,9 +17,10 @@ from torch import Tensor
 from skelab.data.feeding.batch import Batch
 from skelab.data.feeding.chance import Chance, draw_seed
 from skelab.data.feeding.transforms.protocol import ClipFacts, Need
+from skelab.data.feeding.transforms.settings import Fill
 
 MIN_CROP: Final = 64
-"""A random crop is never shorter than this, unless the clip is (CTR-GCN's feeder)."""
+"""Shortest random crop, unless the clip is shorter (CTR-GCN's feeder)."""
 
 
 class Crop(NamedTuple):
@@ -30,27 +30,18 @@ class Crop(NamedTuple):
     length: int
 
 
-class Fill(StrEnum):
-    """How a stretch of a clip becomes the frames of a window."""
-
-    RESIZE = "resize"
-    LOOP = "loop"
-    ZEROS = "zeros"
-    SAMPLE = "sample"
-
-
 @dataclass(frozen=True)
 class CropResize:
-    """Cut a stretch out of each clip and bring it to ``window`` frames.
+    """Crop each clip and resize it to ``window`` frames.
 
     Attributes:
-        window: Frames that come out, W.
-        keep: One share of the clip, cut from its middle (test), or the lowest and highest share,
-            drawn uniformly and cut anywhere (training).
-        keeps_gaps: Every frame of a clip counts. Otherwise only as many as have values do.
+        window: Frames of the output, W.
+        keep: The share of the clip in a centre crop (test), or the smallest and largest share of a
+            random crop at a random position (training).
+        keeps_gaps: Every frame of a clip counts. Otherwise only the number of non-zero frames.
 
     Source: section "feeder" of CTR-GCN (Uason-Chen/CTR-GCN@e13d758, feeders/tools.py): linear
-    interpolation with half-pixel centres, lengthening and shortening alike.
+    interpolation with half-pixel centres in both directions.
     """
 
     name: ClassVar[str] = "crop-resize"
@@ -62,11 +53,11 @@ class CropResize:
     keeps_gaps: bool = False
 
     def sample(self, facts: ClipFacts, rng: Chance) -> Crop:
-        """Choose the stretch of a clip; draws only if there is a range."""
+        """Choose the crop of a clip; random only if ``keep`` is a range."""
         return _stretch(self.keep, facts.frames if self.keeps_gaps else facts.valid, rng)
 
     def apply(self, batch: Batch, drawn: Sequence[Sequence[int]]) -> Batch:
-        """Cut and resize padded clips, one stretch a clip."""
+        """Crop and resize padded clips, with one crop per clip."""
         joints = batch.joints
         start, length = np.array(drawn, dtype=np.int64).T[:, :, None]  # each N 1
         output = np.arange(self.window)
@@ -77,13 +68,13 @@ class CropResize:
         share = share[..., None, None, None]
         first = _frames(batch, start + before)
         second = _frames(batch, start + after)
-        resized = first * (1 - share) + second * share  # each step rounded, as the kernel rounds
+        resized = first * (1 - share) + second * share  # rounded at each step, like the kernel
         return replace(batch, joints=resized.transpose(1, 2).contiguous())
 
 
 @dataclass(frozen=True)
 class PickFrames:
-    """Cut a stretch out of each clip and fill ``window`` frames with frames of it, unchanged.
+    """Crop each clip and fill ``window`` frames with its frames, unchanged.
 
     - ``loop`` repeats the stretch from its first frame on until the window is full. What is longer
       is cut at the window.
@@ -94,7 +85,7 @@ class PickFrames:
       short one goes round from its first frame, and each part gives its middle.
 
     Attributes:
-        window: Frames that come out, W.
+        window: Frames of the output, W.
         keep: As :class:`CropResize` has it.
         fill: ``loop``, ``zeros`` or ``sample``.
 

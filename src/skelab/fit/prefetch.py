@@ -1,7 +1,7 @@
-"""Traces made ahead by other processes, while this one reckons with those that it has.
+"""Prefetches traces in worker processes.
 
-Tracing is the work of a single core, and most of the time of a prediction. Helpers begin with the
-trace that will be asked for last, so that they meet the one that asks in the middle.
+Tracing runs on a single core and takes most of the time of a prediction. The workers begin with the
+trace that is needed last, so that they and the main process meet in the middle.
 """
 
 from collections.abc import Iterable
@@ -13,26 +13,26 @@ from types import TracebackType
 from typing import Final
 
 from skelab.fit.figures import Configuration
-from skelab.fit.messages import read_trace, written_configuration
+from skelab.fit.messages import configuration_to_json, trace_from_json
 from skelab.fit.trace import Trace, trace_inference, trace_training, what_is_traced
 from skelab.host.probe import Probe
-from skelab.host.worker_process import AskedProcess, ProcessError
+from skelab.host.worker_process import ProcessError, WorkerProcess
 
 _MEMORY: Final = 1 << 30
-"""Bytes that a helper may take; it is measured to take less than half as much."""
+"""Memory budget of a worker, bytes; measured use is less than half of it."""
 
 _MOST: Final = 3
 _ONE_THREAD: Final = {"OMP_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A trace.
+class TraceRequest:
+    """A trace that a prediction needs.
 
     Attributes:
-        configuration: What is traced; its micro-batch is of no account.
-        training: A training step, not an inference.
-        for_gpu: As PyTorch computes on a GPU.
+        configuration: What is traced; its micro-batch is ignored.
+        training: Trace a training step; otherwise inference.
+        for_gpu: Take the code paths that PyTorch takes on a GPU.
     """
 
     configuration: Configuration
@@ -41,7 +41,7 @@ class Wanted:
 
     @property
     def key(self) -> tuple[str, bool, bool]:
-        """Equal for equal traces."""
+        """A key that is equal for equal traces."""
         essence = what_is_traced(self.configuration, training=self.training)
         return essence, self.training, self.for_gpu
 
@@ -55,34 +55,34 @@ class Wanted:
         return trace(self.configuration, for_gpu=self.for_gpu)
 
 
-def helpers_for(networks: int, machine: Probe) -> int:
-    """How many processes beside this one are worth their start, and find room."""
+def prefetch_workers(networks: int, machine: Probe) -> int:
+    """Worker processes that pay for their start-up and fit into memory."""
     room = machine.usable_memory // _MEMORY - 1
     return max(0, min(_MOST, networks // 2, machine.usable_cores - 1, room))
 
 
-class TracesAhead:
-    """Processes that trace what will be asked for, until the block ends.
+class TracePrefetcher:
+    """A context in which worker processes trace ahead.
 
-    A trace that no helper has begun is made here when it is asked for, and so is one with which a
-    helper fails: helpers save time and change nothing else.
+    A trace that no worker has begun, or on which a worker fails, is made in this process when it
+    is requested: workers save time and change nothing else.
 
     Args:
-        wanted: Traces in the order in which they will be asked for, as far as it is known.
-        helpers: Processes.
+        wanted: Traces in the expected order of requests.
+        workers: Number of worker processes.
     """
 
-    def __init__(self, wanted: Iterable[Wanted], helpers: int) -> None:
+    def __init__(self, wanted: Iterable[TraceRequest], workers: int) -> None:
         self._wanted = {each.key: each for each in wanted}
-        self._helpers = [AskedProcess("skelab.fit.tracer", _ONE_THREAD) for _ in range(helpers)]
-        self._idle: SimpleQueue[AskedProcess] = SimpleQueue()
+        self._workers = [WorkerProcess("skelab.fit.tracer", _ONE_THREAD) for _ in range(workers)]
+        self._idle: SimpleQueue[WorkerProcess] = SimpleQueue()
         self._made: dict[tuple[str, bool, bool], Future[Trace]] = {}
         self._stack = ExitStack()
 
-    def __enter__(self) -> "TracesAhead":
-        for helper in self._helpers:
-            self._idle.put(self._stack.enter_context(helper))
-        threads = self._stack.enter_context(ThreadPoolExecutor(len(self._helpers)))
+    def __enter__(self) -> "TracePrefetcher":
+        for worker in self._workers:
+            self._idle.put(self._stack.enter_context(worker))
+        threads = self._stack.enter_context(ThreadPoolExecutor(len(self._workers)))
         for key, wanted in reversed(self._wanted.items()):
             self._made[key] = threads.submit(self._ask, wanted)
         return self
@@ -95,12 +95,12 @@ class TracesAhead:
     ) -> None:
         for future in self._made.values():
             future.cancel()
-        for helper in self._helpers:
-            helper.kill()
+        for worker in self._workers:
+            worker.kill()
         self._stack.close()
 
-    def get(self, wanted: Wanted) -> Trace:
-        """A trace; one that is being made is waited for.
+    def get(self, wanted: TraceRequest) -> Trace:
+        """Get a trace; waits if a worker is making it.
 
         Raises:
             NotTriedError: The network cannot be made or traced.
@@ -111,11 +111,11 @@ class TracesAhead:
                 return future.result()
         return wanted.make()
 
-    def _ask(self, wanted: Wanted) -> Trace:
+    def _ask(self, wanted: TraceRequest) -> Trace:
         how = {"training": wanted.training, "for_gpu": wanted.for_gpu}
-        asked = {**written_configuration(wanted.configuration), **how}
-        helper = self._idle.get()
+        asked = {**configuration_to_json(wanted.configuration), **how}
+        worker = self._idle.get()
         try:
-            return read_trace(helper.ask(asked))
+            return trace_from_json(worker.ask(asked))
         finally:
-            self._idle.put(helper)
+            self._idle.put(worker)

@@ -1,0 +1,36 @@
+"""The card of PoseC3D (SlowOnly)."""
+
+from dataclasses import replace
+
+from skelab.models.card import ModelCard
+from skelab.models.cards._pyskl import PYSKL_CODE, PYSKL_LICENCE
+from skelab.models.cards._reported import reported_on_ntu
+from skelab.models.options import DROPOUT, ModelOption
+from skelab.models.traits import FamilyTraits
+
+_TABLE = "the tables of PYSKL, 2D poses of HRNet"
+POSEC3D = ModelCard(
+    name="posec3d",
+    title="PoseC3D (SlowOnly)",
+    paper="Duan, Zhao, Chen, Lin, Dai: Revisiting Skeleton-based Action Recognition. CVPR 2022",
+    arxiv="2104.13586",
+    code=PYSKL_CODE,
+    code_licence=PYSKL_LICENCE,
+    num_parameters=2_037_404,
+    pipeline="as-given",
+    pipeline_is_nearest=True,
+    traits=FamilyTraits(bodies_mix=True),
+    reported=reported_on_ntu("joint", 93.7, 96.5, 85.9, 89.7, source=_TABLE),
+    options=(
+        replace(DROPOUT, default=0.5),
+        ModelOption("width", 32, "channels of the stem"),
+        ModelOption(
+            "blocks", "4-6-3", "blocks of the three stages; 3-4-6 in some networks of the authors"
+        ),
+        ModelOption("size", 56, "height and width of the heat maps, in pixels"),
+        ModelOption("sigma", 0.6, "standard deviation of a joint in the maps, in pixels"),
+        ModelOption("limbs", False, "draw limbs, not joints"),
+    ),
+)
+
+CARDS = (POSEC3D,)

@@ -1,0 +1,144 @@
+"""A recipe and a clip store become a training job: all that decides how the run ends."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from skelab.data.clips.index import UNKNOWN
+from skelab.data.feeding.draw_log import DrawLog
+from skelab.data.feeding.feeder import Feeder
+from skelab.data.opened import OpenedClips, check_trimmed
+from skelab.data.preprocessing import get_pipeline
+from skelab.errors import TrainingError
+from skelab.inference.checkpoint import InputSpec
+from skelab.models import ModelSpec, specify_model
+from skelab.recipes import Recipe
+from skelab.runs.parts import choose_parts, describe_parts, settle_parts, warn_of_parts
+from skelab.runs.transfer import compare_clips
+from skelab.runs.workers import choose_workers
+from skelab.tasks import TaskSpec, get_task
+from skelab.training.job import TrainingJob
+from skelab.training.processes import Processes
+from skelab.training.transfer import SourceWeights
+
+
+def plan_training(
+    recipe: Recipe,
+    store: OpenedClips,
+    run: Path,
+    *,
+    text: str | None = None,
+    on_message: Callable[[str], None] | None = None,
+    draw_log: DrawLog | None = None,
+    start: SourceWeights | None = None,
+) -> TrainingJob:
+    """Everything that a run needs; the network itself is made when the run begins.
+
+    Args:
+        recipe: The experiment.
+        store: The clips.
+        run: Folder of the run.
+        text: The recipe as a run that goes on has it written down. None for a new run: its split
+            must fit the clips, and those whom it leaves to chance are drawn and held out.
+        on_message: Is told which clips train, validate and test, and where the machine makes
+            something different from what the recipe says.
+        draw_log: Is told what augmentation draws for every clip.
+        start: What the network starts from, if it does not keep what it draws.
+
+    Raises:
+        SplitError: The clips do not fit the recipe's split.
+        ModelError: There is no such network, or it does not take the recipe's options.
+        TaskError: There is no such task, or it does not take the recipe's options.
+        TrainingError: A clip has no label, or one that is no class.
+        DataError: The store holds sequences, or the feeder does not fit the layout.
+    """
+    check_trimmed(store)
+    task = TaskSpec(recipe.task.name, recipe.task.options)
+    if get_task(task.name, task.options).needs_labels:
+        _check_labels(store)
+    model, inputs = _specify_model(recipe, store), _specify_inputs(recipe, store)
+    tell = on_message or _tell_nobody
+    if text is None:
+        recipe = settle_parts(recipe, store)
+    parts = choose_parts(recipe, store)
+    tell(describe_parts(recipe, store, parts))
+    if warning := warn_of_parts(recipe, parts):
+        tell(warning)
+    usual = 4 if torch.cuda.is_available() else 0
+    workers = choose_workers(
+        usual if recipe.data.workers is None else recipe.data.workers,
+        store,
+        batch_size=math.ceil(recipe.training.batch_size / Processes().count),
+        max_bodies=model.max_bodies,
+        on_message=tell,
+    )
+    return TrainingJob(
+        model=model,
+        inputs=inputs,
+        source=store,
+        train_rows=parts.train,
+        validation_rows=parts.validation,
+        feeder=Feeder(
+            recipe.data.feeder,
+            store.info.layout,
+            keeps_gaps=get_pipeline(store.info.pipeline).keeps_gaps,
+            log=draw_log,
+        ),
+        config=recipe.training,
+        memory=recipe.memory,
+        precision=recipe.precision,
+        workers=workers,
+        recipe=text or recipe.to_yaml(),
+        protocol=recipe.protocol.value,
+        run=run,
+        task=task,
+        transfer=recipe.transfer,
+        start=compare_clips(start, inputs, recipe) if start else None,
+    )
+
+
+def _tell_nobody(_: str) -> None:
+    """Where nobody watches."""
+
+
+def _specify_model(recipe: Recipe, store: OpenedClips) -> ModelSpec:
+    layout = store.info.layout
+    return specify_model(
+        recipe.model.name,
+        num_classes=len(store.info.classes),
+        layout=layout,
+        in_channels=len(layout.axes),
+        max_bodies=recipe.data.max_bodies or min(store.max_bodies, 2),
+        **recipe.model.options,
+    )
+
+
+def _specify_inputs(recipe: Recipe, store: OpenedClips) -> InputSpec:
+    info = store.info
+    return InputSpec(
+        pipeline=info.pipeline,
+        units=info.units,
+        dataset=info.dataset,
+        classes=info.classes,
+        feeder=recipe.data.feeder,
+        digest=info.digest,
+        synthetic=info.synthetic,
+    )
+
+
+def _check_labels(store: OpenedClips) -> None:
+    unlabelled = np.flatnonzero(store.index.labels == UNKNOWN)
+    if len(unlabelled):
+        raise TrainingError(
+            f"{store.path}: {len(unlabelled)} clips have no label, the first is"
+            f" {store.index.names[unlabelled[0]]!r}; training needs one for each"
+        )
+    highest = int(store.index.labels.max())
+    if highest >= len(store.info.classes):
+        raise TrainingError(
+            f"{store.path}: expected labels below {len(store.info.classes)}, the number of classes,"
+            f" found {highest}; ingest the source again"
+        )
