@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import torch
@@ -75,7 +75,7 @@ def fold(model: SkeletonModel, vector: int) -> FoldedNetwork:
     """The program of a model for which ``can_fold`` holds, for vectors of so many lanes."""
     channels, joints, _ = model.input_norm.clip_shape
     builder = Builder(channels, joints, vector)
-    norm = norm_of(model.input_norm.norm)
+    norm = norm_of(cast(nn.Module, model.input_norm.norm))
     shape = (-1, joints, channels)  # of each body, or of all
     x = builder.input(Affine(norm.factor.reshape(shape), norm.offset.reshape(shape)), halo=_HALO)
     y = _FOLDS[type(model.backbone)](builder, model.backbone, x)

@@ -30,12 +30,13 @@ constexpr int panel_vectors(int vectors) {
     return kRegisters == 32 && vectors % 3 == 0 ? 3 : std::min(vectors, 2);
 }
 
-// The right factor: K x N for each tap, packed by `Weights` or, not packed, rows anywhere.
+// The right factor: K x N for each tap, packed by `Weights` or, not packed, rows anywhere. Of
+// bfloat16 two rows stand number by number in one, since the processor multiplies them in pairs.
 template <class Number>
 struct Right {
     const Number* start;
     bool packed;
-    long row;  // numbers from one k to the next, and from tap to tap, where it is not packed
+    long row;  // numbers from one row to the next, and from tap to tap, where it is not packed
     long tap;
 };
 

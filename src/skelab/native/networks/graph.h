@@ -24,6 +24,14 @@ struct GraphWeights {
     AlignedArray<float> bias;
 };
 
+// Rows as the right factor of a mixture; of bfloat16 in pairs, the last with zeros where it is alone.
+template <class In, class Number>
+void pair_rows(const In* from, long rows, long width, Number* to) {
+    for (long r = 0; r < rows; r += 2, from += 2 * width, to += 2 * width)
+        for (long c = 0; c < width; c += kLanes)
+            store_pairs(to + 2 * c, load(from + c), r + 1 < rows ? load(from + width + c) : Vector{});
+}
+
 // What both steps below share: it makes the nodes of a few windows at once.
 template <class Number>
 class GraphNodes {
@@ -31,8 +39,10 @@ public:
     static constexpr long kWindows = 8;  // at once
 
     GraphNodes(const Program<Number>& program, int from, int stride, GraphWeights<Number> weights)
-        : from_(from), stride_(stride), lanes_(program.spec(from).lanes), w_(std::move(weights)),
-          columns_(int(w_.bias.size())), nodes_(long(w_.window) * program.joints()) {
+        : from_(from), stride_(stride), joints_(program.joints()),
+          lanes_(program.spec(from).lanes), pitch_(rounded_up(program.joints(), kDepth)),
+          w_(std::move(weights)), columns_(int(w_.bias.size())), nodes_(w_.window * joints_),
+          sources_(w_.window * pitch_) {
         const size_t count = w_.mixes_first ? size_t(w_.scales) : size_t(panels()) * w_.scales;
         bool fits = w_.window % 2 && w_.scales > 0 && columns_ > 0 && columns_ % kLanes == 0 &&
                     w_.transforms.size() == count && w_.window > 0 && stride > 0 &&
@@ -41,14 +51,18 @@ public:
         for (const Weights<Number>& transform : w_.transforms)
             fits = fits && transform.depth() <= lanes_;
         if (!fits) throw std::invalid_argument("graph: weights that do not fit its tensors");
+        spread_topology();
     }
 
     int columns() const { return columns_; }
     long nodes() const { return nodes_; }
 
-    size_t scratch(long joints) const {
-        return w_.mixes_first ? size_t(kWindows * nodes_ * lanes_)
-                              : size_t(frames_held() * joints * columns_ * w_.scales);
+    // Floats; a little more than is needed where numbers are smaller.
+    size_t scratch() const {
+        const long paired = frames_held() * pitch_ * (w_.mixes_first ? lanes_ : columns_ * w_.scales);
+        const long rows = w_.mixes_first ? kWindows * nodes_ * lanes_
+                                         : frames_held() * joints_ * panel() * kLanes;
+        return size_t(paired + rows);
     }
 
     // Nodes of `count` windows from `first` on; residual and result have `row` numbers a node.
@@ -59,25 +73,51 @@ public:
     }
 
 private:
+    static constexpr int kDepth = Factors<Number>::kDepth;
+
     int panel() const { return panel_vectors(columns_ / kLanes); }
     int panels() const { return (columns_ / kLanes + panel() - 1) / panel(); }
-    long frames_held() const { return (kWindows - 1) * stride_ + w_.window; }
+    long frames_held() const { return frames_of(kWindows); }
+    long frames_of(long count) const { return (count - 1) * stride_ + w_.window; }
+
+    // The frames of a topology's last axis, each `pitch_` numbers, so that it holds whole pairs.
+    void spread_topology() {
+        if (pitch_ == joints_) return;
+        const long frames = long(w_.topology.size()) / joints_;
+        AlignedArray<Number> spread(size_t(frames * pitch_));
+        for (long f = 0; f < frames; ++f)
+            std::copy_n(&w_.topology[size_t(f * joints_)], joints_, &spread[size_t(f * pitch_)]);
+        w_.topology = std::move(spread);
+    }
 
     const Number* window(const Body<Number>& body, long number) const {
         return body[from_] + (number * stride_ - w_.window / 2) * body.frame_size(from_);
     }
 
+    // The frames of some windows as the right factor of a mixture: themselves, or in pairs.
+    const Number* right_factor(const Number* frames, long count, Number* scratch) const {
+        if constexpr (kDepth == 1) return frames;
+        else {
+            for (long f = 0; f < frames_of(count); ++f)
+                pair_rows(frames + f * joints_ * lanes_, joints_, lanes_,
+                          scratch + f * pitch_ * lanes_);
+            return scratch;
+        }
+    }
+
     void mix_first(const Body<Number>& body, long first, long count, const Number* residual,
                    Number* to, long row, bool rectify) const {
         Number* mixed = reinterpret_cast<Number*>(body.scratch);
+        const Number* frames = right_factor(window(body, first), count,
+                                            mixed + kWindows * nodes_ * lanes_);
         for (int k = 0; k < w_.scales; ++k) {
             Product<Number, Number> mix{};
-            mix.rows = nodes_, mix.columns = lanes_;
-            mix.a = w_.topology.data() + k * nodes_ * nodes_, mix.a_row = nodes_;
-            mix.depth = int(nodes_), mix.taps = 1;
+            mix.rows = nodes_, mix.columns = int(lanes_);
+            mix.a = w_.topology.data() + k * nodes_ * sources_, mix.a_row = sources_;
+            mix.depth = int(sources_), mix.taps = 1;
             mix.c_row = lanes_;
             for (long i = 0; i < count; ++i) {
-                mix.b = {window(body, first + i), false, lanes_, 0};
+                mix.b = {frames + i * stride_ * pitch_ * lanes_, false, lanes_ * kDepth, 0};
                 mix.c = mixed + i * nodes_ * lanes_;
                 multiply(mix);
             }
@@ -92,33 +132,46 @@ private:
         }
     }
 
+    // One panel of the transform of a scale, of all frames of some windows.
+    void transform(const Body<Number>& body, long first, long count, const Weights<Number>& weights,
+                   Number* to, float* scratch) const {
+        const long width = weights.columns();
+        auto product = [&](auto* c) {
+            Product<Number, std::remove_pointer_t<decltype(c)>> p{};
+            p.rows = frames_of(count) * joints_, p.columns = int(width);
+            p.a = window(body, first), p.a_row = lanes_, p.depth = weights.depth(), p.taps = 1;
+            p.b = weights.right();
+            p.c = c, p.c_row = width;
+            multiply(p);
+        };
+        if constexpr (kDepth == 1) return product(to);
+        else {
+            product(scratch);
+            for (long f = 0; f < frames_of(count); ++f)
+                pair_rows(scratch + f * joints_ * width, joints_, width, to + f * pitch_ * width);
+        }
+    }
+
     // transformed[panel][scale][frame][joint]: the right factor of the mixture, panel by panel
     void transform_first(const Body<Number>& body, long first, long count, const Number* residual,
                          Number* to, long row, bool rectify) const {
-        Number* transformed = reinterpret_cast<Number*>(body.scratch);
-        const long rows = ((count - 1) * stride_ + w_.window) * body.joints();
+        float* rows = body.scratch;
+        Number* transformed = reinterpret_cast<Number*>(rows + frames_held() * joints_ * panel() * kLanes);
         for (int start = 0, number = 0; start < columns_; start += panel() * kLanes) {
             const int width = std::min(panel() * kLanes, columns_ - start);
-            const long scale = rows * width;
-            for (int k = 0; k < w_.scales; ++k, ++number) {
-                const Weights<Number>& transform = w_.transforms[size_t(number)];
-                Product<Number, Number> p{};
-                p.rows = rows, p.columns = width;
-                p.a = window(body, first), p.a_row = lanes_, p.depth = transform.depth(), p.taps = 1;
-                p.b = transform.right();
-                p.c = transformed + k * scale, p.c_row = width;
-                multiply(p);
-            }
+            const long scale = frames_of(count) * pitch_ * width;
+            for (int k = 0; k < w_.scales; ++k, ++number)
+                transform(body, first, count, w_.transforms[size_t(number)],
+                          transformed + k * scale, rows);
             Product<Number, Number> mix{};
             mix.rows = nodes_, mix.columns = width;
-            mix.a_row = w_.scales * nodes_, mix.a_tap = nodes_, mix.depth = int(nodes_);
-            mix.residual_row = mix.c_row = row;
-            mix.taps = w_.scales;
+            mix.a = w_.topology.data(), mix.a_row = w_.scales * sources_, mix.a_tap = sources_;
+            mix.depth = int(sources_), mix.taps = w_.scales;
             mix.bias = w_.bias.data() + start;
+            mix.residual_row = mix.c_row = row;
             mix.rectify = rectify;
             for (long i = 0; i < count; ++i) {
-                mix.a = w_.topology.data();
-                mix.b = {transformed + i * stride_ * body.joints() * width, false, width, scale};
+                mix.b = {transformed + i * stride_ * pitch_ * width, false, long(width) * kDepth, scale};
                 mix.c = to + i * nodes_ * row + start;
                 mix.residual = residual ? residual + i * nodes_ * row + start : nullptr;
                 multiply(mix);
@@ -127,10 +180,10 @@ private:
     }
 
     int from_;
-    long stride_, lanes_;
+    long stride_, joints_, lanes_, pitch_;  // pitch: joints of a frame, with those that pad pairs
     GraphWeights<Number> w_;
     int columns_;
-    long nodes_;
+    long nodes_, sources_;  // of a window: those that come out, and those that are mixed
 };
 
 // The nodes of single frames are the result.
@@ -148,7 +201,7 @@ public:
              program.spec(epilogue.residual.tensor).lanes != out.lanes))
             throw std::invalid_argument("graph: weights that do not fit its tensors");
     }
-    size_t scratch(long joints, long) const override { return nodes_.scratch(joints); }
+    size_t scratch(long, long) const override { return nodes_.scratch(); }
     void run(const Body<Number>& body) const override {
         const long frames = body.frames(to_), size = body.frame_size(to_);
         const Number* residual = epilogue_.residual_of(body);
@@ -183,13 +236,13 @@ public:
             throw std::invalid_argument("window: weights that do not fit its tensors");
     }
 
-    size_t scratch(long joints, long) const override {
-        return nodes_.scratch(joints) + size_t(nodes_.kWindows * nodes_.nodes() * nodes_.columns());
+    size_t scratch(long, long) const override {
+        return nodes_.scratch() + size_t(nodes_.kWindows * nodes_.nodes() * nodes_.columns());
     }
 
     void run(const Body<Number>& body) const override {
         const long frames = body.frames(to_), columns = nodes_.columns();
-        Number* nodes = reinterpret_cast<Number*>(body.scratch + nodes_.scratch(body.joints()));
+        Number* nodes = reinterpret_cast<Number*>(body.scratch + nodes_.scratch());
         Product<Number, Number> p{};
         p.columns = collapse_.columns();
         p.a = nodes, p.a_row = window_ * columns, p.depth = collapse_.depth(), p.taps = 1;

@@ -91,6 +91,9 @@ inline std::unique_ptr<AnyProgram> assemble_as(const std::string& precision, int
                                                const std::vector<TensorSpec>& specs,
                                                const std::vector<StepDescription>& steps) {
     if (precision == "fp32") return assemble<float>(channels, joints, specs, steps);
+#if defined(__AVX512BF16__)
+    if (precision == "bf16") return assemble<Bf16>(channels, joints, specs, steps);
+#endif
     throw std::invalid_argument("this instruction set does not multiply in " + precision);
 }
 

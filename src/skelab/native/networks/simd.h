@@ -1,7 +1,7 @@
 // Vectors of floats, as wide as the instruction set that this file is compiled for has them.
 //
-// Everything below is GCC's and Clang's vector extension, so that one source serves all; the one
-// intrinsic is AVX-512's product of bfloat16 pairs, which no extension expresses.
+// Everything below is GCC's and Clang's vector extension, so that one source serves all; only
+// AVX-512's rounding to bfloat16 and its product of pairs are intrinsics, for want of an extension.
 #pragma once
 
 #include <cstdint>
@@ -80,12 +80,23 @@ inline Bf16 rounded<Bf16>(float value) {  // to the nearest, ties to even
 }
 
 #if defined(__AVX512BF16__)
+using Words = uint32_t __attribute__((vector_size(4 * kLanes)));
+using Halves = uint16_t __attribute__((vector_size(2 * kLanes)));
+using StoredHalves = uint16_t __attribute__((vector_size(2 * kLanes), aligned(2), may_alias));
+using StoredWords = uint32_t __attribute__((vector_size(4 * kLanes), aligned(2), may_alias));
+
+SKELAB_INLINE Halves narrowed(Vector value) { return Halves(_mm512_cvtneps_pbh(__m512(value))); }
+SKELAB_INLINE Words words(Halves halves) { return __builtin_convertvector(halves, Words); }
+
 SKELAB_INLINE Vector load(const Bf16* from) {
-    const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-    return Vector(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
+    return Vector(words(*reinterpret_cast<const StoredHalves*>(from)) << 16);
 }
 SKELAB_INLINE void store(Bf16* to, Vector value) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), __m256i(_mm512_cvtneps_pbh(__m512(value))));
+    *reinterpret_cast<StoredHalves*>(to) = narrowed(value);
+}
+// Two rows as their pairs of numbers, as the right factor of a product of pairs is read.
+SKELAB_INLINE void store_pairs(Bf16* to, Vector even, Vector odd) {
+    *reinterpret_cast<StoredWords*>(to) = words(narrowed(even)) | words(narrowed(odd)) << 16;
 }
 #endif
 
