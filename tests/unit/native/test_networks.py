@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -33,20 +34,49 @@ Rows = Float[ndarray, "T V C"]
 SHAPES = [(1, 1, 1), (2, 3, 5), (7, 5, 16), (9, 25, 3), (13, 17, 40)]  # frames, joints, channels
 
 
+@dataclass(frozen=True)
+class Way:
+    """Kernels and a number format, and how exact that is."""
+
+    kernels: Kernels
+    precision: str
+
+    def close(self, found: Rows, expected: Rows) -> None:
+        """Equal within the rounding of the number format, by the scale of what is expected."""
+        tolerance = 2e-6 if self.precision == "fp32" else 2e-2
+        scale = max(1.0, float(np.abs(expected).max()))
+        assert found.shape == expected.shape
+        np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * scale)
+
+
+WAYS = [
+    (name, precision)
+    for name in built_instruction_sets()
+    for precision in get_kernels(name).precisions
+]
+
+
+@pytest.fixture(params=WAYS, ids="-".join)
+def way(request: pytest.FixtureRequest) -> Way:
+    """Each instruction set with each of its number formats in turn."""
+    name, precision = request.param
+    return Way(get_kernels(name), precision)
+
+
 @pytest.fixture(params=built_instruction_sets())
 def kernels(request: pytest.FixtureRequest) -> Kernels:
     """The kernels of each instruction set in turn."""
     return get_kernels(request.param)
 
 
-def computed(kernels: Kernels, x: Rows, steps: Callable[[Builder, Activation], Activation]) -> Rows:
+def computed(way: Way, x: Rows, steps: Callable[[Builder, Activation], Activation]) -> Rows:
     """What some steps make of a body, by the compiled kernels."""
     _, joints, channels = x.shape
-    builder = Builder(channels, joints, kernels.lanes)
+    builder = Builder(channels, joints, way.kernels.lanes)
     plain = Affine(np.ones((1, joints, channels)), np.zeros((1, joints, channels)))
     result = steps(builder, builder.input(plain, halo=4))
     builder.rows(result)
-    program = kernels.assemble(builder.finish())
+    program = way.kernels.assemble(builder.finish(), way.precision)
     clip = np.ascontiguousarray(x.transpose(2, 0, 1)[None, ..., None], dtype=np.float32)
     out = program.run(clip, [0]).reshape(-1, joints, result.lanes.width)
     found: Rows = out[..., result.lanes.positions]
@@ -75,17 +105,12 @@ def a_body(rng: Generator, shape: tuple[int, int, int]) -> Rows:
     return rng.standard_normal(shape).astype(np.float32).astype(np.float64)
 
 
-def close(found: Rows, expected: Rows) -> None:
-    assert found.shape == expected.shape
-    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6 * max(1, np.abs(expected).max()))
-
-
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(
     ("taps", "dilation", "stride"), [(1, 1, 1), (5, 2, 1), (3, 4, 2), (9, 1, 2)]
 )
 def test_a_convolution_is_its_sum_over_taps(
-    kernels: Kernels, shape: tuple[int, int, int], taps: int, dilation: int, stride: int
+    way: Way, shape: tuple[int, int, int], taps: int, dilation: int, stride: int
 ) -> None:
     rng = np.random.default_rng(0)
     x, linear = a_body(rng, shape), a_linear(rng, taps, shape[2], 21)
@@ -96,10 +121,10 @@ def test_a_convolution_is_its_sum_over_taps(
         return target
 
     expected = np.maximum(convolved(x, linear, stride=stride, dilation=dilation), 0)
-    close(computed(kernels, x, steps), expected)
+    way.close(computed(way, x, steps), expected)
 
 
-def test_parts_of_tensors_are_convolved_and_added_apart(kernels: Kernels) -> None:
+def test_parts_of_tensors_are_convolved_and_added_apart(way: Way) -> None:
     rng = np.random.default_rng(1)
     x, first = a_body(rng, (6, 5, 7)), a_linear(rng, 1, 7, 15)
     second, third = a_linear(rng, 3, 5, 9), a_linear(rng, 1, 7, 9)
@@ -116,13 +141,13 @@ def test_parts_of_tensors_are_convolved_and_added_apart(kernels: Kernels) -> Non
     hidden = np.maximum(convolved(x, first), 0)
     added = convolved(x, third)
     expected = np.concatenate([added[..., :3], convolved(hidden[..., 10:], second) + added], axis=2)
-    close(computed(kernels, x, steps), expected)
+    way.close(computed(way, x, steps), expected)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("stride", [1, 2])
 def test_a_maximum_is_of_a_frame_and_its_neighbours(
-    kernels: Kernels, shape: tuple[int, int, int], stride: int
+    way: Way, shape: tuple[int, int, int], stride: int
 ) -> None:
     rng = np.random.default_rng(2)
     x = a_body(rng, shape)
@@ -135,13 +160,13 @@ def test_a_maximum_is_of_a_frame_and_its_neighbours(
 
     frames = range(0, len(x), stride)
     most = np.stack([x[max(t - 1, 0) : t + 2].max(axis=0) for t in frames])
-    close(computed(kernels, x, steps), most * norm.factor + norm.offset)
+    way.close(computed(way, x, steps), most * norm.factor + norm.offset)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("projects", [True, False])
 def test_a_channel_graph_is_its_sum_over_subsets_and_joints(
-    kernels: Kernels, shape: tuple[int, int, int], projects: bool
+    way: Way, shape: tuple[int, int, int], projects: bool
 ) -> None:
     rng = np.random.default_rng(3)
     _, joints, channels = shape
@@ -170,7 +195,7 @@ def test_a_channel_graph_is_its_sum_over_subsets_and_joints(
         refined = pairs @ parts.refine[i].matrix + parts.refine[i].bias
         topology = refined + parts.topology[i][..., None]
         expected += np.einsum("uvd,tvd->tud", topology, convolved(x, parts.values[i]))
-    close(computed(kernels, x, steps), np.maximum(expected + parts.offset, 0))
+    way.close(computed(way, x, steps), np.maximum(expected + parts.offset, 0))
 
 
 def mixed(x: Rows, parts: GraphParts, *, stride: int = 1) -> Float[ndarray, "L W D"]:
@@ -199,7 +224,7 @@ def a_graph(rng: Generator, window: int, joints: int, channels: int, out: int) -
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("out", [2, 70])  # transformed first, mixed first
 def test_a_frame_graph_is_its_sum_over_scales_and_joints(
-    kernels: Kernels, shape: tuple[int, int, int], out: int
+    way: Way, shape: tuple[int, int, int], out: int
 ) -> None:
     rng = np.random.default_rng(4)
     x, parts = a_body(rng, shape), a_graph(rng, 1, shape[1], shape[2], out)
@@ -209,13 +234,13 @@ def test_a_frame_graph_is_its_sum_over_scales_and_joints(
         builder.frame_graph(source, target, parts, rectify=True)
         return target
 
-    close(computed(kernels, x, steps), np.maximum(mixed(x, parts), 0))
+    way.close(computed(way, x, steps), np.maximum(mixed(x, parts), 0))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("window", "stride", "inner"), [(3, 1, 33), (5, 2, 33), (3, 2, 2)])
 def test_a_window_graph_adds_its_collapsed_windows(
-    kernels: Kernels, shape: tuple[int, int, int], window: int, stride: int, inner: int
+    way: Way, shape: tuple[int, int, int], window: int, stride: int, inner: int
 ) -> None:
     rng = np.random.default_rng(5)
     x, parts = a_body(rng, shape), a_graph(rng, window, shape[1], shape[2], inner)
@@ -232,7 +257,7 @@ def test_a_window_graph_adds_its_collapsed_windows(
     frames = nodes.reshape(len(nodes), window, shape[1], inner)
     expected = np.einsum("twvd,wde->tve", frames, collapse) + offset
     expected += convolved(x, before, stride=stride)
-    close(computed(kernels, x, steps), np.maximum(expected, 0))
+    way.close(computed(way, x, steps), np.maximum(expected, 0))
 
 
 def a_program(kernels: Kernels) -> networks.Program:
