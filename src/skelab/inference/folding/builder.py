@@ -76,13 +76,13 @@ class GraphParts:
         window: Frames of a window.
         topology: How much of each node reaches each node, S x W x W.
         weight: C channels to D of each scale, norm included.
-        offset: Of the norm, and biases.
+        offset: Of the norm, and biases: for all nodes or for each.
     """
 
     window: int
     topology: Float64[ndarray, "S W W"]
     weight: Float64[ndarray, "S C D"]
-    offset: Float64[ndarray, " D"]
+    offset: Float64[ndarray, "*W D"]
 
 
 class Builder:
@@ -222,7 +222,8 @@ class Builder:
         window, joints = parts.window, self.joints
         # nodes come out joint by joint, the frames of a joint one after the other
         order = np.arange(window * joints).reshape(window, joints).T.reshape(-1)
-        turned = GraphParts(window, parts.topology[:, order], parts.weight, parts.offset)
+        offsets = parts.offset if parts.offset.ndim == 1 else parts.offset[order]
+        turned = GraphParts(window, parts.topology[:, order], parts.weight, offsets)
         graph, arrays = self._graph(source, inner, turned)
         rows = np.zeros((window, inner.width, collapse.shape[2]))
         rows[:, inner.positions] = collapse

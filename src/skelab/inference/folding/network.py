@@ -10,10 +10,12 @@ from jaxtyping import Float32, Int64
 from numpy import ndarray
 from torch import nn
 
+from skelab.errors import NetworkError
 from skelab.inference.folding.builder import Activation, Builder
 from skelab.inference.folding.ctrgcn import fold_ctrgcn
 from skelab.inference.folding.msg3d import fold_msg3d
 from skelab.inference.folding.norms import Affine, as_float64, norm_of
+from skelab.inference.folding.ten_blocks import fold_ten_blocks, is_ten_blocks
 from skelab.models import SkeletonModel
 from skelab.models.families.ctrgcn import CTRGCNBackbone
 from skelab.models.families.msg3d import MSG3DBackbone
@@ -27,7 +29,7 @@ _FOLDS: Final[dict[type[nn.Module], Fold]] = {
     CTRGCNBackbone: fold_ctrgcn,
     MSG3DBackbone: fold_msg3d,
 }
-_FAMILIES: Final = ("ctrgcn", "msg3d")
+_FAMILIES: Final = ("ctrgcn", "msg3d", "stgcn", "stgcn_official", "stgcnpp")
 _HALO: Final = 2  # frames of zeros around the joints, for the widest windows
 
 
@@ -59,11 +61,15 @@ def foldable_families() -> tuple[str, ...]:
     return _FAMILIES
 
 
+def _fold_of(backbone: nn.Module) -> Fold | None:
+    return fold_ten_blocks if is_ten_blocks(backbone) else _FOLDS.get(type(backbone))
+
+
 def can_fold(model: nn.Module) -> bool:
     """Whether there is a program for the model's family, head and pooling."""
     return (
         isinstance(model, SkeletonModel)
-        and type(model.backbone) in _FOLDS
+        and _fold_of(model.backbone) is not None
         and isinstance(model.pooling, MeanPooling)
         and type(model.classifier) is nn.Linear
         and not (model.traits.bodies_mix or model.traits.samples_mix)
@@ -72,13 +78,20 @@ def can_fold(model: nn.Module) -> bool:
 
 
 def fold(model: SkeletonModel, vector: int) -> FoldedNetwork:
-    """The program of a model for which ``can_fold`` holds, for vectors of so many lanes."""
+    """The program of a model for which ``can_fold`` holds, for vectors of so many lanes.
+
+    Raises:
+        NetworkError: There is no program for the backbone.
+    """
     channels, joints, _ = model.input_norm.clip_shape
     builder = Builder(channels, joints, vector)
+    fold_backbone = _fold_of(model.backbone)
+    if fold_backbone is None:
+        raise NetworkError(f"native kernels: there is no program for {type(model.backbone).__name__}")
     norm = norm_of(cast(nn.Module, model.input_norm.norm))
     shape = (-1, joints, channels)  # of each body, or of all
     x = builder.input(Affine(norm.factor.reshape(shape), norm.offset.reshape(shape)), halo=_HALO)
-    y = _FOLDS[type(model.backbone)](builder, model.backbone, x)
+    y = fold_backbone(builder, model.backbone, x)
     builder.mean(y)
     return FoldedNetwork(
         plan=builder.finish(),

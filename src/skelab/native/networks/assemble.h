@@ -157,6 +157,7 @@ template <class Number>
 GraphWeights<Number> read_graph(Reader& read) {
     GraphWeights<Number> w;
     const int depth = read.number(), columns = read.number();
+    w.columns = columns;
     w.window = read.number();
     w.scales = read.number();
     w.mixes_first = read.number() != 0;

@@ -51,6 +51,7 @@ struct Product {
     long a_tap;
     Right<In> b;
     const float* bias;    // null: zero
+    long bias_row;        // from that of one row to the next; 0: all rows have the same
     const Out* residual;  // null: none; may be `c`
     long residual_row;
     Out* c;
@@ -75,9 +76,10 @@ void compute_tile(const Panel<In, Out>& panel, long row) {
     const Product<In, Out>& p = panel.whole;
     const long a_row = p.a_row;
     Vector sums[kRows][kVectors];
-    SKELAB_UNROLL for (int v = 0; v < kVectors; ++v) {
-        const Vector bias = panel.bias ? load(panel.bias + v * kLanes) : Vector{};
-        SKELAB_UNROLL for (int r = 0; r < kRows; ++r) sums[r][v] = bias;
+    SKELAB_UNROLL for (int r = 0; r < kRows; ++r) {
+        const float* bias = panel.bias ? panel.bias + (row + r) * p.bias_row : nullptr;
+        SKELAB_UNROLL for (int v = 0; v < kVectors; ++v)
+            sums[r][v] = bias ? load(bias + v * kLanes) : Vector{};
     }
     for (int tap = 0; tap < p.taps; ++tap) {
         const In* a = p.a + row * a_row + tap * p.a_tap;

@@ -21,7 +21,8 @@ struct GraphWeights {
     bool mixes_first;
     AlignedArray<Number> topology;  // mixes first: scale, node, m; else: node, scale, m
     std::vector<Weights<Number>> transforms;  // of each scale; else of each panel, scales as taps
-    AlignedArray<float> bias;
+    AlignedArray<float> bias;  // of each column, or of each node and column
+    int columns;
 };
 
 // Rows as the right factor of a mixture; of bfloat16 in pairs, the last with zeros where it is alone.
@@ -41,13 +42,15 @@ public:
     GraphNodes(const Program<Number>& program, int from, int stride, GraphWeights<Number> weights)
         : from_(from), stride_(stride), joints_(program.joints()),
           lanes_(program.spec(from).lanes), pitch_(rounded_up(program.joints(), kDepth)),
-          w_(std::move(weights)), columns_(int(w_.bias.size())), nodes_(w_.window * joints_),
+          w_(std::move(weights)), columns_(w_.columns), nodes_(w_.window * joints_),
           sources_(w_.window * pitch_) {
         const size_t count = w_.mixes_first ? size_t(w_.scales) : size_t(panels()) * w_.scales;
         bool fits = w_.window % 2 && w_.scales > 0 && columns_ > 0 && columns_ % kLanes == 0 &&
                     w_.transforms.size() == count && w_.window > 0 && stride > 0 &&
                     program.spec(from).halo >= w_.window / 2 &&
-                    w_.topology.size() == size_t(w_.scales) * nodes_ * nodes_;
+                    w_.topology.size() == size_t(w_.scales) * nodes_ * nodes_ &&
+                    (w_.bias.size() == size_t(columns_) ||
+                     w_.bias.size() == size_t(nodes_) * columns_);
         for (const Weights<Number>& transform : w_.transforms)
             fits = fits && transform.depth() <= lanes_;
         if (!fits) throw std::invalid_argument("graph: weights that do not fit its tensors");
@@ -77,6 +80,7 @@ private:
 
     int panel() const { return panel_vectors(columns_ / kLanes); }
     int panels() const { return (columns_ / kLanes + panel() - 1) / panel(); }
+    long bias_row() const { return w_.bias.size() > size_t(columns_) ? columns_ : 0; }
     long frames_held() const { return frames_of(kWindows); }
     long frames_of(long count) const { return (count - 1) * stride_ + w_.window; }
 
@@ -123,12 +127,18 @@ private:
             }
             const Weights<Number>& transform = w_.transforms[size_t(k)];
             Product<Number, Number> p{};
-            p.rows = count * nodes_, p.columns = columns_;
-            p.a = mixed, p.a_row = lanes_, p.depth = transform.depth(), p.taps = 1;
+            p.columns = columns_;
+            p.a_row = lanes_, p.depth = transform.depth(), p.taps = 1;
             p.b = transform.right(), p.bias = k == 0 ? w_.bias.data() : nullptr;
-            p.residual = k == 0 ? residual : to, p.residual_row = row;
-            p.c = to, p.c_row = row, p.rectify = rectify && k == w_.scales - 1;
-            multiply(p);
+            p.bias_row = bias_row();
+            p.residual_row = p.c_row = row, p.rectify = rectify && k == w_.scales - 1;
+            const long together = k == 0 && bias_row() ? 1 : count;  // windows that one product has
+            p.rows = together * nodes_;
+            for (long i = 0; i < count; i += together) {
+                p.a = mixed + i * nodes_ * lanes_, p.c = to + i * nodes_ * row;
+                p.residual = k > 0 ? p.c : residual ? residual + i * nodes_ * row : nullptr;
+                multiply(p);
+            }
         }
     }
 
@@ -167,7 +177,7 @@ private:
             mix.rows = nodes_, mix.columns = width;
             mix.a = w_.topology.data(), mix.a_row = w_.scales * sources_, mix.a_tap = sources_;
             mix.depth = int(sources_), mix.taps = w_.scales;
-            mix.bias = w_.bias.data() + start;
+            mix.bias = w_.bias.data() + start, mix.bias_row = bias_row();
             mix.residual_row = mix.c_row = row;
             mix.rectify = rectify;
             for (long i = 0; i < count; ++i) {
