@@ -124,7 +124,7 @@ clean: ## Remove what was built; the environment and your runs stay
 
 # The environment. Each stamp is newer than what it was made from, so that nothing runs twice.
 
-BUILT_FROM := pyproject.toml setup.py $(CONSTRAINTS) $(wildcard src/skelab/native/*.cpp src/skelab/native/*.h)
+BUILT_FROM := pyproject.toml setup.py $(CONSTRAINTS) $(wildcard $(addprefix src/skelab/native/,*.cpp *.h networks/*.cpp networks/*.h))
 
 define too_old
 error: $(PYTHON) is older than Python 3.11; name a newer one: make $(MAKECMDGOALS) PYTHON=python3.12

@@ -8,7 +8,8 @@ EngineName = Annotated[
     str | None,
     typer.Option(
         "--engine",
-        help="What computes: torch, onnxruntime or openvino; what the file prefers by default.",
+        help="What computes: torch, native, onnxruntime, openvino, or the fastest of them here."
+        " Otherwise the fastest for predict, and what the file prefers for evaluate.",
     ),
 ]
 Trust = Annotated[

@@ -43,13 +43,14 @@ def predict(
 
     check_network(model)
 
-    from skelab.inference import open_network
+    from skelab.inference import FASTEST, open_network
     from skelab.inference import predict as predict_clips
 
-    network = open_network(model, engine=engine, trust=trust)
     if stream:
+        network = open_network(model, engine=engine, trust=trust)
         print_stream(network.stream(), files, top=top, as_json=as_json)
         return
+    network = open_network(model, engine=engine or FASTEST, trust=trust)
     made = [
         (file, prediction)
         for file in files

@@ -4,7 +4,10 @@ from .checkpoint import (
     load_checkpoint as load_checkpoint,
     read_checkpoint as read_checkpoint,
 )
-from .engines import list_engines as list_engines
+from .engines import (
+    FASTEST as FASTEST,
+    list_engines as list_engines,
+)
 from .files import (
     NetworkFile as NetworkFile,
     read_network_file as read_network_file,

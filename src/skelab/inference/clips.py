@@ -87,7 +87,7 @@ def prepare_clip(raw: RawClip, spec: NetworkSpec, where: str, *, name: str) -> C
 
 
 def _read_recording(path: Path, spec: NetworkSpec, anatomy_check: bool) -> Clip:
-    """The clip of a file that holds one recording; a ``.skeleton`` file says its joints, axes and units by its kind."""
+    """The clip of a file that holds one recording."""
     if path.suffix == ".skeleton":
         _check(
             path,

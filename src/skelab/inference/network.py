@@ -317,9 +317,11 @@ def open_network(
         source: A path (``.onnx``; ``.xml`` with its ``.bin`` beside it; ``.pt2``; anything else is
             a checkpoint or a run folder), or what was read from one. A plain ``nn.Module`` knows
             neither its classes nor its preprocessing, and is refused.
-        engine: What computes it: ``torch`` for checkpoints and ``.pt2`` files, ``onnxruntime`` or
-            ``openvino`` for ``.onnx`` files, ``openvino`` for ``.xml`` files. None takes the first
-            of these that is installed.
+        engine: What computes it: ``torch`` or ``native`` for checkpoints, ``torch`` for ``.pt2``
+            files, ``onnxruntime`` or ``openvino`` for ``.onnx`` files, ``openvino`` for ``.xml``
+            files. None takes the first of these that is installed, and so ``torch`` for a
+            checkpoint: the very computation that validated it. ``fastest`` takes the fastest that
+            gives the same answer within rounding.
         trust: Open a ``.pt2`` file, since it comes from somebody whom you trust.
         threads: Threads to compute with; None leaves it to the engine. PyTorch has one number for
             the whole process.
@@ -333,7 +335,7 @@ def open_network(
             ``source`` is no network.
     """
     file = _read(source)
-    chosen = choose_engine(file.kind, engine, file.path)
+    chosen = choose_engine(file, engine)
     if file.kind == "torch" and not trust:
         raise ExportError(
             f"{file.path}: opening a .pt2 file can run any code that its maker put into it; give"

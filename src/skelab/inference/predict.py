@@ -12,6 +12,7 @@ from skelab.data.recordings.one_file import recording_of_array
 from skelab.errors import DataError
 from skelab.inference.checkpoint import Checkpoint
 from skelab.inference.clips import prepare_clip, read_clips
+from skelab.inference.engines import FASTEST
 from skelab.inference.network import Network, Prediction, open_network
 from skelab.inference.spec import NetworkSpec
 
@@ -36,7 +37,7 @@ def predict(
             which is taken as it is.
         top: How many classes to name.
         names: Clips to take from a file that holds several; otherwise all.
-        engine: As for :func:`open_network`.
+        engine: As for :func:`open_network`; None takes the fastest.
         trust: Open a ``.pt2`` file, which can run code of its maker.
         anatomy_check: Refuse arrays whose joints are scrambled.
 
@@ -48,7 +49,7 @@ def predict(
         DataError: The clip does not fit the network, cannot be read, or nobody is in it.
     """
     if not isinstance(network, Network):
-        network = open_network(network, engine=engine, trust=trust)
+        network = open_network(network, engine=engine or FASTEST, trust=trust)
     return network.predict(_clips(clip, network.spec, names, anatomy_check), top=top)
 
 

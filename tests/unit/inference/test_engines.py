@@ -30,7 +30,7 @@ def test_each_kind_of_file_has_its_engines_the_preferred_first() -> None:
     }
 
     assert names == {
-        "checkpoint": ["torch"],
+        "checkpoint": ["torch", "native"],
         "onnx": ["onnxruntime", "openvino"],
         "openvino": ["openvino"],
         "torch": ["torch"],
@@ -99,7 +99,7 @@ def test_an_engine_that_does_not_run_the_file_is_refused_with_those_that_do(
     ):
         open_network(exports["onnx"].path, engine="torch")
     with pytest.raises(
-        NetworkError, match=r"unknown engine 'openvno', did you mean 'openvino'\? Known: onnxrun"
+        NetworkError, match=r"unknown engine 'openvno', did you mean 'openvino'\? Known: native"
     ):
         open_network(checkpoint, engine="openvno")
 
@@ -122,7 +122,7 @@ def test_a_further_engine_is_one_call(checkpoint: Path, monkeypatch: pytest.Monk
         replace(torch, name="ones", preferred_for=(), load=lambda file, options: lambda _: ones)
     )
 
-    assert [engine.name for engine in list_engines("checkpoint")] == ["torch", "ones"]
+    assert [engine.name for engine in list_engines("checkpoint")] == ["torch", "native", "ones"]
     network = open_network(checkpoint, engine="ones")
     np.testing.assert_array_equal(network.logits(some_clips((1, 3, 8, 15, 2))), ones)
     assert open_network(checkpoint).engine == "torch"

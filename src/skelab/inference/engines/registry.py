@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Final
 
 from jaxtyping import Float32
@@ -11,6 +10,9 @@ from numpy import ndarray
 
 from skelab.errors import NetworkError, unknown_name
 from skelab.inference.files import NetworkFile
+
+FASTEST: Final = "fastest"
+"""What to ask for instead of an engine's name to get the fastest that gives the same answer."""
 
 Forward = Callable[[Float32[ndarray, "N C T V M"]], Float32[ndarray, "N ..."]]
 """A network that is ready to compute: clips in, logits out."""
@@ -42,6 +44,8 @@ class Engine:
         precisions: Number formats that it computes in.
         prepare: Imports the package; what is measured afterwards is the network's own.
         load: Makes a network ready to compute.
+        is_fastest_for: Whether it computes this network faster than the preferred engine here, and
+            as exactly.
     """
 
     name: str
@@ -52,6 +56,7 @@ class Engine:
     precisions: tuple[str, ...]
     prepare: Callable[[], Any]
     load: Callable[[NetworkFile, EngineOptions], Forward]
+    is_fastest_for: Callable[[NetworkFile], bool] = lambda file: False
 
     @property
     def is_installed(self) -> bool:
@@ -95,27 +100,30 @@ def list_engines(kind: str | None = None) -> tuple[Engine, ...]:
     return tuple(sorted(running, key=lambda each: (kind not in each.preferred_for, each.name)))
 
 
-def choose_engine(kind: str, name: str | None, path: Path) -> Engine:
+def choose_engine(file: NetworkFile, name: str | None) -> Engine:
     """The engine that opens a file: the one that is asked for, or the preferred one.
 
     Where the preferred engine is not installed, another one that runs the file is taken.
 
     Args:
-        kind: Kind of the file.
-        name: What was asked for.
-        path: What to call the file in messages.
+        file: The network.
+        name: What was asked for: an engine, ``fastest``, or None for the preferred one.
 
     Raises:
         NetworkError: The engine is unknown, is not installed, or does not run such files.
     """
-    running = list_engines(kind)
+    running = list_engines(file.kind)
+    installed = [engine for engine in running if engine.is_installed]
+    preferred = installed[0] if installed else running[0]
     if name is None:
-        return next((engine for engine in running if engine.is_installed), running[0])
+        return preferred
+    if name == FASTEST:
+        return next((engine for engine in installed if engine.is_fastest_for(file)), preferred)
     engine = get_engine(name)
     if engine not in running:
         known = ", ".join(each.name for each in running)
         raise NetworkError(
-            f"{path}: engine {name} does not run files of kind {kind}; expected: {known}"
+            f"{file.path}: engine {name} does not run files of kind {file.kind}; expected: {known}"
         )
     return engine
 
