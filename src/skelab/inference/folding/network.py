@@ -87,7 +87,9 @@ def fold(model: SkeletonModel, vector: int) -> FoldedNetwork:
     builder = Builder(channels, joints, vector)
     fold_backbone = _fold_of(model.backbone)
     if fold_backbone is None:
-        raise NetworkError(f"native kernels: there is no program for {type(model.backbone).__name__}")
+        raise NetworkError(
+            f"native kernels: there is no program for {type(model.backbone).__name__}"
+        )
     norm = norm_of(cast(nn.Module, model.input_norm.norm))
     shape = (-1, joints, channels)  # of each body, or of all
     x = builder.input(Affine(norm.factor.reshape(shape), norm.offset.reshape(shape)), halo=_HALO)

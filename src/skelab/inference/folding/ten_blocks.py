@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from skelab.inference.folding.builder import Activation, Builder, GraphParts
 from skelab.inference.folding.norms import (
     Affine,
-    Linear,
     as_float64,
     linear_of,
     norm_of,
