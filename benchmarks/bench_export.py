@@ -18,7 +18,8 @@ import numpy as np
 from jaxtyping import Float32, Int64
 from numpy import ndarray
 
-from skelab.data.opened import OpenedClips, open_clips
+from skelab.data.clips.opened_clips import OpenedClips
+from skelab.data.opened import open_clips
 from skelab.evaluation import Scores
 from skelab.export import export_checkpoint
 from skelab.inference import Network, open_network, read_checkpoint

@@ -13,10 +13,11 @@ from golden_kit import read_arrays, read_json
 from numpy import ndarray
 from prepared_files import CTRGCN, NAMES, golden_arrays, write_npy_pkl, write_npz
 
+from skelab.data.clips.opened_clips import OpenedClips
 from skelab.data.clips.store import open_store
 from skelab.data.copying import copy_clips
 from skelab.data.datasets import parse_split
-from skelab.data.opened import OpenedClips, open_clips
+from skelab.data.opened import open_clips
 from skelab.data.preprocessing import pad_loop
 
 BENCHMARKS = {"CS": "xsub", "CV": "xview"}

@@ -8,7 +8,7 @@ import typer
 from skelab.cli.output import say
 
 if TYPE_CHECKING:
-    from skelab.data.opened import OpenedClips
+    from skelab.data.clips.opened_clips import OpenedClips
 
 Names = Annotated[
     Path | None,

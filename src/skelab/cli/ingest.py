@@ -22,11 +22,11 @@ from skelab.errors import SourceError, SplitError
 
 if TYPE_CHECKING:
     from skelab.data.audit.anatomy import AnatomyReport
+    from skelab.data.clips.opened_clips import OpenedClips
     from skelab.data.clips.sequence import Note
     from skelab.data.clips.splits import Split
     from skelab.data.clips.store import Excluded
     from skelab.data.ingest import IngestReport
-    from skelab.data.opened import OpenedClips
 
 SHOWN_REASONS = 5
 

@@ -80,8 +80,8 @@ def train(
     get_card(loaded.model.name)
     check_data(data)
 
+    from skelab.data.clips.opened_clips import OpenedClips
     from skelab.data.feeding import open_draw_log
-    from skelab.data.opened import OpenedClips
     from skelab.inference.checkpoint import read_checkpoint
     from skelab.runs.parts import use_given_split
     from skelab.runs.seeds import train_seeds

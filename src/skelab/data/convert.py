@@ -17,12 +17,12 @@ from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from skelab.data.clips.clip import Clip
+from skelab.data.clips.opened_clips import OpenedClips
 from skelab.data.clips.splits import GivenSplit, Split
 from skelab.data.cutting import CUT_PIPELINES, cut_segments
 from skelab.data.datasets import check_split, parse_split
 from skelab.data.datasets.ntu import SYNTHETIC_MARKER
 from skelab.data.foreign.orders import ctrgcn_row_order
-from skelab.data.opened import OpenedClips
 from skelab.data.preprocessing import pad_loop
 from skelab.errors import DataError, OutputError, unknown_name
 from skelab.files.atomic import atomic_folder, atomic_write

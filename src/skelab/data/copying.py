@@ -10,11 +10,11 @@ import pyarrow as pa
 from skelab._version import __version__
 from skelab.data.audit.anatomy import check_clips, refuse_if_scrambled
 from skelab.data.clips.clip import Clip
+from skelab.data.clips.opened_clips import OpenedClips
 from skelab.data.clips.store import Excluded, open_store
 from skelab.data.clips.write import CLIPS_PER_SHARD, LeaveOut, join_shards, write_shard
 from skelab.data.ingest import IngestReport
 from skelab.data.losses import MOST_LOST, refuse_losses
-from skelab.data.opened import OpenedClips
 from skelab.errors import DataError, NoBodyError, OutputError, SourceError
 from skelab.files.atomic import folder_beside
 from skelab.files.kinds import STORE

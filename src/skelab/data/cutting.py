@@ -9,10 +9,10 @@ from typing import Final
 import numpy as np
 
 from skelab.data.clips.clip import BodyTrack, Clip, RawClip
+from skelab.data.clips.opened_clips import OpenedClips
 from skelab.data.clips.sequence import Segment, UntrimmedSequence
 from skelab.data.clips.store import Excluded, StoreInfo
 from skelab.data.clips.write import CLIPS_PER_SHARD, join_shards, write_shard
-from skelab.data.opened import OpenedClips
 from skelab.data.preprocessing import get_pipeline
 from skelab.errors import DataError, OutputError
 from skelab.files.atomic import folder_beside

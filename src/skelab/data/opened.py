@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 import numpy as np
 from jaxtyping import Int64
@@ -11,8 +11,8 @@ from numpy import ndarray
 
 from skelab.data.audit.anatomy import SAMPLED, check_clips, refuse_if_scrambled
 from skelab.data.clips.clip import Clip
-from skelab.data.clips.index import ClipIndex
-from skelab.data.clips.store import ClipStore, Excluded, StoreInfo, open_store
+from skelab.data.clips.opened_clips import OpenedClips
+from skelab.data.clips.store import ClipStore, Excluded, open_store
 from skelab.data.datasets import holds_recordings
 from skelab.data.foreign import (
     NpzClips,
@@ -34,42 +34,6 @@ _ARROW = b"ARROW1"
 
 MOST_NAMED: Final = 100
 """Clips of one file that a message lists, and that a command takes without being told which."""
-
-
-@runtime_checkable
-class OpenedClips(Protocol):
-    """Indexed clips with their description; a clip store is one, an opened npz another.
-
-    They can be pickled, so that the workers of a loader can read from them.
-    """
-
-    @property
-    def path(self) -> Path:
-        """What was opened."""
-
-    @property
-    def info(self) -> StoreInfo:
-        """Layout, preprocessing, classes and so on."""
-
-    @property
-    def index(self) -> ClipIndex:
-        """Names, labels and so on, one row a clip."""
-
-    @property
-    def max_bodies(self) -> int:
-        """Bodies that a clip has at most; known without reading any."""
-
-    def __len__(self) -> int: ...
-
-    def lengths(self) -> Int64[ndarray, " N"]:
-        """Frames of each clip; may read all of them."""
-
-    def clip(self, row: int) -> Clip:
-        """The clip of a row.
-
-        Raises:
-            DataError: It cannot be read.
-        """
 
 
 def holds_clips(path: Path) -> bool:

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float32, Int64
 from numpy import ndarray
 
+from skelab.data.clips.opened_clips import OpenedClips
 from skelab.data.feeding.dataset import pad_clips
-from skelab.data.opened import OpenedClips
 from skelab.errors import ExportError, SplitError
 from skelab.inference.extras import need, without_chatter
 from skelab.inference.spec import INPUT_NAME, NetworkSpec

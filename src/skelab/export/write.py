@@ -9,7 +9,8 @@ from typing import Final
 from jaxtyping import Float32
 from numpy import ndarray
 
-from skelab.data.opened import OpenedClips, open_clips
+from skelab.data.clips.opened_clips import OpenedClips
+from skelab.data.opened import open_clips
 from skelab.errors import ExportError, OutputError, unknown_name
 from skelab.export.check import CheckReport, check_export, check_quantised
 from skelab.export.formats import to_onnx, to_openvino, to_torch, with_onnx_metadata, with_versions

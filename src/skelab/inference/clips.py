@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from skelab.data.audit.anatomy import check_anatomy, refuse_if_scrambled
 from skelab.data.clips.clip import Clip, RawClip, SampleInfo
-from skelab.data.opened import MOST_NAMED, OpenedClips, holds_clips, open_clips, row_named
+from skelab.data.clips.opened_clips import OpenedClips
+from skelab.data.opened import MOST_NAMED, holds_clips, open_clips, row_named
 from skelab.data.preprocessing import get_pipeline
 from skelab.data.recordings.one_file import SUFFIXES, read_recording
 from skelab.errors import DataError, LayoutError, NoBodyError, SourceError

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from skelab.data.clips.clip import Clip
 from skelab.data.clips.index import UNKNOWN
+from skelab.data.clips.opened_clips import OpenedClips
 from skelab.data.feeding.dataset import PaddedClips, pad_clips
 from skelab.data.feeding.feeder import Feeder
-from skelab.data.opened import OpenedClips
 from skelab.errors import DataError, ExportError, NetworkError
 from skelab.evaluation import (
     RATIOS,

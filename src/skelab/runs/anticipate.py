@@ -7,8 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import Any, Final
 
+from skelab.data.clips.opened_clips import OpenedClips
 from skelab.data.datasets import check_split
-from skelab.data.opened import OpenedClips
 from skelab.errors import ScoresError
 from skelab.evaluation import (
     EarlyProtocol,

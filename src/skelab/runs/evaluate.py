@@ -12,9 +12,10 @@ from jaxtyping import Int64
 from numpy import ndarray
 
 from skelab.data.clips.index import UNKNOWN
+from skelab.data.clips.opened_clips import OpenedClips
 from skelab.data.clips.store import StoreInfo
 from skelab.data.datasets import check_split, find_datasets
-from skelab.data.opened import OpenedClips, check_trimmed
+from skelab.data.opened import check_trimmed
 from skelab.errors import DataError, NetworkError, SplitError
 from skelab.evaluation import Calibration, OutputScores, Scores, load_any_scores
 from skelab.files.kinds import PAGE, SCORES

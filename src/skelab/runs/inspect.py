@@ -18,13 +18,14 @@ from skelab.data.audit.official_counts import check_counts
 from skelab.data.audit.segments import describe_segments
 from skelab.data.clips.clip import RawClip, joints_digest
 from skelab.data.clips.index import UNKNOWN, ClipIndex
+from skelab.data.clips.opened_clips import OpenedClips
 from skelab.data.clips.sequence import Note, RawSequence
 from skelab.data.clips.splits import Split, list_parts
 from skelab.data.clips.store import ClipStore, Excluded, open_store
 from skelab.data.datasets import check_split, holds_recordings, open_source
 from skelab.data.foreign import is_npy_pkl, is_npz
 from skelab.data.losses import count_losses, rejected_samples
-from skelab.data.opened import OpenedClips, describe_format, is_store, open_clips
+from skelab.data.opened import describe_format, is_store, open_clips
 from skelab.data.recordings import Source
 from skelab.data.recordings.base import refuse_special
 from skelab.data.segments import (

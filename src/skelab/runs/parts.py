@@ -7,10 +7,11 @@ from jaxtyping import Int64
 from numpy import ndarray
 
 from skelab.data.clips.index import UNKNOWN, ClipIndex
+from skelab.data.clips.opened_clips import OpenedClips
 from skelab.data.clips.splits import GIVEN, GivenSplit, list_parts
 from skelab.data.clips.validation import People, draw_by_seed_alone, draw_subjects, hold_out
 from skelab.data.datasets import check_split, parse_split, people_of
-from skelab.data.opened import OpenedClips, check_trimmed
+from skelab.data.opened import check_trimmed
 from skelab.errors import SplitError
 from skelab.recipes import Protocol, Recipe
 

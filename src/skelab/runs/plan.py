@@ -8,9 +8,10 @@ import numpy as np
 import torch
 
 from skelab.data.clips.index import UNKNOWN
+from skelab.data.clips.opened_clips import OpenedClips
 from skelab.data.feeding.draw_log import DrawLog
 from skelab.data.feeding.feeder import Feeder
-from skelab.data.opened import OpenedClips, check_trimmed
+from skelab.data.opened import check_trimmed
 from skelab.data.preprocessing import get_pipeline
 from skelab.errors import TrainingError
 from skelab.inference.checkpoint import InputSpec

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import t as student
 
+from skelab.data.clips.opened_clips import OpenedClips
 from skelab.data.feeding.draw_log import DrawLog
-from skelab.data.opened import OpenedClips
 from skelab.files.atomic import atomic_write
 from skelab.inference.places import RECIPE
 from skelab.recipes import Recipe

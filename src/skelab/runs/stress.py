@@ -8,8 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
+from skelab.data.clips.opened_clips import OpenedClips
 from skelab.data.feeding.stress import STRESSES, Stress, StressedClips
-from skelab.data.opened import OpenedClips
 from skelab.errors import NetworkError
 from skelab.evaluation import Scores
 from skelab.evaluation.metrics import Proportion, topk_accuracy

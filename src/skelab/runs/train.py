@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from skelab.data.clips.opened_clips import OpenedClips
 from skelab.data.feeding.draw_log import DrawLog
-from skelab.data.opened import OpenedClips
 from skelab.errors import RecipeError, TrainingError
 from skelab.files.lock import hold_lock
 from skelab.inference.checkpoint import Checkpoint

@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
+from skelab.data.clips.opened_clips import OpenedClips
 from skelab.data.clips.store import ClipStore
-from skelab.data.opened import OpenedClips
 
 SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the system's, nothing of ours is written
 

@@ -16,12 +16,13 @@ import pytest
 from tiny_clips import tiny_clip, tiny_info
 
 from skelab.data.clips.clip import Clip, SampleInfo
+from skelab.data.clips.opened_clips import OpenedClips
 from skelab.data.clips.store import StoreInfo
 from skelab.data.clips.write import write_store
 from skelab.data.convert import convert, list_targets
 from skelab.data.copying import copy_clips
 from skelab.data.datasets import open_source, parse_split
-from skelab.data.opened import OpenedClips, open_clips
+from skelab.data.opened import open_clips
 from skelab.data.preprocessing import pad_loop
 from skelab.errors import DataError, OutputError, SplitError
 from skelab.files.plain_pickle import load_plain_pickle

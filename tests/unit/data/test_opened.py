@@ -8,10 +8,11 @@ import pytest
 from prepared_files import npz_arrays, write_npy_pkl, write_npz
 from tiny_clips import tiny_store
 
+from skelab.data.clips.opened_clips import OpenedClips
 from skelab.data.clips.store import ClipStore
 from skelab.data.feeding.dataset import ClipDataset, pad_clips
 from skelab.data.foreign import NpzClips
-from skelab.data.opened import OpenedClips, describe_format, holds_clips, open_clips
+from skelab.data.opened import describe_format, holds_clips, open_clips
 from skelab.errors import LayoutError, SourceError, StoreError
 
 SKELETON = "S001C001P001R001A001.skeleton"

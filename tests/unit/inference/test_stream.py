@@ -16,10 +16,11 @@ from numpy import ndarray
 from tiny_clips import CLASSES, SBU15
 
 from skelab.data.feeding.streams import Stream
+from skelab.data.recordings.one_file import recording_of_array
 from skelab.errors import DataError, ModelError, NetworkError
 from skelab.evaluation import softmax
 from skelab.inference import Network, open_network
-from skelab.inference.clips import prepare_clip, recording
+from skelab.inference.clips import prepare_clip
 from skelab.inference.stream import (
     LONGEST_LINE,
     NetworkStream,
@@ -72,7 +73,7 @@ def test_the_answers_are_those_of_the_recording_so_far(network: Network) -> None
     answers = [stream.answer(frame, top=3) for frame in frames_of(a=joints)]
 
     for t, answer in enumerate(answers):
-        raw = recording(joints[None, : t + 1], network.spec, "clip")
+        raw = recording_of_array(joints[None, : t + 1], network.spec, "clip")
         clip = prepare_clip(raw, network.spec, "clip", name="clip").joints  # M T V C
         batch = np.zeros((1, 3, t + 1, 15, 2), dtype=np.float32)
         batch[0, ..., 0] = clip[0].transpose(2, 0, 1)

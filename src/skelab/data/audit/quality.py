@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
+from skelab.data.clips.opened_clips import OpenedClips
 from skelab.data.feeding.transforms.protocol import num_coordinates
-from skelab.data.opened import OpenedClips
 from skelab.skeleton import Layout
 
 JUMP: Final = 1.0

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from skelab.data.clips.clip import Clip
 from skelab.data.clips.index import ClipIndex
+from skelab.data.clips.opened_clips import OpenedClips
 from skelab.data.clips.store import StoreInfo
 from skelab.data.feeding.batch import Batch
 from skelab.data.feeding.transforms import (
@@ -29,7 +30,6 @@ from skelab.data.feeding.transforms import (
     Scale,
 )
 from skelab.data.feeding.transforms.protocol import num_coordinates
-from skelab.data.opened import OpenedClips
 from skelab.skeleton import Layout
 
 

@@ -47,7 +47,7 @@ def _spatial(
     halo: int,
 ) -> Activation:
     """The mixture over a fixed topology, normalised, plus the input if the unit adds it; ReLU."""
-    topology, norm = cast(Tensor, unit.topology), norm_of(unit.norm)
+    topology, norm = unit.topology, norm_of(unit.norm)
     if isinstance(unit, EdgeImportanceUnit):
         topology, residual = topology * unit.importance, None
     else:
@@ -94,8 +94,8 @@ def _merging(
     residual: nn.Module | None,
 ) -> Activation:
     """Branches over time, normalised together, rectified and merged."""
-    *over_time, pointwise = cast(list[Any], list(temporal.branches))
-    *dilated, pooled = over_time
+    *over_time, pointwise = list(temporal.branches)
+    *dilated, _pooled = over_time
     reduced = [linear_of(branch.reduce, branch.reduce_norm) for branch in over_time]
     shares = [len(each.bias) for each in reduced]
     stride = x.stride * int(pointwise.stride[0])
