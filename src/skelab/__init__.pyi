@@ -9,6 +9,7 @@ from .data.clips.sequence import (
     Segment as Segment,
     UntrimmedSequence as UntrimmedSequence,
 )
+from .data.clips.opened_clips import OpenedClips as OpenedClips
 from .data.clips.store import (
     ClipStore as ClipStore,
     open_store as open_store,
@@ -23,10 +24,7 @@ from .data.datasets import (
 )
 from .data.feeding.dataset import ClipDataset as ClipDataset
 from .data.ingest import ingest as ingest
-from .data.opened import (
-    OpenedClips as OpenedClips,
-    open_clips as open_clips,
-)
+from .data.opened import open_clips as open_clips
 from .data.recordings.skeleton_file import read_skeleton_file as read_skeleton_file
 from .data.segments import read_segments as read_segments
 from .errors import SkelabError as SkelabError

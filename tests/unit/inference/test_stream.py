@@ -73,7 +73,7 @@ def test_the_answers_are_those_of_the_recording_so_far(network: Network) -> None
     answers = [stream.answer(frame, top=3) for frame in frames_of(a=joints)]
 
     for t, answer in enumerate(answers):
-        raw = recording_of_array(joints[None, : t + 1], network.spec, "clip")
+        raw = recording_of_array(joints[None, : t + 1], network.spec.layout, "clip")
         clip = prepare_clip(raw, network.spec, "clip", name="clip").joints  # M T V C
         batch = np.zeros((1, 3, t + 1, 15, 2), dtype=np.float32)
         batch[0, ..., 0] = clip[0].transpose(2, 0, 1)

@@ -94,7 +94,7 @@ def _merging(
     residual: nn.Module | None,
 ) -> Activation:
     """Branches over time, normalised together, rectified and merged."""
-    *over_time, pointwise = list(temporal.branches)
+    over_time, pointwise = list[Any](temporal.branches[:-1]), cast(Any, temporal.branches[-1])
     *dilated, _pooled = over_time
     reduced = [linear_of(branch.reduce, branch.reduce_norm) for branch in over_time]
     shares = [len(each.bias) for each in reduced]
