@@ -219,7 +219,7 @@ def test_evaluate_opens_a_pt2_file_only_if_that_is_asked(
     ("words", "message"),
     [
         (("net.onnx", "--engine", "torch"), "engine torch does not run files of kind onnx"),
-        (("net.onnx", "--engine", "tvm"), "unknown engine 'tvm'. Known: onnxruntime, openvino"),
+        (("net.onnx", "--engine", "tvm"), "unknown engine 'tvm'. Known: native, onnxruntime"),
         (("none.xml",), "none.xml: cannot be read: No such file or directory"),
         (("none",), "none: there is no checkpoint: expected a run folder or a checkpoint"),
         ((".",), "a folder without checkpoints/best.safetensors"),

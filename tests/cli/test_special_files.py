@@ -50,7 +50,16 @@ def test_a_pipe_and_a_device_among_ones_own_clips_are_left_out_and_named(
     os.mkfifo(source / "c1.npy")
     (source / "c2.npy").symlink_to("/dev/zero")
 
-    made = skelab("ingest", source, tmp_path / "s.arrow", "--workers", 1, "--no-anatomy-check")
+    made = skelab(
+        "ingest",
+        source,
+        tmp_path / "s.arrow",
+        "--workers",
+        1,
+        "--no-anatomy-check",
+        "--max-lost",
+        1,
+    )
 
     assert made.status == 0, made.err
     assert "2 clips in" in made.out
@@ -68,7 +77,16 @@ def test_a_pipe_among_recordings_is_left_out_and_named(
         (source / name).write_bytes((small_set.skeletons / name).read_bytes())
     os.mkfifo(source / names[0])
 
-    made = skelab("ingest", source, tmp_path / "s.arrow", "--workers", 1, "--no-anatomy-check")
+    made = skelab(
+        "ingest",
+        source,
+        tmp_path / "s.arrow",
+        "--workers",
+        1,
+        "--no-anatomy-check",
+        "--max-lost",
+        1,
+    )
 
     assert made.status == 0, made.err
     assert "5 clips in" in made.out

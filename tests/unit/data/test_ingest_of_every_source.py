@@ -62,7 +62,12 @@ def test_every_sample_that_is_left_out_is_named_with_its_cause(
     source = open_source(make(tmp_path))
 
     report = ingest(
-        source, tmp_path / "s.arrow", ignore=[IGNORED], workers=workers, anatomy_check=False
+        source,
+        tmp_path / "s.arrow",
+        ignore=[IGNORED],
+        workers=workers,
+        anatomy_check=False,
+        max_lost=1.0,
     )
 
     causes = {entry.name: entry.cause for entry in report.info.excluded}

@@ -92,7 +92,7 @@ def test_the_pipeline_of_300_frames_leaves_longer_sequences_out_and_cuts_none(
     tmp_path: Path,
 ) -> None:
     source = open_source(precog_folder(tmp_path / "a", Seq1_2=LABELS, Seq3_4=[1] * 301))
-    options = {"pipeline": "msg3d", "workers": 1, "anatomy_check": False}
+    options = {"pipeline": "msg3d", "workers": 1, "anatomy_check": False, "max_lost": 1.0}
 
     report = ingest(source, tmp_path / "s.arrow", **options)  # type: ignore[arg-type]
 

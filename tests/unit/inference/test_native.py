@@ -149,7 +149,7 @@ def test_without_wide_vectors_the_fastest_engine_is_torch(
 
 
 def test_a_family_without_a_program_is_one_line(tmp_path: Path) -> None:
-    family_checkpoint(tmp_path / "net.safetensors", "stgcn_official", options={"width": 8})
+    family_checkpoint(tmp_path / "net.safetensors", "hdgcn")
 
     with pytest.raises(
         NetworkError, match=r"net.safetensors: engine native computes ctrgcn, msg3d"

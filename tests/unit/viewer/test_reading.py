@@ -116,7 +116,8 @@ def test_one_frame_can_be_looked_at() -> None:
     [
         (np.full((3, 25, 3), np.nan), DataError, "clip.npy: expected finite numbers, found nan"),
         (np.zeros((3, 25, 3)), NoBodyError, "clip.npy: expected a body in at least one frame"),
-        (np.zeros((25, 3)), DataError, "clip.npy: expected frames x joints x values"),
+        (np.zeros((25, 3)), LayoutError, "clip.npy: .* name them by --layout NAME"),
+        (np.zeros(3), DataError, "clip.npy: expected frames x joints x values"),
         (np.array(["a"]), SourceError, "clip.npy"),
     ],
 )

@@ -10,7 +10,6 @@ from typing import Final
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 from numpy import ndarray
-from scipy.sparse.csgraph import minimum_spanning_tree
 
 from skelab.skeleton import Layout
 
@@ -108,6 +107,8 @@ def _some_poses(body: Float[ndarray, "T V D"], most: int) -> Float64[ndarray, "P
 
 def _shortest_tree(distances: Float64[ndarray, "V V"]) -> float:
     """Length of the minimum spanning tree of the joints of a pose."""
+    from scipy.sparse.csgraph import minimum_spanning_tree  # which a refusal should not wait for
+
     scale = max(float(distances.mean()), _TINY)
     # For SciPy an edge of no length, below 1e-8, is none: joints at one place would fall apart.
     return float(minimum_spanning_tree((distances / scale).clip(_TOUCHING)).sum()) * scale

@@ -21,14 +21,14 @@ def test_a_body_is_absent_where_all_its_numbers_are_zero() -> None:
 
     assert raw.num_frames == 6
     assert raw.actors_chosen
-    assert raw.bodies["0"].frames.tolist() == [0, 1, 2, 3, 4, 5]
-    assert raw.bodies["1"].frames.tolist() == [1, 2, 3, 5]
+    assert raw.bodies["1"].frames.tolist() == [0, 1, 2, 3, 4, 5]
+    assert raw.bodies["2"].frames.tolist() == [1, 2, 3, 5]
 
 
 def test_whole_numbers_are_coordinates_too() -> None:
     raw = recording_of_array(np.ones((4, 15, 3), dtype=np.int16), SBU15, "clip")
 
-    assert raw.bodies["0"].joints.dtype == np.float64
+    assert raw.bodies["1"].joints.dtype == np.float64
 
 
 @pytest.mark.parametrize("shape", [(), (4, 15, 2), (0, 15, 3), (2, 2, 4, 15, 3)])
@@ -51,4 +51,4 @@ def test_a_file_is_read_by_its_suffix(tmp_path: Path) -> None:
     recorded, made = read_recording(text, SBU15), read_recording(array, SBU15)
 
     assert (recorded.num_frames, list(recorded.bodies)) == (2, ["7"])
-    assert (made.num_frames, made.bodies["0"].joints.shape) == (3, (3, 15, 3))
+    assert (made.num_frames, made.bodies["1"].joints.shape) == (3, (3, 15, 3))
