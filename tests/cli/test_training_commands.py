@@ -222,6 +222,8 @@ def test_the_demo_ends_with_a_table_and_a_report(skelab: Skelab, tmp_path: Path)
     assert "synthetic" in report.read_text().lower()
     assert done.out.count("train ctrgcn on NTU RGB+D 60? ") == 2
     assert "Can this machine train it?" in report.read_text()
+    assert "early against run: AUC" in done.out
+    assert "Early recognition, P1" in report.read_text()
 
 
 def test_draws_are_logged_and_a_batch_can_be_rebuilt_from_them(

@@ -12,7 +12,9 @@ from skelab.cli.output import print_json, print_table, progress, result, say
 from skelab.cli.paths import named
 
 if TYPE_CHECKING:
+    from skelab.evaluation import EarlyProtocol
     from skelab.report import EarlyCurve
+    from skelab.runs.anticipate import Anticipation
 
 
 def anticipate(
@@ -70,31 +72,32 @@ def anticipate(
     if as_json:
         print_json(made.to_dict())
         return
-    info = made.info
-    label = "SYNTHETIC clips, " if info.synthetic else ""
     for protocol in EarlyProtocol:
         if made.curves[protocol]:
-            title = f"{protocol.value} on {label}{info.dataset} {info.split}, {info.part}"
-            _print_curves(title, made.curves[protocol])
+            print_accuracy(made, protocol)
+            _print_details(made.curves[protocol])
             say(EXPLANATIONS[protocol])
     result(f"report {made.report_file}")
 
 
-def _print_curves(title: str, curves: "tuple[EarlyCurve, ...]") -> None:
-    from skelab.report import (
-        accuracy_rows,
-        calibration_rows,
-        change_lines,
-        exit_note,
-        exit_rows,
-        settling_rows,
-    )
+def print_accuracy(made: "Anticipation", protocol: "EarlyProtocol") -> None:
+    """Print the accuracy of the networks by what was observed, and how they differ."""
+    from skelab.report import accuracy_rows, change_lines
 
+    info, curves = made.info, made.curves[protocol]
+    label = "SYNTHETIC clips, " if info.synthetic else ""
+    where = f"{protocol.value} on {label}{info.dataset} {info.split}, {info.part}"
     columns, rows = accuracy_rows(curves)
-    title = f"{title}: top-1 by what was observed, %"
+    title = f"{where}: top-1 by what was observed, %"
     print_table(columns, rows, title=title, right=_right(columns), whole=_right(columns))
     for line in change_lines(curves):
         result(line)
+
+
+def _print_details(curves: "tuple[EarlyCurve, ...]") -> None:
+    """Print calibration, settling and early exits."""
+    from skelab.report import calibration_rows, exit_note, exit_rows, settling_rows
+
     columns, rows = calibration_rows(curves)
     print_table(
         columns, rows, title="calibration error, %", right=_right(columns), whole=_right(columns)
