@@ -74,7 +74,8 @@ def anticipate(
     label = "SYNTHETIC clips, " if info.synthetic else ""
     for protocol in EarlyProtocol:
         if made.curves[protocol]:
-            title = f"{protocol.value} on {label}{info.dataset} {info.split}, {info.part}"
+            asked = f"{info.dataset} {info.split}, {info.part} ({info.chosen_by})"
+            title = f"{protocol.value} on {label}{asked}"
             _print_curves(title, made.curves[protocol])
             say(EXPLANATIONS[protocol])
     result(f"report {made.report_file}")
