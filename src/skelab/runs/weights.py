@@ -185,9 +185,7 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     return names
 
 
-def _recipe(
-    spec: ModelSpec, stream: str | None, window: int | None, split: str | None
-) -> Recipe:
+def _recipe(spec: ModelSpec, stream: str | None, window: int | None, split: str | None) -> Recipe:
     """The family's recipe with what is known of these weights; no subject was held out."""
     known = {recipe.name for recipe in list_recipes()}
     changes = {

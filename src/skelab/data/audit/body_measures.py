@@ -10,7 +10,6 @@ from typing import Final
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 from numpy import ndarray
-from scipy.sparse.csgraph import minimum_spanning_tree
 
 from skelab.skeleton import Layout
 
@@ -19,7 +18,6 @@ POSES: Final = 16
 
 _COORDINATES: Final = ("x", "y", "z")
 _TINY: Final = 1e-12
-_TOUCHING: Final = 1e-7  # of the mean distance
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ def measure_body(
     joined = np.concatenate(bodies)
     together = np.concatenate(lengths)
     distances = np.linalg.norm(joined[:, :, None] - joined[:, None], axis=-1)  # P V V
-    trees = np.array([_shortest_tree(each) for each in distances])
+    trees = shortest_trees(distances)
     usual = np.median(distances, axis=0)
     return BodyMeasures(
         compactness=float(np.median(trees / together.sum(axis=1).clip(_TINY))),
@@ -106,11 +104,23 @@ def _some_poses(body: Float[ndarray, "T V D"], most: int) -> Float64[ndarray, "P
     return np.asarray(body[present[chosen]], dtype=np.float64)
 
 
-def _shortest_tree(distances: Float64[ndarray, "V V"]) -> float:
-    """Length of the minimum spanning tree of the joints of a pose."""
-    scale = max(float(distances.mean()), _TINY)
-    # For SciPy an edge of no length, below 1e-8, is none: joints at one place would fall apart.
-    return float(minimum_spanning_tree((distances / scale).clip(_TOUCHING)).sum()) * scale
+def shortest_trees(distances: Float64[ndarray, "P V V"]) -> Float64[ndarray, " P"]:
+    """Length of the minimum spanning tree of the joints of each pose.
+
+    Prim's algorithm on all poses at once: each step takes the joint that is nearest to the tree.
+    """
+    poses, num_joints = np.arange(len(distances)), distances.shape[1]
+    joined = np.zeros(distances.shape[:2], dtype=bool)
+    joined[:, 0] = True
+    reach = distances[:, 0]  # P V, from the tree to each joint
+    length = np.zeros(len(distances))
+    for _ in range(num_joints - 1):
+        outside = np.where(joined, np.inf, reach)
+        nearest = outside.argmin(axis=1)
+        length += outside[poses, nearest]
+        joined[poses, nearest] = True
+        reach = np.minimum(reach, distances[poses, nearest])
+    return length
 
 
 def _variation(lengths: Float64[ndarray, "P B"]) -> float:
