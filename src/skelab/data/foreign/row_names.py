@@ -19,8 +19,13 @@ from skelab.files.archives import is_archive
 _BENCHMARKS: Final = ("xsub", "xview", "xset")
 
 _MARKS: Final = {
-    "CSET": "xset", "XSET": "xset", "XVIEW": "xview", "_CV": "xview",
-    "XSUB": "xsub", "CSUB": "xsub", "_CS": "xsub",
+    "CSET": "xset",
+    "XSET": "xset",
+    "XVIEW": "xview",
+    "_CV": "xview",
+    "XSUB": "xsub",
+    "CSUB": "xsub",
+    "_CS": "xsub",
 }
 """What CTR-GCN's authors call the file of each benchmark; NTU120_CSet is none of cross-subject."""
 
