@@ -4,11 +4,17 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cli_outcome import Outcome, SmallSet
+from golden_files import ctrgcn_clips
 from shared_data import shared_data
 
-from skelab.data.clips.store import open_store
+from skelab.data.audit.scrambles import scramble
+from skelab.data.clips.clip import Clip, SampleInfo
+from skelab.data.clips.store import StoreInfo, open_store
+from skelab.data.clips.write import write_store
+from skelab.skeleton import get_layout
 
 Skelab = Callable[..., Outcome]
 
@@ -143,6 +149,27 @@ def test_inspect_describes_source_store_run_and_scores(
     assert found[small_set.skeletons]["clips"] == found[small_set.store]["clips"] == 48
     assert sum(found[small_set.store]["per class"].values()) == 48
     assert "SYNTHETIC" in skelab("inspect", small_set.store).out
+
+
+def test_inspect_names_odd_clips_and_how_to_look_at_them(skelab: Skelab, tmp_path: Path) -> None:
+    clips = list(ctrgcn_clips()[:20])
+    clips[7] = scramble(clips[7], "TMVC", "TVCM")
+    frames = [np.arange(clip.shape[1], dtype=np.int32) for clip in clips]
+    store = tmp_path / "clips.arrow"
+    write_store(
+        store,
+        [
+            Clip(SampleInfo(f"clip{number}", label=0), clip[:1].astype(np.float32), numbers)
+            for number, (clip, numbers) in enumerate(zip(clips, frames, strict=True))
+        ],
+        StoreInfo(get_layout("ntu25"), "ctrgcn", ("wave",), "ntu", "metres"),
+    )
+
+    done = skelab("inspect", store)
+
+    said = "".join(done.out.split())
+    assert "oddclipsclip7:stran" in said
+    assert f"skelabview{store}--clipclip7" in said
 
 
 def test_the_genuine_ntu_files_have_the_right_frames_and_bodies(skelab: Skelab) -> None:

@@ -7,16 +7,23 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-from cli_outcome import Outcome
+from cli_outcome import Outcome, SmallSet
 from fit_kit import MadeUpDevice
 
+from skelab.cli import output
+from skelab.data.clips.clip import Clip, SampleInfo
+from skelab.data.clips.store import StoreInfo
+from skelab.data.clips.write import write_store
 from skelab.fit import answer
 from skelab.fit.explore import Question
 from skelab.fit.figures import Configuration, Cost
 from skelab.recipes import load_recipe
+from skelab.skeleton import get_layout
 from skelab.training.config import Precision
 
 Skelab = Callable[..., Outcome]
@@ -36,7 +43,7 @@ def card(monkeypatch: pytest.MonkeyPatch) -> MadeUpDevice:
     return device
 
 
-def test_the_table_has_a_row_a_network_and_ends_with_the_answer(
+def test_the_answer_comes_first_and_the_table_has_a_row_a_network(
     card: MadeUpDevice, skelab: Skelab
 ) -> None:
     done = skelab("fit", "ctrgcn", "stgcn", "--vram", "8GB")
@@ -45,8 +52,9 @@ def test_the_table_has_a_row_a_network_and_ends_with_the_answer(
     rows = [line.split() for line in done.out.splitlines()]
     assert any(row[:2] == ["ctrgcn", "comfortable"] for row in rows)
     assert any(row[:2] == ["stgcn", "workable"] for row in rows)
-    assert "can a made-up card run them comfortably? Yes, with the settings named" in done.out
-    assert max(map(len, done.out.splitlines()[:8])) <= 80
+    assert done.out.startswith("Yes: start with ctrgcn, fp16, batch 64; about ")
+    assert " for NTU RGB+D 60, 1.6 GiB on disk, 2.1 GiB of GPU memory. " in done.out.splitlines()[0]
+    assert max(map(len, done.out.splitlines()[1:8])) <= 80
     assert "recommended: ctrgcn" in done.out
 
 
@@ -59,7 +67,7 @@ def test_the_recommended_recipe_is_one_that_train_takes(
     done = skelab("fit", "ctrgcn", "--recipe-out", file)
 
     recipe = load_recipe(str(file))
-    assert (recipe.precision.value, recipe.memory.micro_batch) == ("fp32", 22)
+    assert (recipe.precision.value, recipe.memory.micro_batch) == ("fp16", 32)
     assert recipe.training == load_recipe("ctrgcn").training
     assert file.read_text().startswith("# ctrgcn for a made-up card, by skelab fit: workable.")
     assert f"next: skelab train {file}" in done.err
@@ -71,7 +79,7 @@ def test_json_has_every_figure(card: MadeUpDevice, skelab: Skelab) -> None:
     (model,) = done.json["models"]
     assert done.json["schema"] == 1
     assert model["data"]["training_clips"] == 640
-    assert model["settings"] == {"precision": "fp32", "activations": "keep", "micro_batch": 64}
+    assert model["settings"] == {"precision": "fp16", "activations": "keep", "micro_batch": 64}
 
 
 def test_the_page_is_whole_and_fetches_nothing(
@@ -151,6 +159,46 @@ def test_a_recipe_of_a_data_set_that_nobody_knows_asks_for_its_clips(
 
     assert done.status == 2
     assert "--clips N says how many clips train" in done.err
+
+
+def test_ones_own_clips_are_counted(
+    card: MadeUpDevice, skelab: Skelab, small_set: SmallSet, tmp_path: Path
+) -> None:
+    done = skelab("fit", "ctrgcn", "--data", small_set.store, "--json")
+
+    data = done.json["models"][0]["data"]
+    assert (data["classes"], data["clips"]) == (3, 48)
+    assert 0 < data["training_clips"] < 48
+    assert data["disk"] == small_set.store.stat().st_size
+    assert data["source"] == "split xsub of clips.arrow"
+    assert skelab("fit", "--data", small_set.store, "--clips", 3).status == 2
+
+
+def test_clips_of_a_layout_of_ones_own_are_fitted_too(skelab: Skelab, tmp_path: Path) -> None:
+    layout = replace(get_layout("utd20"), name="mine", source="made up")
+    noise = np.random.default_rng(0).normal(0, 1, (6, 1, 8, 20, 3)).astype(np.float32)
+    frames = np.arange(8, dtype=np.int32)
+    clips = [Clip(SampleInfo(f"c{row}", row % 2), noise[row], frames) for row in range(6)]
+    write_store(
+        tmp_path / "s.arrow", clips, StoreInfo(layout, "as-given", ("a", "b"), "custom", "metres")
+    )
+
+    done = skelab("fit", "stgcn", "--data", tmp_path / "s.arrow", "--vram", "8GB")
+
+    assert done.status == 0, done.err
+    assert done.out.startswith("Yes: start with stgcn, ")
+    assert " for s.arrow, " in done.out.splitlines()[0]
+
+
+def test_at_sixty_columns_the_settings_stay(
+    card: MadeUpDevice, skelab: Skelab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output.stdout, "_width", 60)
+
+    done = skelab("fit", "ctrgcn", "stgcn", "--vram", "8GB")
+
+    assert "settings" in done.out
+    assert done.out.count("fp16") >= 3
 
 
 @pytest.mark.slow

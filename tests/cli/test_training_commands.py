@@ -226,6 +226,18 @@ def test_the_demo_ends_with_a_table_and_a_report(skelab: Skelab, tmp_path: Path)
     assert "Early recognition, P1" in report.read_text()
 
 
+def test_a_run_by_the_papers_protocol_says_that_the_test_part_chose(
+    skelab: Skelab, small_set: SmallSet, tmp_path: Path
+) -> None:
+    options = ["--data", small_set.store, "--out", tmp_path / "run", *SMALL]
+
+    done = skelab("train", "ctrgcn", *options, "--set", "protocol=paper")
+
+    said = " ".join(done.out.split())
+    assert "protocol paper: the test part chose the epoch" in said
+    assert "validation" not in said
+
+
 def test_draws_are_logged_and_a_batch_can_be_rebuilt_from_them(
     skelab: Skelab, small_set: SmallSet, tmp_path: Path
 ) -> None:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from cli_outcome import Outcome
+from cli_outcome import Outcome, SmallSet
 from golden_kit import golden_weights
 from module_kit import SMALL
 from torch import Tensor
 
+from skelab.data.clips.store import open_store
 from skelab.models import create_model, export_weights
 
 Skelab = Callable[..., Outcome]
@@ -75,6 +76,45 @@ def test_the_weights_of_a_run_can_be_exported(skelab: Skelab, tmp_path: Path) ->
     done = skelab("export-weights", run, tmp_path / "b.safetensors", "--json")
 
     assert done.json["tensors"] == len(small_weights())
+
+
+def test_an_import_says_that_the_training_part_is_unknown_or_which_it_was(
+    skelab: Skelab, tmp_path: Path
+) -> None:
+    torch.save(small_weights(), tmp_path / "a.pt")
+    unknown, known = tmp_path / "unknown.safetensors", tmp_path / "known.safetensors"
+
+    silent = skelab("import-weights", "ctrgcn", tmp_path / "a.pt", unknown)
+    told = skelab("import-weights", "ctrgcn", tmp_path / "a.pt", known, "--split", "xview")
+
+    assert silent.out.split("trained on split")[1].split()[0] == "unknown"
+    assert "every figure says so; --split NAME" in silent.err
+    assert told.out.split("trained on split")[1].split()[0] == "xview"
+    assert "unknown" not in told.err
+
+
+@pytest.mark.parametrize("split", ["", "xsub"])
+def test_every_figure_of_imported_weights_says_whether_their_training_part_is_known(
+    split: str, skelab: Skelab, small_set: SmallSet, tmp_path: Path
+) -> None:
+    torch.save(small_weights(num_classes=3), tmp_path / "a.pt")
+    classes, net = tmp_path / "classes.txt", tmp_path / "net.safetensors"
+    classes.write_text("\n".join(open_store(small_set.store).info.classes))
+    options = ["--classes", classes, "--window", "16", *(["--split", split] if split else [])]
+    skelab("import-weights", "ctrgcn", tmp_path / "a.pt", net, *options)
+
+    scored = skelab("evaluate", net, "--data", small_set.store)
+    figures = skelab("evaluate", net, "--data", small_set.store, "--json")
+    named = skelab("predict", net, small_set.store)
+    fused = skelab("ensemble", tmp_path / "scores-test.npz", tmp_path / "scores-test.npz")
+
+    expected = not split
+    assert [done.status for done in (scored, figures, named, fused)] == [0, 0, 0, 0]
+    assert ("paper; training part unknown" in " ".join(scored.out.split())) == expected
+    assert figures.json["training_part_known"] != expected
+    assert ("Training part unknown" in named.out) == expected
+    assert "protocol paper: the test part chose the epoch" in " ".join(named.out.split())
+    assert ("training part unknown" in " ".join(fused.out.split())) == expected
 
 
 def assert_refused(done: Outcome, message: str, out: Path) -> None:

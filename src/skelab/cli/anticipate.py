@@ -86,7 +86,8 @@ def print_accuracy(made: "Anticipation", protocol: "EarlyProtocol") -> None:
 
     info, curves = made.info, made.curves[protocol]
     label = "SYNTHETIC clips, " if info.synthetic else ""
-    where = f"{protocol.value} on {label}{info.dataset} {info.split}, {info.part}"
+    asked = f"{info.dataset} {info.split}, {info.part} ({info.chosen_by})"
+    where = f"{protocol.value} on {label}{asked}"
     columns, rows = accuracy_rows(curves)
     title = f"{where}: top-1 by what was observed, %"
     print_table(columns, rows, title=title, right=_right(columns), whole=_right(columns))

@@ -77,6 +77,7 @@ def _fused(
         "ensemble": name,
         "synthetic": fused.info.synthetic,
         "protocol": fused.info.protocol,
+        "training_part_known": not fused.info.unknown_training,
         "samples": len(fused),
         "streams": [
             {"name": stream.info.title, "weight": weight, "file": str(file.path), **_of(stream)}
@@ -180,10 +181,11 @@ def _print_ensemble(entry: dict[str, Any]) -> None:
         rows.append(row("all, fused", "", entry["fused"]))
     label = " SYNTHETIC" if entry["synthetic"] else ""
     name = f"{entry['ensemble']}: " if entry["ensemble"] else ""
+    unknown = "" if entry["training_part_known"] else "; training part unknown"
     print_table(
         ["scores", "weight", "top-1", "95 %", "top-5", "calibration error"],
         rows,
-        title=f"{name}{entry['samples']:,}{label} samples, protocol {entry['protocol']}",
+        title=f"{name}{entry['samples']:,}{label} samples, protocol {entry['protocol']}{unknown}",
         right="weight,top-1,top-5,calibration error",
     )
     gain = entry.get("gain")

@@ -147,7 +147,15 @@ def _print_evaluation(made: "EvaluationResult", scores: "Scores", as_json: bool)
     if as_json:
         files = {"scores": str(made.scores_file), "report": str(made.report_file)}
         calibration = made.calibration and asdict(made.calibration)
-        print_json({**evaluation.to_dict(), "calibration": calibration, "files": files})
+        unknown = scores.info.unknown_training
+        print_json(
+            {
+                **evaluation.to_dict(),
+                "training_part_known": not unknown,
+                "calibration": calibration,
+                "files": files,
+            }
+        )
         return
     rows = summary_rows(evaluation)
     print_table(["figure", "value", "95 %"], rows, title=_title(scores.info), right="value")
@@ -166,7 +174,7 @@ def _print_evaluation(made: "EvaluationResult", scores: "Scores", as_json: bool)
 
 def _title(info: "ScoresInfo") -> str:
     label = "SYNTHETIC clips, " if info.synthetic else ""
-    return f"{info.title} on {label}{info.dataset} {info.split}, {info.part} ({info.protocol})"
+    return f"{info.title} on {label}{info.dataset} {info.split}, {info.part} ({info.chosen_by})"
 
 
 def _print_metrics(made: "EvaluationResult", scores: "OutputScores", as_json: bool) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from skelab.cli.data import check_data, open_data
 from skelab.cli.output import next_command, print_json, print_table, progress, result, say
 from skelab.cli.paths import Force, named
 from skelab.errors import OutputError
@@ -33,6 +34,10 @@ def fit_command(
     clips: Annotated[
         int | None,
         typer.Option(min=1, help="Training clips; those of the recipe's data set by default."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Clip store or npz of your own: its clips are counted."),
     ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Within a minute; what is done without --thorough.")
@@ -64,6 +69,9 @@ def fit_command(
         raise typer.BadParameter("--quick and --thorough are opposites: give one of them")
     if device != "auto" and (gpu is not None or vram is not None):
         raise typer.BadParameter("--device measures, --gpu and --vram predict: give one of them")
+    if data is not None and clips is not None:
+        raise typer.BadParameter("--data and --clips both say how many clips train: give one")
+    check_data(data)
 
     from skelab.files.kinds import PAGE, RECIPE
     from skelab.files.output import check_output
@@ -81,6 +89,7 @@ def fit_command(
     if recipe_out is not None:
         check_output(recipe_out, RECIPE, inputs=inputs, force=force)
 
+    store = open_data(data, None, None, None) if data else None
     try:
         with progress("looking", unit="networks") as bar:
 
@@ -94,6 +103,7 @@ def fit_command(
                 gpu=gpu,
                 vram=vram,
                 clips=clips,
+                data=store,
                 thorough=thorough,
                 on_progress=tell,
             )
@@ -123,6 +133,7 @@ def _show(report: "FitReport", as_json: bool) -> None:
     if as_json:
         print_json(report.to_dict())
         return
+    result(report.answer)
     result(device_line(report))
     kept = ",".join(name for name in SHORT if name != "settings")
     print_table(SHORT, short_rows(report), right="clips,GiB,epoch,full", whole=kept)
@@ -133,7 +144,6 @@ def _show(report: "FitReport", as_json: bool) -> None:
         result(f"{model.model}: {model.verdict.value}; {model.reason}")
     for text in [*remarks(report), *notes(report)]:
         result(f"note: {text}")
-    result(f"can {report.device['name']} run them comfortably? {report.answer}")
     if report.recommended:
         result(f"recommended: {report.recommended}; --recipe-out FILE writes the recipe")
 

@@ -1,6 +1,7 @@
 """`skelab inspect`: what is this file?"""
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -85,7 +86,11 @@ def inspect(
     pairs = {"path": str(path), "kind": found.kind}
     if verify:
         pairs["verified"] = "every clip matches its digest"
-    pairs |= {name: _in_words(value) for name, value in found.facts.items()}
+    for name, value in found.facts.items():
+        pairs[name] = _in_words(value)
+        if name == "anatomy" and "odd clips" in value:
+            kept = {key: entry for key, entry in value.items() if key != "odd clips"}
+            pairs |= {name: _in_words(kept), "odd clips": _odd_clips(path, value["odd clips"])}
     if found.facts["synthetic"]:
         pairs["synthetic"] = "SYNTHETIC: made by a program, says nothing about people"
     else:
@@ -128,6 +133,12 @@ def _print_quality(
     ]
     if worst:
         print_table(["figure", "worst clips", "value"], worst, right="value")
+
+
+def _odd_clips(path: Path, names: Sequence[str]) -> str:
+    """The clips whose bones are strangely long, and how to look at the first."""
+    shown = shlex.join(["skelab", "view", str(path), "--clip", names[0]])
+    return f"{_in_words(list(names))}: strangely long bones; {shown}"
 
 
 def _in_words(value: Any) -> str:

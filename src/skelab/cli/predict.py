@@ -1,7 +1,7 @@
 """`skelab predict`: what does a clip show?"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,9 @@ from skelab.cli.data import NoAnatomyCheck
 from skelab.cli.networks import EngineName, Trust
 from skelab.cli.output import print_json, print_table, result
 from skelab.cli.stream import print_stream
+
+if TYPE_CHECKING:
+    from skelab.inference.spec import NetworkSpec
 
 
 def predict(
@@ -76,6 +79,8 @@ def predict(
                 "model": spec.model.name,
                 "engine": network.engine,
                 "synthetic": spec.synthetic,
+                "protocol": spec.protocol,
+                "training_part_known": spec.knows_training_part,
                 "predictions": clips,
                 "labelled": len(labelled),
                 "correct": correct,
@@ -91,9 +96,16 @@ def predict(
     print_table(
         ["clip", "rank", "class", "probability"],
         rows,
-        title=f"{spec.title}, trained on {trained}, {len(spec.classes)} classes",
+        title=f"{spec.title}, trained on {trained}, {len(spec.classes)} classes{_how(spec)}",
         right="rank,probability",
     )
     if labelled:
         share = correct / len(labelled)
         result(f"top-1 {share:.2%}: {correct:,} of {len(labelled):,} labelled clips")
+        if spec.training_note:
+            result(spec.training_note)
+
+
+def _how(spec: "NetworkSpec") -> str:
+    """That the epoch was chosen on the test part, where it was."""
+    return ", protocol paper: the test part chose the epoch" if spec.protocol == "paper" else ""

@@ -161,7 +161,10 @@ def _summary(
         "training": f"{_metrics(last, 'train')}loss {last['train_loss']:.3f}{label}",
     }
     if found := _metrics(last, "validation").removesuffix(", "):
-        pairs["validation"] = f"{found} in the last epoch{label}"
+        part = "test" if last.get("chosen_on_test") else "validation"
+        pairs[part] = f"{found} in the last epoch{label}"
+        if part == "test":
+            pairs["protocol"] = "paper: the test part chose the epoch, so its figures are no test"
     pairs["speed"] = f"{last['clips_per_second']:.1f} clips/s in the last epoch"
     return pairs
 

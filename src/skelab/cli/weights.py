@@ -38,6 +38,10 @@ def import_weights(
     window: Annotated[
         int | None, typer.Option(help="Frames of an input; the recipe's by default.")
     ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="Split trained on, say xsub; without it the training part is unknown."),
+    ] = None,
     bodies: Annotated[int | None, typer.Option(help="Bodies of a clip; read off, or 2.")] = None,
     force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -68,6 +72,7 @@ def import_weights(
         stream=stream,
         window=window,
         max_bodies=bodies,
+        split=split,
         force=force,
     )
     spec, inputs = made.checkpoint.model, made.checkpoint.inputs
@@ -80,7 +85,10 @@ def import_weights(
         "pipeline": inputs.pipeline,
         "stream": inputs.feeder.stream.value,
         "window": inputs.feeder.window,
+        "trained on split": inputs.split or "unknown",
     }
+    if not inputs.split:
+        say("which clips trained these weights is unknown, and every figure says so; --split NAME")
     for note in made.notes:
         say(note)
     if as_json:

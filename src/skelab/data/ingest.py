@@ -12,6 +12,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import (
     Executor,
@@ -20,6 +21,7 @@ from concurrent.futures import (
     as_completed,
 )
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -47,7 +49,9 @@ from skelab.data.clips.write import (
     shard_notes,
     write_shard,
 )
+from skelab.data.datasets import open_source
 from skelab.data.losses import MOST_LOST, refuse_losses, rejected_samples
+from skelab.data.opened import holds_clips
 from skelab.data.preprocessing import Pipeline, choose_pipeline, get_pipeline
 from skelab.data.recordings import HeldInMemory, Source, SourceItem
 from skelab.errors import DataError, NoBodyError, OutputError, SourceError, StoreError
@@ -92,8 +96,8 @@ class IngestReport:
 
 
 def ingest(
-    source: Source,
-    path: Path,
+    source: Source | Path | str,
+    path: Path | str,
     *,
     pipeline: str | None = None,
     ignore: Sequence[str] = (),
@@ -111,7 +115,8 @@ def ingest(
     segment of a sequence that is wrong; it is left out with a note.
 
     Args:
-        source: What :func:`skelab.data.recordings.open_source` found.
+        source: A file, folder or archive of recordings, or what
+            :func:`skelab.open_source` found in one.
         path: The store to write, ``.arrow``.
         pipeline: Preprocessing, by name; None takes ``ctrgcn`` for poses in space and ``as-given``
             for those in an image.
@@ -136,6 +141,8 @@ def ingest(
         OutputError: The disk is full, the folder cannot be written, there is a file that is not to
             be overwritten, or another process writes the store.
     """
+    if isinstance(source, Path | str):
+        source = _opened(Path(source))
     path = check_output(Path(path), STORE, inputs=[source.path], force=True)
     pipeline = choose_pipeline(pipeline, source.layout).name
     ignored = set(ignore)
@@ -186,6 +193,16 @@ def ingest(
     return IngestReport(path, finished, num_clips, num_resumed, anatomy)
 
 
+def _opened(path: Path) -> Source:
+    """The recordings in a place; what is prepared already is no source."""
+    if holds_clips(path):
+        raise SourceError(
+            f"{path}: expected recordings, found clips that are prepared already;"
+            f" skelab.open_clips opens them, `skelab ingest {path} STORE` copies them to a store"
+        )
+    return open_source(path)
+
+
 def _parts(folder: Path, chunks: Sequence[Sequence[SourceItem]]) -> list[Path]:
     return [folder / f"{number:06d}.arrow" for number in range(len(chunks))]
 
@@ -222,8 +239,8 @@ def _read_all(
                 on_progress(done, len(items))
     except BrokenProcessPool:
         raise SourceError(
-            f"{source.path}: a worker process died, perhaps for lack of memory; the same command"
-            " goes on where it was, with --workers 1 in one process"
+            f"{source.path}: a worker process ended before its work was done{_of_main(source)};"
+            " the same command goes on where it was, with --workers 1 (workers=1) in one process"
         ) from None
     return num_resumed, anatomy
 
@@ -321,20 +338,28 @@ def _is_finished(part: Path, strict: bool) -> bool:
 
 
 def _carry_out(
-    work: Callable[[Path, Sequence[SourceItem]], int],
+    work: partial[int],
     jobs: Sequence[tuple[Path, Sequence[SourceItem]]],
     workers: int | None,
     *,
     threads: bool,
 ) -> Iterator[int]:
-    """Do all jobs, here or by workers; yields the samples of each as it is finished."""
+    """Do all jobs, here or by workers; yields the samples of each as it is finished.
+
+    Args:
+        work: Makes a part of its path and items; its first argument is the source.
+        jobs: Path and items of each part.
+        workers: How many work at once; None takes one a core.
+        threads: Whether they are threads instead of processes.
+    """
     workers = min(workers or os.cpu_count() or 1, len(jobs))
     if workers <= 1:
         for part, items in jobs:
             yield work(part, items)
         return
     with _pool(workers, threads=threads) as pool:
-        futures = [pool.submit(work, part, items) for part, items in jobs]
+        with nullcontext() if threads or _is_of_main(work.args[0]) else _main_unnamed():
+            futures = [pool.submit(work, part, items) for part, items in jobs]
         try:
             for future in as_completed(futures):
                 yield future.result()
@@ -348,6 +373,36 @@ def _pool(workers: int, *, threads: bool) -> Executor:
         return ThreadPoolExecutor(workers)
     context = multiprocessing.get_context("spawn")  # forking after threads have started can hang
     return ProcessPoolExecutor(workers, mp_context=context)
+
+
+@contextmanager
+def _main_unnamed() -> Iterator[None]:
+    """Start processes that do not import the program's main module, which would run it again.
+
+    So a script needs no ``if __name__ == "__main__":`` of its own.
+    """
+    main = sys.modules["__main__"]
+    hidden = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        vars(main).update(hidden)
+
+
+def _is_of_main(source: Source) -> bool:
+    """Whether the class of a source is written in the main module, so that workers need it."""
+    return type(source).__module__ == "__main__"
+
+
+def _of_main(source: Source) -> str:
+    if not _is_of_main(source):
+        return ""
+    name = type(source).__name__
+    return (
+        f"; {name} is written in the script itself, whose call of ingest then has to stand below"
+        ' `if __name__ == "__main__":`'
+    )
 
 
 def _make_part(

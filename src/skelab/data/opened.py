@@ -212,7 +212,9 @@ def _with_names(
     """The clips under their names, or as they are where the names cannot be proven."""
     tell = on_note or (lambda _: None)
     try:
-        benchmark, infos = rebuild_names(clips.parts, read_samples(names), ignore)
+        benchmark, infos = rebuild_names(
+            clips.parts, read_samples(names), ignore, file=clips.path.name
+        )
     except SourceError as error:
         tell(f"{clips.path}: the rows stay without names: {error}")
         return clips

@@ -132,7 +132,7 @@ class EarlyScores:
         about = {"name": self.protocol.value, "frame_accuracy": self.frame_accuracy}
         arrays: dict[str, ndarray] = {
             "format": np.array(_FORMAT),
-            "info": np.array(json.dumps(asdict(self.info), sort_keys=True)),
+            "info": np.array(self.info.to_json()),
             "protocol": np.array(json.dumps(about)),
             "names": np.array(self.names),
             "labels": self.labels,

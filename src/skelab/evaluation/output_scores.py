@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 from zipfile import BadZipFile
@@ -79,7 +79,7 @@ class OutputScores:
         """
         arrays: dict[str, ndarray] = {
             "format": np.array(_FORMAT),
-            "info": np.array(json.dumps(asdict(self.info), sort_keys=True)),
+            "info": np.array(self.info.to_json()),
             "task": np.array(self.task),
             "names": np.array(self.names),
             "outputs": self.outputs,

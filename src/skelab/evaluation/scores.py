@@ -63,6 +63,8 @@ class ScoresInfo:
         stream: Input stream, or several joined by ``+``.
         checkpoint: Digest of the weights; empty where unknown.
         synthetic: The clips were made by a program, so that the figures say nothing of people.
+        unknown_training: Nobody knows on which clips the weights were trained, so that some of
+            these may have been among them.
 
     Raises:
         ScoresError: Part or protocol is not one of those above.
@@ -78,6 +80,7 @@ class ScoresInfo:
     stream: Name
     checkpoint: Name = ""
     synthetic: bool = False
+    unknown_training: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a part or protocol that does not exist."""
@@ -87,6 +90,18 @@ class ScoresInfo:
         ):
             if name not in known:
                 raise ScoresError(f"scores: {unknown_name(kind, name, known)}")
+
+    def to_json(self) -> str:
+        """The text that stands in a file of scores."""
+        found = asdict(self)
+        if not self.unknown_training:
+            del found["unknown_training"]
+        return json.dumps(found, sort_keys=True)
+
+    @property
+    def chosen_by(self) -> str:
+        """The protocol, and whether it is unknown which clips trained the weights."""
+        return self.protocol + ("; training part unknown" if self.unknown_training else "")
 
     @property
     def title(self) -> str:
@@ -211,7 +226,7 @@ class Scores:
         """
         arrays: dict[str, ndarray] = {
             "format": np.array(_FORMAT),
-            "info": np.array(json.dumps(asdict(self.info), sort_keys=True)),
+            "info": np.array(self.info.to_json()),
             "names": np.array(self.names),
             "labels": self.labels,
             "logits": self.logits,

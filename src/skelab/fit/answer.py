@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from skelab.data.clips.opened_clips import OpenedClips
 from skelab.errors import GpuError
-from skelab.fit.demand import data_needs, read_recipe
+from skelab.fit.demand import data_needs, read_recipe, store_needs
 from skelab.fit.explore import (
     Question,
     configuration_of,
@@ -30,6 +31,7 @@ from skelab.fit.outcome import (
     DataNeeds,
     FitReport,
     ModelFit,
+    Verdict,
 )
 from skelab.fit.predict import PredictedDevice
 from skelab.fit.prefetch import TracePrefetcher, TraceRequest, prefetch_workers
@@ -51,6 +53,12 @@ QUICK_SECONDS: Final = 45.0
 
 _LOADED_CLIPS: Final = 64
 
+_SPEEDS: Final = {
+    *("gflops", "gigabytes", "gflops_bf16", "gflops_bf16_convolution", "gflops_bf16_gradient"),
+}
+_USUAL_FLOPS: Final = 3e10  # of a core, a second, in float32
+_USUAL_BANDWIDTH: Final = 1.5e10  # bytes a second from memory
+
 
 class FitStopped(KeyboardInterrupt):
     """Ctrl-C, with the results so far.
@@ -71,6 +79,7 @@ def fit(
     gpu: str | None = None,
     vram: str | None = None,
     clips: int | None = None,
+    data: OpenedClips | None = None,
     thorough: bool = False,
     on_progress: OnProgress | None = None,
 ) -> FitReport:
@@ -82,6 +91,7 @@ def fit(
         gpu: Predict for this GPU instead, say ``RTX 3060``.
         vram: Predict for a GPU with this much memory, say ``8GB``; with ``gpu``, for that GPU.
         clips: Number of training clips; that of the recipe's data set by default.
+        data: Clips of one's own: their layout, classes and number count instead.
         thorough: Try every option, and search by running. Otherwise an option is tried only if the
             ones before it are not comfortable, and a measurement ends within a minute.
         on_progress: OnProgress what is being done.
@@ -94,7 +104,10 @@ def fit(
     """
     asked = list(models) or [card.name for card in list_models()]
     recipes = {name: read_recipe(name) for name in asked}
-    needs = {name: data_needs(recipe, clips) for name, recipe in recipes.items()}
+    needs = {
+        name: data_needs(recipe, clips) if data is None else store_needs(recipe, data)
+        for name, recipe in recipes.items()
+    }
     told = on_progress or (lambda what, done, total: None)
     done: list[ModelFit] = []
     with ExitStack() as stack:
@@ -116,7 +129,8 @@ def fit(
             _prepare(question, recipes, needs, told)
             for number, (name, recipe) in enumerate(recipes.items()):
                 told(name, number, len(recipes))
-                done.append(explore(question, name, recipe, needs[name]))
+                found = explore(question, name, recipe, needs[name])
+                done.append(_predicted_instead(question, speeds, found))
             told("done", len(recipes), len(recipes))
         except KeyboardInterrupt:
             raise FitStopped(report(finished=False)) from None
@@ -191,6 +205,8 @@ def _predicted_here(question: Question, speeds: dict[str, Span]) -> Backend | No
     device = question.backend
     if not isinstance(device, MeasuredDevice) or device.device != "cpu":
         return None
+    if not speeds.keys() >= _SPEEDS:
+        return None
     context = 0
     with suppress(NotTriedError):
         context, _ = device.idle()
@@ -203,6 +219,43 @@ def _predicted_here(question: Question, speeds: dict[str, Span]) -> Backend | No
         bandwidth=speeds["gigabytes"].high * 1e9,
         memory_limit=device.memory_limit,
         context=context,
+    )
+
+
+def _predicted_instead(question: Question, speeds: dict[str, Span], found: ModelFit) -> ModelFit:
+    """The result itself or, where nothing could be measured, a prediction that says so."""
+    if found.verdict is not Verdict.UNKNOWN or not question.backend.measured:
+        return found
+    device = _predicted_device(question, speeds)
+    if device is None:
+        return found
+    asked = replace(question, backend=device, machine=None, beside=None, store=None)
+    predicted = explore(asked, found.model, found.recipe, found.data)
+    if predicted.verdict is Verdict.UNKNOWN:
+        return found
+    why = f"predicted, as it could not be measured ({found.reason})"
+    return replace(predicted, reason=f"{why}: {predicted.reason}")
+
+
+def _predicted_device(question: Question, speeds: dict[str, Span]) -> Backend | None:
+    """What predicts for the measured device; an ordinary core's speed where none was measured."""
+    device = question.backend
+    if not isinstance(device, MeasuredDevice):
+        return None
+    if device.device != "cpu":
+        described = device.describe()
+        with suppress(GpuError):
+            return PredictedDevice.named(described["name"], described["memory_limit"])
+        return None
+    if (beside := _predicted_here(question, speeds)) is not None:
+        return beside
+    flops = _USUAL_FLOPS * device.machine.usable_cores
+    return PredictedDevice.processor(
+        device.machine.processor,
+        flops=flops,
+        half_flops=flops / 4,
+        bandwidth=_USUAL_BANDWIDTH,
+        memory_limit=device.memory_limit,
     )
 
 
@@ -272,7 +325,12 @@ def _report(
         },
         machine=machine,
         models=tuple(done),
-        answer=overall_answer(done, name=str(device["name"]), measured=measured),
+        answer=overall_answer(
+            done,
+            name=str(device["name"]),
+            measured=measured,
+            memory="RAM" if device.get("kind") == "cpu" else "GPU memory",
+        ),
         recommended=recommend(done),
         finished=finished,
     )

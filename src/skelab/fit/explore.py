@@ -257,4 +257,4 @@ def _changed(recipe: Recipe, precision: Precision, activations: str) -> Recipe:
 def configuration_of(recipe: Recipe, needs: DataNeeds, bodies: int | None = None) -> Configuration:
     """A recipe with the data that it trains on, as a configuration."""
     bodies = bodies or recipe.data.max_bodies or needs.bodies
-    return Configuration(recipe, needs.layout, needs.classes, bodies)
+    return Configuration(recipe, needs.own_layout or needs.layout, needs.classes, bodies)

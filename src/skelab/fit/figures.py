@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Protocol, runtime_checkable
 
 from skelab.recipes import Recipe
+from skelab.skeleton import Layout, get_layout
 
 
 @dataclass(frozen=True)
@@ -13,15 +14,20 @@ class Configuration:
     Attributes:
         recipe: The recipe, with the ``precision``, the ``memory.activations`` and, as a number,
             the ``memory.micro_batch`` of the configuration.
-        layout: Layout of the skeletons.
+        layout: Layout of the skeletons, or the name of a known one.
         num_classes: Number of classes.
         bodies: Bodies per clip.
     """
 
     recipe: Recipe
-    layout: str = "ntu25"
+    layout: str | Layout = "ntu25"
     num_classes: int = 60
     bodies: int = 2
+
+    @property
+    def skeleton(self) -> Layout:
+        """The layout."""
+        return get_layout(self.layout) if isinstance(self.layout, str) else self.layout
 
     @property
     def micro_batch(self) -> int:

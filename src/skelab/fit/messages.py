@@ -1,23 +1,29 @@
 """JSON wire format of the workers: configurations and traces."""
 
-from typing import Any
+from dataclasses import asdict
+from typing import Any, Final
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from skelab.fit.figures import Configuration
 from skelab.fit.operators import Operators
 from skelab.fit.storage import Category, Lives
 from skelab.fit.trace import Trace
 from skelab.recipes import parse_recipe
+from skelab.skeleton import Layout
 
 Message = dict[str, Any]
+
+_LAYOUT: Final = TypeAdapter(Layout)
 
 
 def configuration_to_json(configuration: Configuration) -> Message:
     """A configuration as a JSON object."""
+    layout = configuration.layout
     return {
         "recipe": configuration.recipe.to_yaml(),
-        "layout": configuration.layout,
+        "layout": layout if isinstance(layout, str) else asdict(layout),
         "classes": configuration.num_classes,
         "bodies": configuration.bodies,
     }
@@ -26,7 +32,10 @@ def configuration_to_json(configuration: Configuration) -> Message:
 def configuration_from_json(message: Message) -> Configuration:
     """The configuration in a JSON object; other keys are ignored."""
     recipe = parse_recipe(message["recipe"])
-    return Configuration(recipe, message["layout"], message["classes"], message["bodies"])
+    layout = message["layout"]
+    if not isinstance(layout, str):
+        layout = _LAYOUT.validate_python(layout)
+    return Configuration(recipe, layout, message["classes"], message["bodies"])
 
 
 def trace_to_json(trace: Trace) -> Message:

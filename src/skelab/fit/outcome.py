@@ -7,6 +7,7 @@ from typing import Any, Final
 from skelab._version import __version__
 from skelab.fit.figures import Cost, MemoryParts, Span
 from skelab.recipes import Recipe
+from skelab.skeleton import Layout
 
 SCHEMA: Final = 1
 """Version of the JSON; raised when a key is removed or changes its meaning."""
@@ -36,6 +37,7 @@ class DataNeeds:
         clips: Clips of the store, including the test part.
         disk: Size of the store, bytes.
         source: Source of the counts.
+        own_layout: The layout itself, of clips whose layout has no name here.
     """
 
     title: str
@@ -46,6 +48,11 @@ class DataNeeds:
     clips: int
     disk: int
     source: str
+    own_layout: Layout | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The data as a JSON object."""
+        return {name: value for name, value in vars(self).items() if name != "own_layout"}
 
 
 @dataclass(frozen=True)
@@ -254,7 +261,7 @@ class ModelFit:
             "epochs": training.epochs,
             "batch_size": training.batch_size,
             "frames": self.recipe.data.window,
-            "data": asdict(self.data),
+            "data": self.data.to_dict(),
             "verdict": self.verdict.value,
             "reason": self.reason,
             "settings": self.settings and asdict(self.settings),

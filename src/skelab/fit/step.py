@@ -18,7 +18,6 @@ from skelab.errors import SkelabError
 from skelab.fit.fakes import PlainEngine, make_state, replace_by_fakes
 from skelab.fit.figures import Configuration, NotTriedError
 from skelab.models import create_model, set_activation_policy
-from skelab.skeleton import get_layout
 from skelab.tasks import TaskSpec, get_task, observing_of
 from skelab.training.config import Precision
 from skelab.training.groups import set_training_mode
@@ -189,7 +188,7 @@ def _network(configuration: Configuration) -> nn.Module:
             recipe.model.name,
             num_classes=configuration.num_classes,
             layout=configuration.layout,
-            in_channels=len(get_layout(configuration.layout).axes),
+            in_channels=len(configuration.skeleton.axes),
             max_bodies=configuration.bodies,
             **recipe.model.options,
         )
@@ -204,7 +203,7 @@ def _task_spec(configuration: Configuration) -> TaskSpec:
 
 def _noise(configuration: Configuration, device: torch.device) -> Tensor:
     """A micro-batch N C T V M of standard normal noise, the same for the same seed."""
-    layout = get_layout(configuration.layout)
+    layout = configuration.skeleton
     window = configuration.recipe.data.window
     shape = (len(layout.axes), window, layout.num_joints, configuration.bodies)
     with torch.random.fork_rng(devices=[]):

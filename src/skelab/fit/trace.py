@@ -23,7 +23,6 @@ from skelab.fit.figures import Configuration, MemoryParts, NotTriedError
 from skelab.fit.operators import OperatorLog, Operators, moved_bytes
 from skelab.fit.step import InferenceStep, TrainingStep
 from skelab.fit.storage import Category, Lives, StorageWatch
-from skelab.skeleton import get_layout
 from skelab.training.config import Precision
 
 _PRIMES: Final = (101, 103, 107, 109, 113, 127, 131, 137)
@@ -166,7 +165,7 @@ def _prime(configuration: Configuration) -> int:
         recipe.data.window,
         configuration.num_classes,
         configuration.bodies,
-        get_layout(configuration.layout).num_joints,
+        configuration.skeleton.num_joints,
         *(value for value in recipe.model.options.values() if type(value) is int),
     ]
     for prime in _PRIMES:

@@ -1,7 +1,7 @@
 """The verdict on a network (comfortable, workable or not), its reason, and settings."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +21,8 @@ LONGEST: Final = 7 * DAY
 
 FEWEST_CLIPS: Final = 8
 """Micro-batch below which batch-norm statistics become unreliable."""
+
+_EQUAL: Final = 1.1  # how much slower an option may be to count as equally fast
 
 _GIB: Final = 2**30
 _UNITS: Final = (("days", "d", DAY), ("hours", "h", 3600.0), ("minutes", "min", 60.0))
@@ -59,15 +61,17 @@ def assess(recipe: Recipe, options: Sequence[OptionFit], limit: int) -> Assessme
     batch = own_batch(recipe)
     as_it_is = own in fitting and (own.largest_micro_batch or 0) >= batch
     roomy = as_it_is and own.micro_batch == batch and is_roomy(own, limit)
+    best = _best(fitting, recipe, limit)
+    change = settings_in_words(recipe, _settings(best))
     if roomy and _lasts(own) <= DAY:
         reason = f"as it is, {_takes(own, limit)}"
-        return Assessment(Verdict.COMFORTABLE, reason, _settings(own))
-    best = min(fitting, key=lambda option: _rank(option, recipe, limit))
+        if best is not own:
+            reason += f"; with {change} about {lasts(_lasts(best))}"
+        return Assessment(Verdict.COMFORTABLE, reason, _settings(best))
     why = _why_not(own, recipe, limit, as_it_is=as_it_is, roomy=roomy)
     if _lasts(best) > LONGEST:
         reason = f"it fits, but {_takes(best, limit)}; a week is the most that is called workable"
         return Assessment(Verdict.NO, reason, _settings(best))
-    change = settings_in_words(recipe, _settings(best))
     return Assessment(
         Verdict.WORKABLE, f"{why}; with {change} {_takes(best, limit)}", _settings(best)
     )
@@ -110,43 +114,70 @@ def recommend(models: Sequence[ModelFit]) -> str:
     return "" if best is None else best.model
 
 
-def overall_answer(models: Sequence[ModelFit], *, name: str, measured: bool) -> str:
+def overall_answer(
+    models: Sequence[ModelFit], *, name: str, measured: bool, memory: str = "memory"
+) -> str:
     """The answer to "can it run modern skeleton models comfortably?", in a few sentences.
+
+    The first names the network to start with, its settings, and what it needs.
 
     Args:
         models: Results of each network.
         name: Name of the device.
         measured: Whether the figures are measured.
+        memory: What the memory of the device is called.
     """
     known = [model for model in models if model.verdict is not Verdict.UNKNOWN]
     if not known:
         return f"{name}: nothing could be determined; see the reason of each network."
     of = {verdict: [m for m in known if m.verdict is verdict] for verdict in Verdict}
-    comfortable, workable = of[Verdict.COMFORTABLE], of[Verdict.WORKABLE]
-    able = len(comfortable) + len(workable)
-    opening = "No"
-    if len(comfortable) == len(known):
-        opening = "Yes"
-    elif able == len(known):
-        opening = "Yes, with the settings named"
-    elif able:
+    able = len(of[Verdict.COMFORTABLE]) + len(of[Verdict.WORKABLE])
+    opening = "Yes"
+    if able < len(known):
         opening = "Mostly" if 2 * able > len(known) else "In part"
-    how = "" if measured else " These are predictions."
+    said = [f"{opening}: {_start(models, memory)}." if able else "No."]
     if len(models) == 1:
-        return f"{opening}: {models[0].reason}.{how}"
-    said = [f"{len(comfortable)} of {len(known)} train comfortably{_named(comfortable)}"]
-    if workable:
-        said.append(f"{len(workable)} workably{_named(workable)}")
-    if of[Verdict.NO]:
-        said.append(f"{len(of[Verdict.NO])} not{_named(of[Verdict.NO])}")
-    if len(known) < len(models):
-        said.append(f"{len(models) - len(known)} could not be tried")
-    used = [model for model in known if model.inference.verdict is not Verdict.UNKNOWN]
-    fast = [model for model in used if model.inference.verdict is Verdict.COMFORTABLE]
-    use = ""
-    if used:
-        use = f" In use, {len(fast)} of {len(used)} answer every frame of 30 a second."
-    return f"{opening}: {', '.join(said)}.{use}{how}"
+        said.append(f"{models[0].reason[0].upper()}{models[0].reason[1:]}.")
+    else:
+        said.append(f"{_counted(of, len(known), len(models) - len(known))}.")
+        used = [model for model in known if model.inference.verdict is not Verdict.UNKNOWN]
+        fast = [model for model in used if model.inference.verdict is Verdict.COMFORTABLE]
+        if used:
+            said.append(f"In use, {len(fast)} of {len(used)} answer every frame of 30 a second.")
+    return " ".join([*said, *([] if measured else ["These are predictions."])])
+
+
+def _start(models: Sequence[ModelFit], memory: str) -> str:
+    """Which network to start with, under which settings, and what that takes."""
+    recommended = recommend(models)
+    model = next(each for each in models if each.model == recommended)
+    option = model.chosen
+    if option is None or option.memory is None:
+        return f"start with {model.model}"
+    batch = model.recipe.training.batch_size
+    settings = f"{option.precision}, batch {batch}"
+    if option.micro_batch and option.micro_batch < batch:
+        settings += f" in parts of {option.micro_batch}"
+    if option.activations == "recompute":
+        settings += ", recomputing activations"
+    needs = f"{gib(model.data.disk)} on disk, {gib(option.memory.total)} of {memory}"
+    return (
+        f"start with {model.model}, {settings}; about {lasts(_lasts(option))} for"
+        f" {model.data.title}, {needs}"
+    )
+
+
+def _counted(of: Mapping[Verdict, Sequence[ModelFit]], known: int, untried: int) -> str:
+    """How many networks train comfortably, workably and not, where there are any."""
+    words = {Verdict.COMFORTABLE: "train comfortably", Verdict.WORKABLE: "workably"}
+    said: list[str] = []
+    for verdict, word in {**words, Verdict.NO: "not"}.items():
+        if models := of[verdict]:
+            count = str(len(models)) if said else f"{len(models)} of {known}"
+            word = word if said or verdict is Verdict.COMFORTABLE else f"train {word}"
+            word = "cannot be trained" if word == "train not" else word
+            said.append(f"{count} {word}{_named(models)}")
+    return ", ".join(said) + (f", {untried} could not be tried" if untried else "")
 
 
 def recipe_file(report: FitReport) -> str:
@@ -188,17 +219,30 @@ def _is_usable(option: OptionFit, recipe: Recipe) -> bool:
     return not whole or option.micro_batch >= recipe.training.batch_size
 
 
-def _rank(option: OptionFit, recipe: Recipe, limit: int) -> tuple[bool, bool, bool, int, float]:
-    """Sort key: enough clips at once, headroom, in time, fewest changes, fastest."""
-    enough = min(FEWEST_CLIPS, own_batch(recipe))
-    differs = (
-        option.precision != recipe.precision.value,
-        option.activations != recipe.memory.activations,
-        option.micro_batch != own_batch(recipe),
-    )
-    late = _lasts(option) > DAY
-    few = (option.micro_batch or 0) < enough
-    return few, not is_roomy(option, limit), late, 0 if late else sum(differs), _lasts(option)
+def _best(fitting: Sequence[OptionFit], recipe: Recipe, limit: int) -> OptionFit:
+    """The fastest of the options with enough clips at once and headroom.
+
+    Among options that are about as fast, the one with the fewest changes to the recipe.
+    """
+
+    def lacks(option: OptionFit) -> tuple[bool, bool]:
+        few = (option.micro_batch or 0) < min(FEWEST_CLIPS, own_batch(recipe))
+        return few, not is_roomy(option, limit)
+
+    def changes(option: OptionFit) -> int:
+        return sum(
+            (
+                option.precision != recipe.precision.value,
+                option.activations != recipe.memory.activations,
+                option.micro_batch != own_batch(recipe),
+            )
+        )
+
+    least = min(map(lacks, fitting))
+    sound = [option for option in fitting if lacks(option) == least]
+    near = _EQUAL * min(map(_lasts, sound))
+    quick = [option for option in sound if _lasts(option) <= near]
+    return min(quick, key=lambda option: (changes(option), _lasts(option)))
 
 
 def _lasts(option: OptionFit) -> float:

@@ -49,6 +49,9 @@ class InputSpec:
         feeder: Stream, window and crops.
         digest: Digest of the store that it was trained on.
         synthetic: The clips were generated.
+        split: Split of which the training part trained imported weights, as whoever imported them
+            says; empty where nobody said, and where the weights were trained here, whose recipe
+            has it.
     """
 
     pipeline: str
@@ -58,6 +61,14 @@ class InputSpec:
     feeder: FeederConfig
     digest: str = ""
     synthetic: bool = False
+    split: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The description as a JSON object; without the split where it is not said."""
+        found = {**asdict(self), "feeder": self.feeder.model_dump(mode="json")}
+        if not self.split:
+            del found["split"]
+        return found
 
 
 @dataclass(frozen=True)
@@ -165,7 +176,7 @@ class Checkpoint:
         described = {
             "format": FORMAT,
             "model": asdict(self.model),
-            "inputs": {**asdict(self.inputs), "feeder": self.inputs.feeder.model_dump(mode="json")},
+            "inputs": self.inputs.to_dict(),
             "recipe": self.recipe,
             "epoch": self.epoch,
             "protocol": self.protocol,

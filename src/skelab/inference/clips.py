@@ -12,7 +12,7 @@ from skelab.data.opened import MOST_NAMED, holds_clips, open_clips, row_named
 from skelab.data.preprocessing import get_pipeline
 from skelab.data.recordings.one_file import SUFFIXES, read_recording
 from skelab.errors import DataError, LayoutError, NoBodyError, SourceError
-from skelab.inference.spec import NetworkSpec
+from skelab.inference.spec import NetworkSpec, pipeline_remedy
 from skelab.skeleton import get_layout
 
 MOST_CLIPS: Final = MOST_NAMED
@@ -148,6 +148,7 @@ def _check(path: Path, found: dict[str, Any], trained: dict[str, Any]) -> None:
             raise DataError(
                 f"{path}: the network was trained on {name} {_brief(expected)}, found"
                 f" {_brief(found[name])}"
+                + (pipeline_remedy(expected) if name == "preprocessing" else "")
             )
 
 

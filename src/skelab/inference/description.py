@@ -65,6 +65,7 @@ class InputsDescription(Described):
     feeder: FeederConfig
     digest: Name = ""
     synthetic: bool = False
+    split: Name = ""
 
 
 class TaskDescription(Described):

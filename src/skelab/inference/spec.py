@@ -134,6 +134,26 @@ class NetworkSpec:
         """What the network is shown: ``joint``, ``bone`` and so on."""
         return self.inputs.feeder.stream.value
 
+    @property
+    def knows_training_part(self) -> bool:
+        """Whether it is known which clips trained the network.
+
+        Imported weights do not say so; ``import-weights --split`` does.
+        """
+        return bool(self.epoch or self.inputs.split)
+
+    @property
+    def training_note(self) -> str:
+        """What is known of the clips that trained imported weights; empty if trained here."""
+        if self.epoch:
+            return ""
+        if self.inputs.split:
+            return f"Imported weights, said to be trained on split {self.inputs.split}."
+        return (
+            "Training part unknown: the weights do not say on which clips they learned;"
+            " import-weights --split NAME says it."
+        )
+
     def shape(self, clips: int = 1, frames: int | None = None) -> tuple[int, int, int, int, int]:
         """The shape N C T V M of an input."""
         return (
@@ -217,17 +237,14 @@ class NetworkSpec:
             if expected != actual:
                 raise CheckpointError(
                     f"{where}: was trained on {name} {_brief(expected)}, but {store} has"
-                    f" {_brief(actual)}"
+                    f" {_brief(actual)}{_remedy(name, expected)}"
                 )
 
     def to_json(self) -> str:
         """The text that stands in an exported file, on one line."""
         content = {
             **asdict(self),
-            "inputs": {
-                **asdict(self.inputs),
-                "feeder": self.inputs.feeder.model_dump(mode="json"),
-            },
+            "inputs": self.inputs.to_dict(),
             "format": FORMAT,
             "checkpoint": self.digest,
             "input": {"name": INPUT_NAME, "axes": ["clips", *_AXES]},
@@ -256,6 +273,19 @@ class NetworkSpec:
         content["model"], content["task"] = written.model.spec, written.task.spec
         content["inputs"] = InputSpec(**fields_of(written.inputs))
         return cls(**content)
+
+
+def pipeline_remedy(pipeline: object) -> str:
+    """The end of a message that prepared clips are of another pipeline: what makes the right ones.
+
+    Args:
+        pipeline: The pipeline that a network was trained on.
+    """
+    return f"; `skelab ingest RECORDINGS STORE --pipeline {pipeline}` prepares recordings that way"
+
+
+def _remedy(name: str, expected: object) -> str:
+    return pipeline_remedy(expected) if name == "pipeline" else ""
 
 
 def _brief(value: object) -> str:

@@ -201,7 +201,7 @@ def _score(
     trained = recipe_of(network, split)
     recipe = trained if split is None else with_split(trained, split)
     rows = rows_of(part, recipe, store, needs_labels=True)
-    if recipe != trained and spec.epoch:
+    if recipe != trained and spec.knows_training_part:
         refuse_known_clips(trained, recipe, store, rows, path)
     parts = {part: rows}
     if part == "test" and recipe == trained and _has_validation(trained, store):

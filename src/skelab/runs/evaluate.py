@@ -96,7 +96,7 @@ def evaluate_run(
     trained = recipe_of(network, split)
     recipe = trained if split is None else with_split(trained, split)
     rows = rows_of(part, recipe, store, needs_labels=network.task.needs_labels)
-    if recipe != trained and spec.epoch:  # of imported weights nobody knows what trained them
+    if recipe != trained and spec.knows_training_part:
         refuse_known_clips(trained, recipe, store, rows, path)
     folder = out or (path if path.is_dir() else path.parent)
     scores_file, report_file = _result_files(folder, part, None if recipe == trained else split)
@@ -272,8 +272,8 @@ def _notes(trained: Recipe, recipe: Recipe, store: OpenedClips, spec: NetworkSpe
     if recipe != trained or not (same_store and spec.recipe):
         test = choose_parts(recipe, store).test
         notes.append(f"Evaluated on split {recipe.data.split}, test {len(test):,} clips.")
-    if not spec.epoch:
-        notes.append("Training part unknown: the weights do not say on which clips they learned.")
+    if spec.training_note:
+        notes.append(spec.training_note)
     notes += origin_notes(spec.origin)
     if store.info.excluded:
         notes.append(f"{len(store.info.excluded):,} samples were left out of the store.")

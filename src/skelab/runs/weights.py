@@ -1,6 +1,7 @@
 """Weights that the authors' code has trained become a checkpoint, and a checkpoint such weights."""
 
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,7 @@ def import_weights_file(
     stream: str | None = None,
     window: int | None = None,
     max_bodies: int | None = None,
+    split: str | None = None,
     force: bool = False,
 ) -> ImportedWeights:
     """Make a checkpoint of a file of weights that the authors' code of a family has trained.
@@ -85,6 +87,8 @@ def import_weights_file(
         stream: What the network was shown.
         window: Frames of an input.
         max_bodies: Bodies of a clip; unless given, what the shapes say, or 2.
+        split: The split whose training part trained them. Figures of its training clips are then
+            refused; without it every figure says that the training part is unknown.
         force: Replace a checkpoint that is there.
 
     Raises:
@@ -92,7 +96,7 @@ def import_weights_file(
             or the window do not.
         ModelError: There is no such family.
         LayoutError: There is no such layout.
-        RecipeError: ``stream`` or ``window`` is out of range.
+        RecipeError: ``stream``, ``window`` or ``split`` is out of range.
         DataError: There is no such pipeline.
         OutputError: The checkpoint cannot be written, or there is a file that is not to be
             overwritten.
@@ -100,7 +104,7 @@ def import_weights_file(
     check_output(out, CHECKPOINT, inputs=[file], force=force)
     model = import_weights(name, read_state_dict(file), layout=layout, max_bodies=max_bodies)
     spec = model_spec(model)
-    recipe = _recipe(spec, stream, window)
+    recipe = _recipe(spec, stream, window, split)
     _check_window(spec, recipe.data.window)
     prepared = get_pipeline(pipeline or _default_pipeline(spec)).name
     named = _class_names(file, spec, dataset, classes)
@@ -112,6 +116,7 @@ def import_weights_file(
             dataset=_kind_of(named),
             classes=named,
             feeder=recipe.data.feeder,
+            split=split or "",
         ),
         recipe=recipe.to_yaml(),
         weights=model.state_dict(),
@@ -180,10 +185,15 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     return names
 
 
-def _recipe(spec: ModelSpec, stream: str | None, window: int | None) -> Recipe:
+def _recipe(spec: ModelSpec, stream: str | None, window: int | None, split: str | None) -> Recipe:
     """The family's recipe with what is known of these weights; no subject was held out."""
     known = {recipe.name for recipe in list_recipes()}
-    changes = {"data.stream": stream, "data.window": window, "data.validation_subjects": 0}
+    changes = {
+        "data.stream": stream,
+        "data.window": window,
+        "data.split": split and json.dumps(split),
+        "data.validation_subjects": 0,
+    }
     overrides = [f"{key}={value}" for key, value in changes.items() if value is not None]
     recipe = (
         load_recipe(spec.name, overrides)

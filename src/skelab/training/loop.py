@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
 import numpy as np
 import torch
@@ -34,6 +35,9 @@ from skelab.training.run_checkpoints import Saver, find_checkpoint, holds_run
 from skelab.training.run_folder import describe_run
 from skelab.training.trackers import open_trackers
 from skelab.training.watch import Watcher
+
+_CHOSEN_ON_TEST: Final = "chosen_on_test"
+"""Column of a run under protocol ``paper``: its validation metrics are those of the test part."""
 
 
 def train(
@@ -159,7 +163,8 @@ def validate(learner: Learner) -> dict[str, float]:
             ratios=ratios_of(learner.task),
         )
     found = learner.task.metrics(outputs, targets)
-    return {f"validation_{name}": value for name, value in found.items()}
+    said: dict[str, float] = {_CHOSEN_ON_TEST: 1} if job.protocol == "paper" else {}
+    return {**{f"validation_{name}": value for name, value in found.items()}, **said}
 
 
 def _batches(job: TrainingJob, epoch: int, processes: int) -> list[Int64[ndarray, " _"]]:

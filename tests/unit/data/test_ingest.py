@@ -357,12 +357,77 @@ def test_a_full_disk_leaves_the_old_store(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_worker_that_dies_ends_the_ingest_with_its_reason_and_keeps_what_is_done(
     tmp_path: Path,
 ) -> None:
-    with pytest.raises(SourceError, match=r"a worker process died.*--workers 1") as caught:
+    with pytest.raises(SourceError, match=r"a worker process ended before.*--workers 1") as caught:
         run(tmp_path, 12, workers=2, deadly=frozenset({"clip011"}), delay=0.01)
 
     report = run(tmp_path, 12)
     assert "\n" not in str(caught.value)
     assert report.num_clips == 12
+
+
+def own_set(folder: Path, clips: int) -> Path:
+    """A data set of a user's own: a body of three joints that stands."""
+    folder.mkdir()
+    standing = np.array([[0, 1.7, 3], [0, 0.9, 3], [0, 0, 3]])
+    noise = np.random.default_rng(0).normal(0, 0.005, (clips, 6, 3, 3))
+    for row in range(clips):
+        np.save(folder / f"c{row}.npy", standing + noise[row])
+    (folder / "clips.csv").write_text(
+        "name,label\n" + "".join(f"c{row},{row % 2}\n" for row in range(clips))
+    )
+    (folder / "dataset.yaml").write_text(
+        "name: standing\nlayout: {joints: [head, hip, foot], bones: [[head, hip], [foot, hip]],"
+        " pairs: [], centre: hip, origin: hip}\ntable: clips.csv\nunits: metres\n"
+    )
+    return folder
+
+
+def test_a_place_is_taken_for_a_source_and_text_for_a_path(tmp_path: Path) -> None:
+    source = own_set(tmp_path / "mine", 4)
+
+    report = ingest(str(source), str(tmp_path / "clips.arrow"), workers=1)
+
+    assert report.num_clips == 4
+    with pytest.raises(SourceError, match=r"found clips that are prepared already; skelab\.open_"):
+        ingest(report.path, tmp_path / "again.arrow")
+
+
+def test_a_script_needs_no_main_guard(tmp_path: Path) -> None:
+    own_set(tmp_path / "mine", 130)  # two parts, so that there is work for two processes
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import skelab\n"
+        "print(skelab.ingest('mine', 'clips.arrow', workers=2).num_clips)\n"
+        "print(__file__, __spec__)\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"130\n{script} None\n"
+
+
+def test_a_source_that_a_script_writes_itself_is_told_that_it_needs_the_guard(
+    tmp_path: Path,
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"import sys\nsys.path.insert(0, {str(TESTS)!r})\n"
+        "from pathlib import Path\nimport skelab\nfrom listed_source import ListedSource\n"
+        "class Mine(ListedSource):\n    pass\n"
+        "skelab.ingest(Mine(Path(), 300), 'clips.arrow', workers=2, anatomy_check=False)\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    last = done.stderr.splitlines()[-1]
+    assert "Mine is written in the script itself" in last
+    assert 'below `if __name__ == "__main__":`' in last
+    assert "memory" not in last
 
 
 def test_another_layout_is_part_of_the_plan(tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ from skelab.fit import FitStopped, answer, fit
 from skelab.fit.answer import choose_device
 from skelab.fit.explore import Question
 from skelab.fit.figures import Configuration, Cost
+from skelab.fit.measure import MeasuredDevice
 from skelab.fit.outcome import Settings, Verdict
+from skelab.fit.predict import PredictedDevice
 from skelab.host.probe import Container, Gpu, probe
 from skelab.recipes import load_recipe
 from skelab.training.config import Precision
@@ -37,13 +39,13 @@ def card(monkeypatch: pytest.MonkeyPatch) -> MadeUpDevice:
     return device
 
 
-def test_a_roomy_card_is_comfortable_with_the_recipe_as_it_is(card: MadeUpDevice) -> None:
+def test_a_roomy_card_is_comfortable_and_the_faster_format_is_named(card: MadeUpDevice) -> None:
     report = fit(["ctrgcn"], vram="8GB")
 
     (model,) = report.models
     assert model.verdict is Verdict.COMFORTABLE
-    assert model.settings == Settings("fp32", "keep", 64)
-    assert model.recommended_recipe == load_recipe("ctrgcn")
+    assert model.settings == Settings("fp16", "keep", 64)
+    assert model.recommended_recipe == load_recipe("ctrgcn", ["precision=fp16"])
     assert report.recommended == "ctrgcn"
     assert report.finished
 
@@ -115,6 +117,33 @@ def test_what_cannot_be_tried_is_a_row_with_its_reason(card: MadeUpDevice) -> No
         assert model.options[0].note == "the process was killed"
         assert model.verdict is Verdict.WORKABLE
     assert report.finished
+
+
+def test_where_nothing_could_be_measured_it_predicts_and_says_so(
+    card: MadeUpDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card.measured = True
+    card.faults = {"fp32": "the time ran out", "fp16": "the time ran out"}
+    card.faults |= {"bf16": "the time ran out"}
+    monkeypatch.setattr(answer, "_predicted_device", lambda *_: MadeUpDevice())
+
+    (model,) = fit(["ctrgcn"]).models
+
+    assert model.verdict is Verdict.COMFORTABLE
+    assert model.reason.startswith(
+        "predicted, as it could not be measured (the time ran out): as it is, it takes"
+    )
+
+
+def test_a_processor_whose_speed_is_unknown_is_taken_for_an_ordinary_one() -> None:
+    with MeasuredDevice("cpu", quick=True, seconds=1, timeout=1, machine=MACHINE) as measured:
+        question = Question(measured, MACHINE, False, FORMATS)
+
+        found = answer._predicted_device(question, {})
+
+    assert isinstance(found, PredictedDevice)
+    assert found.name == MACHINE.processor
+    assert found.roofline.flops == 3e10 * MACHINE.usable_cores
 
 
 def test_one_and_two_people_are_told_apart(card: MadeUpDevice) -> None:

@@ -113,15 +113,24 @@ def test_what_does_not_fit_is_no_and_what_was_not_tried_is_unknown() -> None:
     assert untried.reason == "killed"
 
 
-def test_settings_have_enough_clips_at_once_then_few_changes_then_speed() -> None:
-    few = option(largest=2, at_once=2, days=0.1)
-    far = option("fp16", "recompute", days=0.1)
-    near = option("fp16", days=0.4)
+def test_the_fastest_settings_with_enough_clips_at_once_are_named() -> None:
+    few = option(largest=2, at_once=2, days=0.05)
+    tight = option("bf16", memory=7.9, days=0.05)
     slow = option("fp32", "recompute", days=0.5)
+    fast = option("fp16", days=0.1)
+    alike = option("fp16", "recompute", days=0.098)
 
-    found = assess(small_recipe(), [few, far, slow, near], LIMIT)
+    found = assess(small_recipe(), [few, tight, slow, fast, alike], LIMIT)
 
     assert found.settings == Settings("fp16", "keep", 8)
+
+
+def test_a_comfortable_recipe_names_the_settings_that_are_twice_as_fast() -> None:
+    found = assess(small_recipe(), [option(days=0.7), option("fp16", days=0.36)], LIMIT)
+
+    assert found.verdict is Verdict.COMFORTABLE
+    assert found.settings == Settings("fp16", "keep", 8)
+    assert found.reason.endswith("about 17 hours; with fp16 about 8.6 hours")
 
 
 def test_exact_statistics_take_whole_batches_only() -> None:
@@ -172,12 +181,24 @@ def test_the_most_accurate_of_the_best_verdict_is_recommended() -> None:
 @pytest.mark.parametrize(
     ("verdicts", "opening"),
     [
-        (["comfortable"], "Yes: so. These are predictions."),
-        (["comfortable", "comfortable"], "Yes: 2 of 2 train comfortably (n0, n1)."),
-        (["comfortable", "workable"], "Yes, with the settings named: 1 of 2"),
-        (["comfortable", "workable", "no"], "Mostly: 1 of 3 train comfortably (n0), 1 workably"),
-        (["workable", "no", "no"], "In part: 0 of 3 train comfortably, 1 workably (n0), 2 not"),
-        (["no", "unknown"], "No: 0 of 1 train comfortably, 1 not (n0), 1 could not be tried"),
+        (["comfortable"], "Yes: start with n0. So. These are predictions."),
+        (["comfortable", "comfortable"], "Yes: start with n0. 2 of 2 train comfortably (n0, n1)."),
+        (
+            ["workable", "comfortable"],
+            "Yes: start with n1. 1 of 2 train comfortably (n1), 1 workably (n0).",
+        ),
+        (["workable", "workable"], "Yes: start with n0. 2 of 2 train workably (n0, n1)."),
+        (
+            ["comfortable", "workable", "no"],
+            "Mostly: start with n0. 1 of 3 train comfortably (n0), 1 workably (n1), 1 not (n2).",
+        ),
+        (
+            ["workable", "no", "no"],
+            "In part: start with n0. 1 of 3 train workably (n0), 2 not (n1, n2).",
+        ),
+        (["no", "no"], "No. 2 of 2 cannot be trained (n0, n1)."),
+        (["no", "unknown"], "No. 1 of 1 cannot be trained (n0), 1 could not be tried"),
+        (["no"], "No. So."),
         (["unknown"], "a card: nothing could be determined"),
     ],
 )
@@ -187,6 +208,34 @@ def test_the_answer_counts_and_names_the_networks(verdicts: list[Any], opening: 
     said = overall_answer(models, name="a card", measured=False)
 
     assert said.startswith(opening)
+    assert " 0 of" not in said.split("In use")[0]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "settings"),
+    [
+        (option("fp16", days=0.3625), "fp16, batch 8; about 8.7 hours"),
+        (
+            option("fp16", "recompute", at_once=2, days=0.3625),
+            "fp16, batch 8 in parts of 2, recomputing activations; about 8.7 hours",
+        ),
+    ],
+)
+def test_the_first_sentence_names_network_settings_hours_disk_and_memory(
+    chosen: OptionFit, settings: str
+) -> None:
+    model = replace(
+        network(Verdict.COMFORTABLE),
+        options=(chosen,),
+        settings=Settings(chosen.precision, chosen.activations, chosen.micro_batch or 1),
+    )
+
+    said = overall_answer([model, network(Verdict.NO, "b")], name="it", measured=True, memory="RAM")
+
+    assert said.startswith(
+        f"In part: start with ctrgcn, {settings} for {model.data.title}, 1.6 GiB on disk, 4.0 GiB"
+        " of RAM. 1 of 2"
+    )
 
 
 def test_the_answer_tells_which_keep_up_with_a_stream() -> None:

@@ -86,7 +86,11 @@ def test_an_exported_file_gives_the_scores_of_its_checkpoint(
 
 
 def test_clips_of_another_kind_are_not_scored(checkpoint: Path, clips: ClipStore) -> None:
-    with pytest.raises(CheckpointError, match=r"was trained on pipeline as-given, but .* ctrgcn"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"was trained on pipeline as-given, but .* ctrgcn; `skelab ingest RECORDINGS STORE"
+        r" --pipeline as-given` prepares",
+    ):
         scored(open_network(checkpoint), clips)
 
 

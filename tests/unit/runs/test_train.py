@@ -29,6 +29,7 @@ from skelab.runs.plan import plan_training
 from skelab.runs.train import train_recipe
 from skelab.skeleton import get_layout
 from skelab.tasks import TaskSpec
+from skelab.training.records import read_history
 from skelab.training.watch import Watcher
 
 
@@ -541,6 +542,16 @@ def test_a_run_by_the_papers_chooses_on_the_test_part_and_says_so(
     np.testing.assert_array_equal(parts.validation, parts.test)
     assert set(store.index.subjects[parts.train]) == {1, 2, 3}
     assert checkpoint.protocol == "paper"
+    assert all(record["chosen_on_test"] == 1 for record in read_history(tmp_path / "run"))
+    assert "chosen_on_test" in (tmp_path / "run" / "metrics.csv").read_text()
+
+
+def test_the_records_of_an_honest_run_say_nothing_of_the_test_part(
+    store: ClipStore, tmp_path: Path
+) -> None:
+    train_recipe(short(), store, tmp_path / "run")
+
+    assert not any("chosen_on_test" in record for record in read_history(tmp_path / "run"))
 
 
 def test_equal_plans_are_of_equal_recipes(store: ClipStore, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from tiny_clips import CLASSES, tiny_store
 from torch import Tensor
 
 from skelab.data.recordings.ntu_actions import NTU60_CLASSES, NTU120_CLASSES
-from skelab.errors import DataError, RecipeError, WeightsError
+from skelab.errors import DataError, RecipeError, SplitError, WeightsError
+from skelab.evaluation import Scores, fuse
 from skelab.inference.checkpoint import load_checkpoint, read_checkpoint
 from skelab.models import create_model, export_weights, get_card, list_models
 from skelab.recipes import Protocol, list_recipes, parse_recipe
@@ -158,6 +159,60 @@ def test_an_imported_network_can_be_evaluated(tmp_path: Path) -> None:
     assert len(result.scores.names) == 6
     assert result.scores.info.protocol == "paper"
     assert "Training part unknown" in result.report_file.read_text()
+
+
+def imported(folder: Path, **arguments: Any) -> Path:
+    """Weights of a small network for the clips of :func:`tiny_store`, imported."""
+    weights_file(folder / "theirs.pt", "shiftgcn", num_classes=3, layout="sbu15")
+    made = import_weights_file(
+        *("shiftgcn", folder / "theirs.pt", folder / "net.safetensors"),
+        layout="sbu15",
+        classes=CLASSES,
+        pipeline="ctrgcn",
+        window=8,
+        **arguments,
+    )
+    return made.path
+
+
+def test_imported_weights_carry_the_split_that_they_were_trained_on(tmp_path: Path) -> None:
+    store = tiny_store(tmp_path / "clips.arrow")
+    net = imported(tmp_path, split="subject:1-3/4")
+
+    result = evaluate_run(net, store)
+
+    assert read_checkpoint(net).inputs.split == "subject:1-3/4"
+    assert (result.scores.info.split, len(result.scores.names)) == ("subject:1-3/4", 6)
+    assert not result.scores.info.unknown_training
+    page = result.report_file.read_text()
+    assert "Imported weights, said to be trained on split subject:1-3/4." in page
+    assert "Training part unknown" not in page
+
+
+def test_clips_that_trained_imported_weights_are_no_test(tmp_path: Path) -> None:
+    store = tiny_store(tmp_path / "clips.arrow")
+    net = imported(tmp_path, split="subject:1-3/4")
+
+    with pytest.raises(SplitError, match=r"18 of 18 clips of split subject:4/1-3 are among those"):
+        evaluate_run(net, store, split="subject:4/1-3")
+
+
+def test_scores_of_weights_without_a_split_say_that_the_training_part_is_unknown(
+    tmp_path: Path,
+) -> None:
+    store = tiny_store(tmp_path / "clips.arrow")
+
+    result = evaluate_run(imported(tmp_path), store, split="subject:1-3/4")
+
+    kept = Scores.load(result.scores_file)
+    assert kept.info.unknown_training
+    assert kept.info.chosen_by == "paper; training part unknown"
+    assert fuse([kept, kept], (1.0, 1.0)).info.unknown_training
+
+
+def test_a_split_that_there_is_not_is_refused_at_the_import(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="unknown split 'xsup'"):
+        imported(tmp_path, split="xsup")
 
 
 def test_the_network_is_that_of_the_weights(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def measure_body(
     joined = np.concatenate(bodies)
     together = np.concatenate(lengths)
     distances = np.linalg.norm(joined[:, :, None] - joined[:, None], axis=-1)  # P V V
-    trees = np.array([_shortest_tree(each) for each in distances])
+    trees = shortest_trees(distances)
     usual = np.median(distances, axis=0)
     return BodyMeasures(
         compactness=float(np.median(trees / together.sum(axis=1).clip(_TINY))),
@@ -105,13 +105,20 @@ def _some_poses(body: Float[ndarray, "T V D"], most: int) -> Float64[ndarray, "P
     return np.asarray(body[present[chosen]], dtype=np.float64)
 
 
-def _shortest_tree(distances: Float64[ndarray, "V V"]) -> float:
-    """Length of the minimum spanning tree of the joints of a pose."""
-    from scipy.sparse.csgraph import minimum_spanning_tree  # which a refusal should not wait for
+def shortest_trees(distances: Float64[ndarray, "P V V"]) -> Float64[ndarray, " P"]:
+    """Length of the minimum spanning tree of the joints of each pose."""
+    from scipy.sparse import csr_array  # which a refusal should not wait for
+    from scipy.sparse.csgraph import minimum_spanning_tree
 
-    scale = max(float(distances.mean()), _TINY)
+    poses, num_joints, _ = distances.shape
+    scale = distances.mean(axis=(1, 2)).clip(_TINY)
     # For SciPy an edge of no length, below 1e-8, is none: joints at one place would fall apart.
-    return float(minimum_spanning_tree((distances / scale).clip(_TOUCHING)).sum()) * scale
+    edges = (distances / scale[:, None, None]).clip(_TOUCHING)
+    ends = np.arange(poses * num_joints).reshape(poses, 1, num_joints).repeat(num_joints, axis=1)
+    starts = np.arange(poses * num_joints + 1) * num_joints
+    forest = minimum_spanning_tree(csr_array((edges.ravel(), ends.ravel(), starts)))
+    lengths: Float64[ndarray, " P"] = np.asarray(forest.sum(axis=1)).reshape(poses, -1).sum(axis=1)
+    return lengths * scale
 
 
 def _variation(lengths: Float64[ndarray, "P B"]) -> float:

@@ -18,6 +18,17 @@ from skelab.files.archives import is_archive
 
 _BENCHMARKS: Final = ("xsub", "xview", "xset")
 
+_MARKS: Final = {
+    "CSET": "xset",
+    "XSET": "xset",
+    "XVIEW": "xview",
+    "_CV": "xview",
+    "XSUB": "xsub",
+    "CSUB": "xsub",
+    "_CS": "xsub",
+}
+"""What CTR-GCN's authors call the file of each benchmark; NTU120_CSet is none of cross-subject."""
+
 
 def read_samples(path: Path) -> tuple[SampleInfo, ...]:
     """All samples by name: one a line, or the ``.skeleton`` files of a source.
@@ -38,7 +49,11 @@ def read_samples(path: Path) -> tuple[SampleInfo, ...]:
 
 
 def rebuild_names(
-    parts: Sequence[Part], samples: Sequence[SampleInfo], ignore: Sequence[str] = ()
+    parts: Sequence[Part],
+    samples: Sequence[SampleInfo],
+    ignore: Sequence[str] = (),
+    *,
+    file: str = "",
 ) -> tuple[str, tuple[SampleInfo, ...]]:
     """The sample in each row, train rows first, and the benchmark whose order it is.
 
@@ -50,6 +65,8 @@ def rebuild_names(
         samples: Every sample of the data set.
         ignore: Samples that the authors left out; where they stand in the file after all, the
             names are tried with them as well.
+        file: Name of the file; of several orders that fail, the message speaks of that which the
+            authors' name for the file means, say xsub for ``NTU60_CS.npz``.
 
     Raises:
         SourceError: No order agrees (the message has the first row that does not), or several do
@@ -60,12 +77,13 @@ def rebuild_names(
     if len(lists[0]) < len(samples):
         lists.append(tuple(samples))
     proven: dict[tuple[str, ...], tuple[str, tuple[SampleInfo, ...]]] = {}
-    faults: list[tuple[int, str]] = []
+    faults: list[tuple[bool, int, str]] = []
+    meant = next((order for mark, order in _MARKS.items() if mark in file.upper()), None)
     for infos in lists:
         for benchmark in _BENCHMARKS:
             agreeing, found = _lay_beside(parts, infos, benchmark)
             if isinstance(found, str):
-                faults.append((agreeing, found))
+                faults.append((benchmark == meant, agreeing, found))
             else:
                 proven.setdefault(tuple(info.name for info in found), (benchmark, found))
     if len(proven) > 1:
@@ -75,7 +93,7 @@ def rebuild_names(
             " the rows differently"
         )
     if not proven:
-        raise SourceError(max(faults)[1])
+        raise SourceError(max(faults)[2])
     return next(iter(proven.values()))
 
 

@@ -108,6 +108,22 @@ def test_one_label_that_disagrees_is_enough_to_refuse(tmp_path: Path, row: int) 
     )
 
 
+@pytest.mark.parametrize(
+    ("file", "benchmark"),
+    [("NTU60_CS.npz", "xsub"), ("NTU60_CV.npz", "xview"), ("NTU120_CSet.npz", "xset")],
+)
+def test_a_refusal_speaks_of_the_benchmark_that_the_files_name_means(
+    tmp_path: Path, file: str, benchmark: str
+) -> None:
+    infos, trained = ordered(benchmark)
+    labels = np.array([info.label for info in infos])
+    labels[0] = (labels[0] + 1) % 3  # the first row, so that other orders agree for longer
+    parts = parts_with(tmp_path, labels, trained)
+
+    with pytest.raises(SourceError, match=f"order of {benchmark}"):
+        rebuild_names(parts, SAMPLES, file=file)
+
+
 def test_another_number_of_names_is_refused_with_what_mends_it(tmp_path: Path) -> None:
     parts = parts_of(tmp_path, "xset", NAMES[3:])
 
