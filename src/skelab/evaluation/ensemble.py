@@ -328,6 +328,7 @@ def _joint_info(infos: Sequence[ScoresInfo]) -> ScoresInfo:
         checkpoint=_joined(info.checkpoint for info in infos),
         protocol="paper" if any(info.protocol == "paper" for info in infos) else "honest",
         synthetic=any(info.synthetic for info in infos),
+        engine=_joined(info.engine for info in infos),
     )
 
 

@@ -63,6 +63,7 @@ class ScoresInfo:
         stream: Input stream, or several joined by ``+``.
         checkpoint: Digest of the weights; empty where unknown.
         synthetic: The clips were made by a program, so that the figures say nothing of people.
+        engine: What computed the network, say ``torch`` or ``native``; empty where unknown.
 
     Raises:
         ScoresError: Part or protocol is not one of those above.
@@ -78,6 +79,7 @@ class ScoresInfo:
     stream: Name
     checkpoint: Name = ""
     synthetic: bool = False
+    engine: Name = ""
 
     def __post_init__(self) -> None:
         """Refuse a part or protocol that does not exist."""

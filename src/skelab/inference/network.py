@@ -277,6 +277,7 @@ class Network:
                 stream=self.spec.stream,
                 checkpoint=self.spec.digest,
                 synthetic=store.info.synthetic or self.spec.synthetic,
+                engine=self.engine,
             ),
             groups={name: column for name, column in columns.items() if (column != UNKNOWN).any()},
         )
