@@ -8,8 +8,8 @@ EngineName = Annotated[
     str | None,
     typer.Option(
         "--engine",
-        help="What computes: torch, native, onnxruntime, openvino, or the fastest of them here."
-        " Otherwise the fastest for predict, and what the file prefers for evaluate.",
+        help="What computes: torch, native, onnxruntime or openvino; by default the fastest of"
+        " them here that gives the same answer.",
     ),
 ]
 Trust = Annotated[

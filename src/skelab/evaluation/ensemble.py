@@ -329,6 +329,7 @@ def _joint_info(infos: Sequence[ScoresInfo]) -> ScoresInfo:
         protocol="paper" if any(info.protocol == "paper" for info in infos) else "honest",
         synthetic=any(info.synthetic for info in infos),
         unknown_training=any(info.unknown_training for info in infos),
+        engine=_joined(info.engine for info in infos),
     )
 
 

@@ -65,6 +65,7 @@ class ScoresInfo:
         synthetic: The clips were made by a program, so that the figures say nothing of people.
         unknown_training: Nobody knows on which clips the weights were trained, so that some of
             these may have been among them.
+        engine: What computed the network, say ``torch`` or ``native``; empty where unknown.
 
     Raises:
         ScoresError: Part or protocol is not one of those above.
@@ -81,6 +82,7 @@ class ScoresInfo:
     checkpoint: Name = ""
     synthetic: bool = False
     unknown_training: bool = False
+    engine: Name = ""
 
     def __post_init__(self) -> None:
         """Refuse a part or protocol that does not exist."""

@@ -278,6 +278,7 @@ class Network:
                 checkpoint=self.spec.digest,
                 synthetic=store.info.synthetic or self.spec.synthetic,
                 unknown_training=not self.spec.knows_training_part,
+                engine=self.engine,
             ),
             groups={name: column for name, column in columns.items() if (column != UNKNOWN).any()},
         )

@@ -20,6 +20,7 @@ from skelab.evaluation import (
 from skelab.files.kinds import PAGE, SCORES
 from skelab.files.output import check_output
 from skelab.inference.checkpoint import read_checkpoint
+from skelab.inference.engines import FASTEST
 from skelab.inference.network import Network, open_network
 from skelab.recipes import Protocol, Recipe
 from skelab.report import EarlyCurve, accuracy_rows, write_early_page
@@ -142,7 +143,8 @@ def anticipate(
         store: The clips; None reads the scores of an earlier call.
         split: Protocol of the data set; None takes that of each recipe.
         part: ``test``, ``validation`` or ``train``.
-        engine: What computes the networks; None takes what the kind of file prefers.
+        engine: What computes the networks; None takes the fastest that
+            gives the same answer.
         trust: Open ``.pt2`` files, which can run code of their maker.
         out: Folder for page and scores; None writes scores beside each network and the page beside
             the first.
@@ -168,7 +170,7 @@ def anticipate(
         if store is None:
             scored.append(_kept_scores(path, name, kept, part, split))
         else:
-            opened = open_network(path, engine=engine, trust=trust)
+            opened = open_network(path, engine=engine or FASTEST, trust=trust)
             scored.append(_score(opened, name, store, kept, part, split, on_scored))
     curves = {protocol: _curves(scored, protocol) for protocol in EarlyProtocol}
     info = scored[0].scores[EarlyProtocol.P1].info

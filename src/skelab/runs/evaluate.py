@@ -21,6 +21,7 @@ from skelab.evaluation import Calibration, OutputScores, Scores, load_any_scores
 from skelab.files.kinds import PAGE, SCORES
 from skelab.files.output import check_output
 from skelab.host.environment import describe_environment
+from skelab.inference.engines import FASTEST
 from skelab.inference.network import Network, open_network
 from skelab.inference.places import chosen_checkpoint, files_of
 from skelab.inference.spec import NetworkSpec
@@ -75,7 +76,7 @@ def evaluate_run(
         store: The clips; they must fit what the network was trained on.
         split: Protocol; None takes the recipe's.
         part: ``test``, ``validation`` or ``train``.
-        engine: What computes the network; None takes what the kind of file prefers.
+        engine: What computes the network; None takes the fastest that gives the same answer.
         trust: Open a ``.pt2`` file, which can run code of its maker.
         out: Folder for scores and report; None takes the run's folder, or that of the file.
         sections: Further parts of the report.
@@ -88,7 +89,7 @@ def evaluate_run(
             clips of it.
         OutputError: The results cannot be written.
     """
-    network = open_network(path, engine=engine, trust=trust)
+    network = open_network(path, engine=engine or FASTEST, trust=trust)
     spec = network.spec
     spec.check_store(store.info, store.path, str(path))
     if split is not None:

@@ -343,6 +343,7 @@ def _describe_scores(scores: Scores | OutputScores) -> dict[str, Any]:
         "protocol": info.protocol,
         "model": info.title,
         "clips": len(scores),
+        **({"engine": info.engine} if info.engine else {}),
     }
     figures = {
         name: round(each.value, 6) for name, each in evaluation.headline_figures(scores).items()

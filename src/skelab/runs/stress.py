@@ -14,6 +14,7 @@ from skelab.errors import NetworkError
 from skelab.evaluation import Scores
 from skelab.evaluation.metrics import Proportion, topk_accuracy
 from skelab.files.atomic import atomic_write
+from skelab.inference.engines import FASTEST
 from skelab.inference.network import open_network
 from skelab.report import Section, Table, figure_svg, name_axes, new_figure, percent
 from skelab.report.plots import SERIES
@@ -122,7 +123,7 @@ def stress_network(
         store: The clips.
         split: Protocol; None takes the recipe's.
         part: ``test``, ``validation`` or ``train``.
-        engine: What computes the network.
+        engine: What computes the network; None takes the fastest that gives the same answer.
         trust: Open a ``.pt2`` file, which can run code of its maker.
         seed: Seed of what is drawn.
         on_scored: Called with the passes over the part that are done, and all passes.
@@ -131,7 +132,7 @@ def stress_network(
         NetworkError: The network cannot be opened, or tells no classes apart.
         SplitError: The clips do not fit the split, or the part is empty.
     """
-    network = open_network(path, engine=engine, trust=trust)
+    network = open_network(path, engine=engine or FASTEST, trust=trust)
     if network.spec.task.name != DEFAULT_TASK:
         raise NetworkError(
             f"{path}: expected a network that tells classes apart for --stress, found one of task"

@@ -1,12 +1,17 @@
 """The engine ``native`` against the networks in float64, and when it is taken."""
 
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from export_kit import family_checkpoint
+from export_kit import SMALL, family_checkpoint
 from jaxtyping import Float32
 from numpy import ndarray
 from torch import nn
@@ -28,7 +33,13 @@ from skelab.native.networks import (
 
 pytestmark = pytest.mark.skipif(not can_compute(), reason="the kernels were not built")
 
-OPTIONS = {"ctrgcn": {"width": 20}, "msg3d": {"width": 12}}
+OPTIONS = {
+    "ctrgcn": {"width": 20},
+    "msg3d": {"width": 12},
+    "stgcn": {"width": 10},
+    "stgcn_official": {"width": 5},
+    "stgcnpp": {"width": 20},
+}
 """Widths that are no whole vectors."""
 
 
@@ -72,7 +83,6 @@ def test_every_family_gives_the_logits_of_its_network(
     family: str, frames: int, bodies: int
 ) -> None:
     options: dict[str, Any] = OPTIONS.get(family, {})
-    frames = frames if family != "shiftgcn" else 4 * -(-frames // 4)
     model = trained(
         create_model(family, num_classes=7, layout="ntu25", max_bodies=bodies, **options)
     )
@@ -80,7 +90,7 @@ def test_every_family_gives_the_logits_of_its_network(
     check_equal(model, some_clips(3, frames, 25, bodies))
 
 
-@pytest.mark.parametrize("family", ["ctrgcn", "msg3d"])
+@pytest.mark.parametrize("family", foldable_families())
 def test_networks_of_the_published_width_are_exact_too(family: str) -> None:
     model = trained(create_model(family, num_classes=60, layout="utd20", max_bodies=1))
 
@@ -94,6 +104,28 @@ def test_a_network_whose_input_is_as_wide_as_its_blocks_is_exact() -> None:
     clips = np.random.default_rng(0).standard_normal((2, 4, 9, 17, 1)).astype(np.float32)
 
     check_equal(trained(model), clips)
+
+
+@pytest.mark.parametrize(
+    ("family", "options"),
+    [
+        ("stgcn", {"near_sighted_partition": True, "width": 8, "temporal_dropout": 0.5}),
+        ("stgcn_official", {"width": 16, "dropout": 0.5}),
+        ("stgcnpp", {"width": 7}),
+    ],
+)
+@pytest.mark.parametrize(("layout", "channels", "frames"), [("coco17", 2, 31), ("utd20", 3, 9)])
+def test_ten_blocks_are_exact_with_other_options_layouts_and_channels(
+    family: str, options: dict[str, Any], layout: str, channels: int, frames: int
+) -> None:
+    model = create_model(
+        family, num_classes=4, layout=layout, in_channels=channels, max_bodies=2, **options
+    )
+    joints = model.input_norm.clip_shape[1]
+    clips = np.random.default_rng(1).standard_normal((5, channels, frames, joints, 2))
+    clips[1:3, ..., 1] = 0
+
+    check_equal(trained(model), clips.astype(np.float32))
 
 
 def test_what_comes_out_for_absent_bodies_is_kept() -> None:
@@ -149,12 +181,117 @@ def test_without_wide_vectors_the_fastest_engine_is_torch(
 
 
 def test_a_family_without_a_program_is_one_line(tmp_path: Path) -> None:
-    family_checkpoint(tmp_path / "net.safetensors", "hdgcn")
+    family_checkpoint(tmp_path / "net.safetensors", "shiftgcn")
 
     with pytest.raises(
-        NetworkError, match=r"net.safetensors: engine native computes ctrgcn, msg3d"
+        NetworkError,
+        match=r"net.safetensors: engine native: it computes ctrgcn, msg3d, .*found shiftgcn; use",
     ):
         open_network(tmp_path / "net.safetensors", engine="native")
+    assert open_network(tmp_path / "net.safetensors", engine=FASTEST).engine == "torch"
+
+
+@pytest.mark.parametrize("family", ["ctrgcn", "msg3d", "stgcn", "stgcn_official"])
+def test_causal_networks_are_left_to_torch(family: str, tmp_path: Path) -> None:
+    file = tmp_path / "net.safetensors"
+    family_checkpoint(file, family, options={**SMALL[family], "causal": True, "horizon": 6})
+
+    assert open_network(file, engine=FASTEST).engine == "torch"
+    with pytest.raises(NetworkError, match="engine native: it computes networks of whole clips"):
+        open_network(file, engine="native")
+
+
+def test_weights_that_are_not_finite_are_left_to_torch(tmp_path: Path) -> None:
+    file = tmp_path / "net.safetensors"
+    checkpoint = family_checkpoint(file, "stgcn", options={"width": 8})
+    checkpoint.weights["classifier.bias"][0] = torch.inf
+    checkpoint.save(file)
+
+    assert open_network(file, engine=FASTEST).engine == "torch"
+    with pytest.raises(NetworkError, match="engine native: expected finite weights, found NaN or"):
+        open_network(file, engine="native")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda clips: clips[:, :2], "expected N x"),
+        (lambda clips: clips[:0], "found 0 x"),
+        (lambda clips: np.where(clips > 2, np.nan, clips), "finite"),
+        (lambda clips: np.where(clips > 2, np.inf, clips), "finite"),
+    ],
+)
+def test_clips_that_do_not_fit_are_one_line(
+    small: Path, spoil: Callable[[ndarray], ndarray], message: str
+) -> None:
+    network = open_network(small, engine="native")
+    clips = np.random.default_rng(0).standard_normal(network.spec.shape(2)).astype(np.float32)
+
+    with pytest.raises(NetworkError, match=message):
+        network.logits(spoil(clips))
+
+
+def test_clips_of_any_strides_and_either_width_give_the_same_logits(small: Path) -> None:
+    network = open_network(small, engine="native")
+    clips = np.random.default_rng(0).standard_normal(network.spec.shape(2)).astype(np.float32)
+
+    expected = network.logits(clips)
+
+    turned = np.ascontiguousarray(clips[:, :, ::-1])[:, :, ::-1]
+    read_only = np.asfortranarray(clips)
+    read_only.flags.writeable = False
+    for same in (turned, read_only, clips.astype(np.float64)):
+        np.testing.assert_array_equal(network.logits(same), expected)
+
+
+def test_several_threads_at_once_get_their_own_logits(small: Path) -> None:
+    network = open_network(small, engine="native", threads=2)
+    rng = np.random.default_rng(0)
+    batches = [rng.standard_normal(network.spec.shape(n)).astype(np.float32) for n in (1, 3)] * 8
+    expected = [network.logits(batch) for batch in batches]
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(network.logits, batches))
+
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_process_computes_the_same(small: Path) -> None:
+    program = f"""
+import os, sys, warnings
+import numpy as np
+from skelab.inference import open_network
+warnings.simplefilter("ignore")
+network = open_network({str(small)!r}, engine="native", threads=2)
+clips = np.random.default_rng(0).standard_normal(network.spec.shape(4)).astype(np.float32)
+before = network.logits(clips)
+child = os.fork()
+if child == 0:
+    os._exit(0 if np.array_equal(network.logits(clips), before) else 3)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=300)
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif("avx512bf16" not in built_instruction_sets(), reason="no bf16 here")
+@pytest.mark.parametrize("family", foldable_families())
+def test_bf16_stays_close(family: str) -> None:
+    model = trained(
+        create_model(family, num_classes=7, layout="ntu25", max_bodies=2, **OPTIONS[family])
+    )
+    clips = some_clips(3, 16, 25, 2)
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(clips)).numpy()
+
+    kernels = get_kernels("avx512bf16")
+    options = EngineOptions(threads=1, precision="bf16")
+    found = NativeForward(fold(model, kernels.lanes), kernels, options)(clips)
+
+    assert np.abs(found - expected).max() < 3e-2 * np.abs(expected).max()
 
 
 def test_a_precision_that_the_processor_lacks_is_one_line(

@@ -1,7 +1,7 @@
 """Compiled kernels: checkpoints of the families that were folded for them, on the processor."""
 
 import os
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import torch
@@ -73,31 +73,34 @@ class NativeForward:
         return self._absent[key]
 
 
-def _model_of(file: NetworkFile) -> SkeletonModel | None:
-    """The model of a checkpoint, None if there is no program for it."""
-    model = None if file.checkpoint is None else file.checkpoint.build()
-    return model if isinstance(model, SkeletonModel) and can_fold(model) else None
+def _refusal(file: NetworkFile) -> str | None:
+    """Why there is no program for a checkpoint; None if there is one. Builds no network."""
+    checkpoint, name = file.checkpoint, file.spec.model.name
+    if checkpoint is None or name not in foldable_families():
+        return f"it computes {', '.join(foldable_families())}, found {name}"
+    if file.spec.model.options.get("causal"):
+        return "it computes networks of whole clips, found a causal one"
+    if checkpoint.task.name != DEFAULT_TASK:
+        return f"it computes task {DEFAULT_TASK}, found {checkpoint.task.name}"
+    if not all(bool(torch.isfinite(each).all()) for each in checkpoint.weights.values()):
+        return "expected finite weights, found NaN or infinity"
+    return None
 
 
 def _load(file: NetworkFile, options: EngineOptions) -> Forward:
     kernels = get_kernels()
-    model = _model_of(file)
-    if model is None:
-        raise NetworkError(
-            f"{file.path}: engine native computes {', '.join(foldable_families())} with finite"
-            f" weights and a classifier, found {file.spec.model.name}; use --engine torch"
-        )
-    return NativeForward(fold(model, kernels.lanes), kernels, options)
+    reason = _refusal(file)
+    model = None if reason or file.checkpoint is None else file.checkpoint.build()
+    if model is None or not can_fold(model):
+        why = reason or f"there is no program for this form of {file.spec.model.name}"
+        raise NetworkError(f"{file.path}: engine native: {why}; use --engine torch")
+    return NativeForward(fold(cast(SkeletonModel, model), kernels.lanes), kernels, options)
 
 
 def _is_fastest_for(file: NetworkFile) -> bool:
-    if file.checkpoint is None or file.spec.model.name not in foldable_families():
+    if _refusal(file):
         return False
-    if not os.environ.get(VARIABLE) and get_kernels().lanes < FEWEST_LANES_TO_GAIN:
-        return False
-    is_classifier = file.checkpoint.task.name == DEFAULT_TASK
-    finite = all(bool(torch.isfinite(each).all()) for each in file.checkpoint.weights.values())
-    return is_classifier and finite
+    return bool(os.environ.get(VARIABLE)) or get_kernels().lanes >= FEWEST_LANES_TO_GAIN
 
 
 register_engine(
