@@ -8,6 +8,7 @@ SkelabError
 │   ├── SourceError        a data source that cannot be read, or holds nothing
 │   ├── StoreError         a clip store that is damaged, unfinished or of another kind
 │   ├── SplitError         a benchmark split that does not fit the clips
+│   ├── SideCarError       a side-car that is damaged, or does not fit its clip or network
 │   └── LoaderError        a process that reads clips ahead was killed
 ├── ModelError             an unknown model, or options that it does not take
 ├── TaskError              an unknown task, or options that it does not take
@@ -62,6 +63,10 @@ class StoreError(DataError):
 
 class SplitError(DataError):
     """A benchmark split does not fit the clips at hand."""
+
+
+class SideCarError(DataError):
+    """A side-car is damaged, cannot be made, or does not fit its clip or network."""
 
 
 class LoaderError(DataError):

@@ -21,6 +21,7 @@ from skelab.cli import (
     ensemble,
     evaluate,
     export,
+    features,
     fit,
     ingest,
     inspect,
@@ -60,6 +61,7 @@ app.command()(demo.demo)
 app.command("fit")(fit.fit_command)
 app.command()(synth.synth)
 app.command()(ingest.ingest)
+app.command("features")(features.features)
 app.command()(inspect.inspect)
 app.command("convert")(convert.convert_command)
 app.command()(train.train)

@@ -52,11 +52,21 @@ def _archive_of(*members: str) -> Callable[[Path], bool]:
 
 def _is_store(path: Path) -> bool:
     """An Arrow file with our keys in its schema, which may carry megabytes of segments."""
+    schema = _arrow_schema(path)
+    return b"skelab" in schema and b"skelab-side-cars" not in schema
+
+
+def _is_side_cars(path: Path) -> bool:
+    return b"skelab-side-cars" in _arrow_schema(path)
+
+
+def _arrow_schema(path: Path) -> bytes:
+    """The start of an Arrow file with its schema; empty for another file."""
     start = read_start(path, _ARROW.size)
     if len(start) < _ARROW.size or not start.startswith(b"ARROW1"):
-        return False
+        return b""
     (size,) = _ARROW.unpack(start)
-    return b"skelab" in read_start(path, min(max(size, _START), _LARGEST_SCHEMA))
+    return read_start(path, min(max(size, _START), _LARGEST_SCHEMA))
 
 
 def _is_checkpoint(path: Path) -> bool:
@@ -91,6 +101,7 @@ def _is_recipe(path: Path) -> bool:
 
 
 STORE: Final = FileKind("a clip store", (".arrow",), _is_store)
+SIDE_CARS: Final = FileKind("a side-car store", (".arrow",), _is_side_cars)
 CTRGCN_NPZ: Final = FileKind("CTR-GCN's npz", (".npz",), _archive_of("x_train.npy", "x_test.npy"))
 PICKLE: Final = FileKind("a pickle", (".pkl", ".pickle"), _is_pickle)
 NPY: Final = FileKind("an array of numpy", (".npy",), _starts_with(b"\x93NUMPY"))
