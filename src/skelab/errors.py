@@ -8,6 +8,7 @@ SkelabError
 │   ├── SourceError        a data source that cannot be read, or holds nothing
 │   ├── StoreError         a clip store that is damaged, unfinished or of another kind
 │   ├── SplitError         a benchmark split that does not fit the clips
+│   ├── VideoError         a video that cannot be decoded, or is too large
 │   └── LoaderError        a process that reads clips ahead was killed
 ├── ModelError             an unknown model, or options that it does not take
 ├── TaskError              an unknown task, or options that it does not take
@@ -62,6 +63,10 @@ class StoreError(DataError):
 
 class SplitError(DataError):
     """A benchmark split does not fit the clips at hand."""
+
+
+class VideoError(DataError):
+    """A video cannot be decoded: of another format, damaged, cut off, or larger than allowed."""
 
 
 class LoaderError(DataError):
