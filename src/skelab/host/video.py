@@ -41,6 +41,7 @@ _HEAD: Final = 400  # bytes, which is two packets of a transport stream
 _PACKET: Final = 188  # bytes of a transport stream's packet
 _PIECE: Final = 1 << 20
 _LONGEST_LINE: Final = 1 << 16
+_UNREADABLE: Final = "the decoder's answer cannot be read"
 _LIST_STARTS: Final = (
     b"#EXTM3U",
     b"ffconcat",
@@ -193,7 +194,9 @@ class VideoReader:
 
     def _start(self, order: dict[str, Any]) -> "subprocess.Popen[bytes]":
         video = self._files.enter_context(self.path.open("rb"))
-        self._errors: IO[bytes] = self._files.enter_context(tempfile.TemporaryFile())
+        self._errors: IO[bytes] = self._files.enter_context(
+            tempfile.TemporaryFile()  # noqa: SIM115 - closed with all others
+        )
         return subprocess.Popen(  # noqa: S603 - a module of ours
             [sys.executable, "-P", "-m", _WORKER, json.dumps(order)],
             stdin=video,
@@ -208,11 +211,14 @@ class VideoReader:
         """The next line of the child; a VideoError where it reports one."""
         while (end := self._pending.find(b"\n")) < 0:
             if len(self._pending) > _LONGEST_LINE:
-                raise VideoError(f"{self.path}: the decoder's answer cannot be read")
+                raise VideoError(f"{self.path}: {_UNREADABLE}")
             self._receive()
         line = bytes(self._pending[:end])
         del self._pending[: end + 1]
-        message: dict[str, Any] = json.loads(line)
+        try:
+            message: dict[str, Any] = json.loads(line)
+        except ValueError:
+            raise VideoError(f"{self.path}: {_UNREADABLE}") from None
         if "error" in message:
             raise VideoError(f"{self.path}: {message['error']}")
         return message
