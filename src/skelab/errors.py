@@ -20,6 +20,7 @@ SkelabError
 ├── RecipeError            an unknown key or a value out of range in a recipe
 ├── TrainingError          a run that cannot start, go on or be resumed
 ├── StudyError             a study's plan that cannot be carried out, or a folder of another
+├── PoseError              a pose estimator whose files or packages are not there, or are others
 ├── GpuError               a graphics card, or an amount of memory, that is not known
 └── OutputError            a result that could not be written
 
@@ -111,6 +112,10 @@ class TrainingError(SkelabError):
 
 class StudyError(SkelabError):
     """A study's plan cannot be carried out, or its folder belongs to another."""
+
+
+class PoseError(SkelabError):
+    """A pose estimator cannot be used: its files or packages are missing, or are others."""
 
 
 class GpuError(SkelabError):
