@@ -115,7 +115,9 @@ def ways_of(case: Case, model: SkeletonModel, folder: Path) -> Mapping[str, Call
     return ways
 
 
-def check(ways: Mapping[str, Callable[..., object]], model: SkeletonModel, clips: np.ndarray) -> str:
+def check(
+    ways: Mapping[str, Callable[..., object]], model: SkeletonModel, clips: np.ndarray
+) -> str:
     """Make sure that all ways give the same logits; says how far bf16 is off."""
     with torch.inference_mode():
         double = plain_twin(model).eval().double()

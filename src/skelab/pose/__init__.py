@@ -1,0 +1,1 @@
+"""Videos to skeletons: pose estimation, tracking of people, maps from landmarks to joints."""
