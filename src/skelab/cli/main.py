@@ -18,6 +18,7 @@ from skelab.cli import (
     bench,
     convert,
     demo,
+    doctor,
     ensemble,
     evaluate,
     export,
@@ -76,6 +77,7 @@ app.command()(export.export)
 app.command()(weights.import_weights)
 app.command()(weights.export_weights)
 app.command("bench")(bench.bench_command)
+app.command()(doctor.doctor)
 app.add_typer(lists.models_app, name="models")
 app.command()(lists.recipes)
 app.command()(lists.layouts)
