@@ -35,10 +35,20 @@ def models(
     print_entries({card.name: list(_describe(card)) for card in cards})
 
 
-def recipes(as_json: AsJson = False) -> None:
-    """List the recipes that come with the lab."""
-    from skelab.recipes import list_recipes
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="Print this one as YAML.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the recipes that come with the lab, or print one, every setting written out."""
+    from skelab.recipes import list_recipes, load_recipe
 
+    if name is not None:
+        recipe = load_recipe(name)
+        if as_json:
+            print_json(recipe.model_dump(mode="json"))
+        else:
+            typer.echo(recipe.to_yaml(), nl=False)
+        return
     found = list_recipes()
     if as_json:
         print_json([recipe.model_dump(mode="json") for recipe in found])

@@ -33,6 +33,7 @@ from skelab.cli import (
     view,
     weights,
 )
+from skelab.cli.help import PlainCommand
 from skelab.cli.output import printable
 from skelab.errors import SkelabError
 
@@ -56,28 +57,28 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command()(demo.demo)
-app.command("fit")(fit.fit_command)
-app.command()(synth.synth)
-app.command()(ingest.ingest)
-app.command()(inspect.inspect)
-app.command("convert")(convert.convert_command)
-app.command()(train.train)
-app.command()(evaluate.evaluate)
-app.command()(anticipate.anticipate)
-app.command()(ensemble.ensemble)
-app.command()(report.report)
-app.command("study")(study.study_command)
-app.command()(predict.predict)
-app.command("view")(view.view_command)
-app.command()(export.export)
-app.command()(weights.import_weights)
-app.command()(weights.export_weights)
-app.command("bench")(bench.bench_command)
-app.command()(lists.models)
-app.command()(lists.recipes)
-app.command()(lists.layouts)
-app.command()(lists.datasets)
+app.command(cls=PlainCommand)(demo.demo)
+app.command("fit", cls=PlainCommand)(fit.fit_command)
+app.command(cls=PlainCommand)(synth.synth)
+app.command(cls=PlainCommand)(ingest.ingest)
+app.command(cls=PlainCommand)(inspect.inspect)
+app.command("convert", cls=PlainCommand)(convert.convert_command)
+app.command(cls=PlainCommand)(train.train)
+app.command(cls=PlainCommand)(evaluate.evaluate)
+app.command(cls=PlainCommand)(anticipate.anticipate)
+app.command(cls=PlainCommand)(ensemble.ensemble)
+app.command(cls=PlainCommand)(report.report)
+app.command("study", cls=PlainCommand)(study.study_command)
+app.command(cls=PlainCommand)(predict.predict)
+app.command("view", cls=PlainCommand)(view.view_command)
+app.command(cls=PlainCommand)(export.export)
+app.command(cls=PlainCommand)(weights.import_weights)
+app.command(cls=PlainCommand)(weights.export_weights)
+app.command("bench", cls=PlainCommand)(bench.bench_command)
+app.command(cls=PlainCommand)(lists.models)
+app.command(cls=PlainCommand)(lists.recipes)
+app.command(cls=PlainCommand)(lists.layouts)
+app.command(cls=PlainCommand)(lists.datasets)
 
 
 def _print_version(wanted: bool) -> bool:
@@ -177,7 +178,21 @@ def _usage(error: Any) -> str:
     """What was wrong with the words of the command, and where to read what would be right."""
     context = getattr(error, "ctx", None)
     where = context.command_path if context else "skelab"
+    if setting := _setting_of(getattr(error, "option_name", None)):
+        return (
+            f"{error.format_message().rstrip('.')}; it is a setting of the recipe: --set"
+            f" {setting}=VALUE with skelab train"
+        )
     return f"{error.format_message().rstrip('.')}; see {where} --help"
+
+
+def _setting_of(option: str | None) -> str | None:
+    """The setting of a recipe that somebody gave as an option of its own, say ``--epochs``."""
+    if not option:
+        return None
+    from skelab.recipes import whole_key
+
+    return whole_key(option.lstrip("-").replace("-", "_"))
 
 
 def _complain(message: str) -> None:
