@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
+from skelab.cli.help import PlainCommand
 from skelab.cli.output import print_entries, print_json, print_table, result, say
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def models(
     print_entries({card.name: list(_describe(card)) for card in cards})
 
 
-@models_app.command("fetch")
+@models_app.command("fetch", cls=PlainCommand)
 def fetch_models(
     what: Annotated[str, typer.Argument(help="pose: BlazePose, for poses in videos.")],
     variant: Annotated[
@@ -68,10 +69,20 @@ def fetch_models(
         result(str(path))
 
 
-def recipes(as_json: AsJson = False) -> None:
-    """List the recipes that come with the lab."""
-    from skelab.recipes import list_recipes
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="Print this one as YAML.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the recipes that come with the lab, or print one, every setting written out."""
+    from skelab.recipes import list_recipes, load_recipe
 
+    if name is not None:
+        recipe = load_recipe(name)
+        if as_json:
+            print_json(recipe.model_dump(mode="json"))
+        else:
+            typer.echo(recipe.to_yaml(), nl=False)
+        return
     found = list_recipes()
     if as_json:
         print_json([recipe.model_dump(mode="json") for recipe in found])

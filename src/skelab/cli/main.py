@@ -8,6 +8,7 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -35,6 +36,7 @@ from skelab.cli import (
     view,
     weights,
 )
+from skelab.cli.help import PlainCommand
 from skelab.cli.output import printable
 from skelab.errors import SkelabError
 
@@ -58,30 +60,31 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command()(demo.demo)
-app.command("fit")(fit.fit_command)
-app.command()(synth.synth)
-app.command()(ingest.ingest)
-app.command("features")(features.features)
-app.command()(inspect.inspect)
-app.command("convert")(convert.convert_command)
-app.command()(train.train)
-app.command()(evaluate.evaluate)
-app.command()(anticipate.anticipate)
-app.command()(ensemble.ensemble)
-app.command()(report.report)
-app.command("study")(study.study_command)
-app.command()(predict.predict)
-app.command("view")(view.view_command)
-app.command()(export.export)
-app.command()(weights.import_weights)
-app.command()(weights.export_weights)
-app.command("bench")(bench.bench_command)
-app.command()(doctor.doctor)
+command = partial(app.command, cls=PlainCommand)
+command()(demo.demo)
+command("fit")(fit.fit_command)
+command()(synth.synth)
+command()(ingest.ingest)
+command("features")(features.features)
+command()(inspect.inspect)
+command("convert")(convert.convert_command)
+command()(train.train)
+command()(evaluate.evaluate)
+command()(anticipate.anticipate)
+command()(ensemble.ensemble)
+command()(report.report)
+command("study")(study.study_command)
+command()(predict.predict)
+command("view")(view.view_command)
+command()(export.export)
+command()(weights.import_weights)
+command()(weights.export_weights)
+command("bench")(bench.bench_command)
+command()(doctor.doctor)
 app.add_typer(lists.models_app, name="models")
-app.command()(lists.recipes)
-app.command()(lists.layouts)
-app.command()(lists.datasets)
+command()(lists.recipes)
+command()(lists.layouts)
+command()(lists.datasets)
 
 
 def _print_version(wanted: bool) -> bool:
@@ -181,7 +184,21 @@ def _usage(error: Any) -> str:
     """What was wrong with the words of the command, and where to read what would be right."""
     context = getattr(error, "ctx", None)
     where = context.command_path if context else "skelab"
+    if setting := _setting_of(getattr(error, "option_name", None)):
+        return (
+            f"{error.format_message().rstrip('.')}; it is a setting of the recipe: --set"
+            f" {setting}=VALUE with skelab train"
+        )
     return f"{error.format_message().rstrip('.')}; see {where} --help"
+
+
+def _setting_of(option: str | None) -> str | None:
+    """The setting of a recipe that somebody gave as an option of its own, say ``--epochs``."""
+    if not option:
+        return None
+    from skelab.recipes import whole_key
+
+    return whole_key(option.lstrip("-").replace("-", "_"))
 
 
 def _complain(message: str) -> None:

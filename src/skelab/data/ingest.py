@@ -167,6 +167,7 @@ def ingest(
         units=source.units,
         synthetic=source.synthetic,
         source_digest=source.digest(),
+        title=getattr(source, "own_title", ""),
         excluded=tuple(left_out),
         versions={"skelab": __version__, "numpy": np.__version__, "pyarrow": pa.__version__},
     )

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from skelab.data.clips.opened_clips import OpenedClips
 from skelab.errors import GpuError
-from skelab.fit.demand import data_needs, read_recipe, store_needs
+from skelab.fit.demand import data_needs, read_recipe
 from skelab.fit.explore import (
     Question,
     configuration_of,
@@ -33,6 +33,7 @@ from skelab.fit.outcome import (
     ModelFit,
     Verdict,
 )
+from skelab.fit.own_data import store_needs
 from skelab.fit.predict import PredictedDevice
 from skelab.fit.prefetch import TracePrefetcher, TraceRequest, prefetch_workers
 from skelab.fit.verdict import (

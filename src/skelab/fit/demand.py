@@ -1,25 +1,20 @@
 """What a recipe needs: its network, its training clips, and their size."""
 
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from skelab.data.clips.opened_clips import OpenedClips
-from skelab.data.datasets import find_datasets, list_datasets
-from skelab.errors import ModelError, RecipeError, SkelabError, unknown_name
+from skelab.data.datasets import list_datasets
+from skelab.errors import ModelError, RecipeError, unknown_name
 from skelab.fit.outcome import DataNeeds
 from skelab.models import list_models
 from skelab.recipes import Recipe, list_recipes, load_recipe
-from skelab.runs.evaluate import dataset_title
-from skelab.runs.parts import choose_parts, settle_parts, use_given_split
-from skelab.skeleton import get_layout, list_layouts
+from skelab.skeleton import get_layout
 
 BYTES_PER_CLIP: Final = 30_800
 """Bytes per clip of a store like that of NTU RGB+D (1.75 GB for 56,880 clips, docs/results.md)."""
 
 _NTU_JOINTS: Final = 25
-_MOST_BODIES: Final = 2  # of an input, unless a recipe says otherwise
 
 
 def read_recipe(asked: str) -> Recipe:
@@ -67,34 +62,6 @@ def data_needs(recipe: Recipe, clips: int | None = None) -> DataNeeds:
         raise RecipeError(f"{recipe.name}: no clips")
     disk = needs.clips * BYTES_PER_CLIP * get_layout(needs.layout).num_joints // _NTU_JOINTS
     return replace(needs, disk=disk)
-
-
-def store_needs(recipe: Recipe, store: OpenedClips) -> DataNeeds:
-    """The clips of a store that a recipe trains on.
-
-    Args:
-        recipe: Where its split does not fit the clips, all of them are taken to train.
-        store: The clips, preprocessed.
-    """
-    info, training = store.info, len(store)
-    recipe, _ = use_given_split(recipe, store)
-    source = f"{store.path.name}; which of its clips train is not known, so all are counted"
-    with suppress(SkelabError):
-        parts = choose_parts(settle_parts(recipe, store), store)
-        training = len(parts.train)
-        source = f"split {recipe.data.split} of {store.path.name}"
-    known = any(layout == info.layout for layout in list_layouts())
-    return DataNeeds(
-        title=dataset_title(info) if find_datasets(info.dataset) else store.path.name,
-        layout=info.layout.name,
-        bodies=min(_MOST_BODIES, store.max_bodies),
-        classes=len(info.classes),
-        training_clips=training,
-        clips=len(store),
-        disk=store.path.stat().st_size,
-        source=source,
-        own_layout=None if known else info.layout,
-    )
 
 
 def _published(split: str, *, of_120: bool) -> DataNeeds | None:

@@ -9,6 +9,7 @@ from skelab.recipes.recipe import (
     list_recipes,
     load_recipe,
     parse_recipe,
+    whole_key,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "list_recipes",
     "load_recipe",
     "parse_recipe",
+    "whole_key",
 ]

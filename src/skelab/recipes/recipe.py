@@ -203,6 +203,7 @@ def parse_recipe(text: str, *, where: str = "recipe", overrides: Sequence[str] =
     folder = Path(where).parent if _is_file(where) else Path()
     content = _whole(_mapping(text, where), where, folder, seen=(where,))
     for override in overrides:
+        _check_section(override)
         _apply_override(content, override)
     try:
         return Recipe.model_validate(content)
@@ -272,6 +273,33 @@ def _builtin_files() -> Mapping[str, Any]:
         for entry in folder.iterdir()
         if entry.name.endswith(".yaml")
     }
+
+
+def whole_key(key: str) -> str | None:
+    """The key of a recipe with its section, say ``training.epochs`` for ``epochs``.
+
+    None for a key of the recipe itself, one with a section, and one that there is not.
+    """
+    if key in Recipe.model_fields:
+        return None
+    sections = ("training", "data", "memory", "transfer")
+    found = (name for name in sections if key in _SECTIONS[name].model_fields)
+    section = next(found, None)
+    return section and f"{section}.{key}"
+
+
+def _check_section(override: str) -> None:
+    """Refuse a key without its section; the message has the whole key.
+
+    Raises:
+        RecipeError: There is no such key at the top of a recipe, but in a section.
+    """
+    key, equals, value = override.partition("=")
+    if equals and (whole := whole_key(key)):
+        section = whole.split(".")[0]
+        raise RecipeError(
+            f"--set {_cut(override)}: {key} is a key of {section}: --set {whole}={_cut(value)}"
+        )
 
 
 def _apply_override(content: dict[str, Any], override: str) -> None:

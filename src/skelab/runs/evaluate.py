@@ -249,7 +249,7 @@ def dataset_title(info: StoreInfo) -> str:
         for card in find_datasets(info.dataset)
         if info.classes == card.classes[: len(info.classes)]
     ]
-    return titles[0] if titles else info.dataset
+    return titles[0] if titles else info.title or info.dataset
 
 
 def _environment(run: Path | None) -> Mapping[str, Any]:

@@ -162,6 +162,7 @@ def _describe_store(store: ClipStore, split: Split | None) -> dict[str, Any]:
         "format": f"clip store, pipeline {info.pipeline}",
         "synthetic": info.synthetic,
         "dataset": info.dataset,
+        **({"title": info.title} if info.title else {}),
         "layout": f"{info.layout.name}, {info.layout.num_joints} joints",
         "units": info.units,
         "clips": int((~store.index.untrimmed).sum()),

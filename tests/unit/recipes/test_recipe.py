@@ -1,5 +1,6 @@
 """Recipes: what is read, what is changed by hand, and how a slip of the pen is met."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,15 @@ import yaml
 
 from skelab.data.feeding.streams import Stream
 from skelab.errors import RecipeError
-from skelab.recipes import ModelConfig, Protocol, Recipe, list_recipes, load_recipe, parse_recipe
+from skelab.recipes import (
+    ModelConfig,
+    Protocol,
+    Recipe,
+    list_recipes,
+    load_recipe,
+    parse_recipe,
+    whole_key,
+)
 from skelab.training.config import Precision
 
 SMALL = "name: mine\nmodel: {name: ctrgcn}\n"
@@ -398,3 +407,31 @@ def test_in_8_gb_nothing_but_the_memory_differs(name: str) -> None:
 
 def test_a_recipe_from_before_there_was_auto_still_means_it() -> None:
     assert load_recipe("ctrgcn", ["memory.micro_batch=null"]).memory.micro_batch == "auto"
+
+
+@pytest.mark.parametrize(
+    ("override", "whole"),
+    [
+        ("epochs=2", "--set training.epochs=2"),
+        ("split=ucla", "--set data.split=ucla"),
+        ("micro_batch=4", "--set memory.micro_batch=4"),
+    ],
+)
+def test_a_setting_without_its_section_is_refused_with_the_whole_key(
+    override: str, whole: str
+) -> None:
+    with pytest.raises(RecipeError, match=re.escape(whole)):
+        load_recipe("ctrgcn", [override])
+
+
+def test_keys_of_the_recipe_itself_and_unknown_ones_have_no_section() -> None:
+    assert whole_key("epochs") == "training.epochs"
+    assert [whole_key(key) for key in ("seeds", "training.epochs", "epoch")] == [None] * 3
+
+
+def test_the_recipe_for_small_sets_holds_a_subject_out_and_keeps_the_last_batch() -> None:
+    recipe = load_recipe("ctrgcn-small", ["data.split=subject:1-4/5,6"])
+
+    assert recipe.data.validation_subjects == 1
+    assert not recipe.training.drop_last
+    assert recipe.training.batch_size == 8

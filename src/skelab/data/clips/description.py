@@ -72,6 +72,7 @@ class StoreDescription(Described):
     excluded: tuple[Entry, ...] = ()
     versions: dict[Name, Name] = Field(default_factory=dict)
     annotations: Name = ""
+    title: Name = ""
     notes: tuple[Entry, ...] = ()
 
 

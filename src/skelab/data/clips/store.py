@@ -96,6 +96,7 @@ class StoreInfo:
         versions: Versions of what wrote the store.
         annotations: Digest of scripts, segments and labels of frames; empty where there are none.
         notes: Labels of sequences that were left out, repaired or are doubtful.
+        title: What the owner of a data set of one's own calls it; empty for a public one.
     """
 
     layout: Layout
@@ -110,6 +111,7 @@ class StoreInfo:
     versions: Mapping[str, str] = field(default_factory=dict)
     annotations: str = ""
     notes: tuple[Note, ...] = ()
+    title: str = ""
 
     @property
     def format(self) -> int:
@@ -121,6 +123,8 @@ class StoreInfo:
         content = {"format": self.format, **asdict(self)}
         if self.format == FORMAT:
             del content["annotations"], content["notes"]
+        if not self.title:
+            del content["title"]
         return json.dumps(content, sort_keys=True)
 
     @classmethod

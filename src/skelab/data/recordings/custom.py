@@ -122,6 +122,11 @@ class CustomSource:
         return self._classes
 
     @property
+    def own_title(self) -> str:
+        """What its owner calls the data set."""
+        return self._about.name
+
+    @property
     def synthetic(self) -> bool:
         """True where ``dataset.yaml`` says that the clips were computed."""
         return self._about.synthetic
