@@ -12,7 +12,7 @@ import json
 import multiprocessing
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import (
     Executor,
     ProcessPoolExecutor,
@@ -138,20 +138,7 @@ def ingest(
     """
     path = check_output(Path(path), STORE, inputs=[source.path], force=True)
     pipeline = choose_pipeline(pipeline, source.layout).name
-    ignored = set(ignore)
-    items = [item for item in source.items() if item.info.name not in ignored]
-    left_out = [*rejected_samples(source)]
-    left_out += [
-        Excluded(item.info.name, "ignored", f"{item.info.name}: stands in the list to ignore")
-        for item in source.items()
-        if item.info.name in ignored
-    ]
-    if not items:
-        first = f", the first: {left_out[0].reason}" if left_out else ""
-        raise SourceError(
-            f"{source.path}: no sample to ingest; {len(left_out)} were left out{first}"
-        )
-
+    items, left_out = _choose_samples(source, set(ignore))
     info = StoreInfo(
         layout=source.layout,
         pipeline=pipeline,
@@ -160,7 +147,7 @@ def ingest(
         units=source.units,
         synthetic=source.synthetic,
         source_digest=source.digest(),
-        excluded=tuple(left_out),
+        excluded=left_out,
         versions={"skelab": __version__, "numpy": np.__version__, "pyarrow": pa.__version__},
     )
     chunks = [items[i : i + CLIPS_PER_SHARD] for i in range(0, len(items), CLIPS_PER_SHARD)]
@@ -184,6 +171,27 @@ def ingest(
         num_clips = len(open_store(path))
         _remove(folder, parts, workers)
     return IngestReport(path, finished, num_clips, num_resumed, anatomy)
+
+
+def _choose_samples(
+    source: Source, ignored: Collection[str]
+) -> tuple[list[SourceItem], tuple[Excluded, ...]]:
+    """The samples to read, and those that are left out."""
+    items = [item for item in source.items() if item.info.name not in ignored]
+    left_out = [
+        *rejected_samples(source),
+        *(
+            Excluded(item.info.name, "ignored", f"{item.info.name}: stands in the list to ignore")
+            for item in source.items()
+            if item.info.name in ignored
+        ),
+    ]
+    if not items:
+        first = f", the first: {left_out[0].reason}" if left_out else ""
+        raise SourceError(
+            f"{source.path}: no sample to ingest; {len(left_out)} were left out{first}"
+        )
+    return items, tuple(left_out)
 
 
 def _parts(folder: Path, chunks: Sequence[Sequence[SourceItem]]) -> list[Path]:
