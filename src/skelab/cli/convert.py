@@ -1,13 +1,17 @@
 """`skelab convert`: a store becomes the files of other repositories, or sequences become clips."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from skelab.cli.data import NoAnatomyCheck
 from skelab.cli.output import print_json, progress, result
 from skelab.cli.paths import Force, named
+
+if TYPE_CHECKING:
+    from skelab.data.convert import Conversion
 
 
 def convert_command(
@@ -37,22 +41,24 @@ def convert_command(
     clips = open_clips(store, anatomy_check=not no_anatomy_check)
     with progress("writing") as bar:
         done = convert_clips(clips, out, to=to, splits=split or (), on_progress=bar, force=force)
-    synthetic = clips.info.synthetic
     if as_json:
-        files = [str(file) for file in done.files]
         print_json(
             {
-                "files": files,
+                "files": [str(file) for file in done.files],
                 "clips": dict(done.counts),
                 "left over": done.left_over,
-                "synthetic": synthetic,
+                "synthetic": clips.info.synthetic,
             }
         )
-        return
+    else:
+        _print(done, split or (), synthetic=clips.info.synthetic)
+
+
+def _print(done: "Conversion", splits: Sequence[str], *, synthetic: bool) -> None:
     for part, count in done.counts.items():
         result(f"{part}: {count:,} {'SYNTHETIC ' if synthetic else ''}clips")
-    if done.left_over and split:
-        result(f"{done.left_over:,} clips are in no part of {', '.join(split)}")
+    if done.left_over and splits:
+        result(f"{done.left_over:,} clips are in no part of {', '.join(splits)}")
     elif done.left_over:
         result(f"{done.left_over:,} segments without a body were left out")
     for file in done.files:

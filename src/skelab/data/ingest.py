@@ -13,7 +13,7 @@ import multiprocessing
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import (
     Executor,
     ProcessPoolExecutor,
@@ -145,20 +145,7 @@ def ingest(
         source = _opened(Path(source))
     path = check_output(Path(path), STORE, inputs=[source.path], force=True)
     pipeline = choose_pipeline(pipeline, source.layout).name
-    ignored = set(ignore)
-    items = [item for item in source.items() if item.info.name not in ignored]
-    left_out = [*rejected_samples(source)]
-    left_out += [
-        Excluded(item.info.name, "ignored", f"{item.info.name}: stands in the list to ignore")
-        for item in source.items()
-        if item.info.name in ignored
-    ]
-    if not items:
-        first = f", the first: {left_out[0].reason}" if left_out else ""
-        raise SourceError(
-            f"{source.path}: no sample to ingest; {len(left_out)} were left out{first}"
-        )
-
+    items, left_out = _choose_samples(source, set(ignore))
     info = StoreInfo(
         layout=source.layout,
         pipeline=pipeline,
@@ -168,7 +155,7 @@ def ingest(
         synthetic=source.synthetic,
         source_digest=source.digest(),
         title=getattr(source, "own_title", ""),
-        excluded=tuple(left_out),
+        excluded=left_out,
         versions={"skelab": __version__, "numpy": np.__version__, "pyarrow": pa.__version__},
     )
     chunks = [items[i : i + CLIPS_PER_SHARD] for i in range(0, len(items), CLIPS_PER_SHARD)]
@@ -202,6 +189,27 @@ def _opened(path: Path) -> Source:
             f" skelab.open_clips opens them, `skelab ingest {path} STORE` copies them to a store"
         )
     return open_source(path)
+
+
+def _choose_samples(
+    source: Source, ignored: Collection[str]
+) -> tuple[list[SourceItem], tuple[Excluded, ...]]:
+    """The samples to read, and those that are left out."""
+    items = [item for item in source.items() if item.info.name not in ignored]
+    left_out = [
+        *rejected_samples(source),
+        *(
+            Excluded(item.info.name, "ignored", f"{item.info.name}: stands in the list to ignore")
+            for item in source.items()
+            if item.info.name in ignored
+        ),
+    ]
+    if not items:
+        first = f", the first: {left_out[0].reason}" if left_out else ""
+        raise SourceError(
+            f"{source.path}: no sample to ingest; {len(left_out)} were left out{first}"
+        )
+    return items, tuple(left_out)
 
 
 def _parts(folder: Path, chunks: Sequence[Sequence[SourceItem]]) -> list[Path]:

@@ -211,16 +211,7 @@ class Network:
             ScoresError: A clip has no label, or a logit is not finite.
         """
         self.spec.check_store(store.info, store.path, str(self.path))
-        if self.spec.task.name not in CLASS_TASKS:
-            raise NetworkError(
-                f"{self.path}: its task is {self.spec.task.name}; early recognition needs a network"
-                " that names classes"
-            )
-        if protocol is EarlyProtocol.P2 and not self.answers_per_frame:
-            raise NetworkError(
-                f"{self.path}: answers once a clip and not at each frame; train a causal network:"
-                " --set task.name=early-frames --set model.causal=true"
-            )
+        self._check_protocol(protocol)
 
         def forward(clips: PaddedClips) -> tuple[ndarray, ndarray]:
             found = self._at_ratios(clips, protocol)
@@ -243,6 +234,19 @@ class Network:
         return EarlyScores(
             scored.names, labels, outputs, RATIOS, scored.classes, scored.info, protocol, frames
         )
+
+    def _check_protocol(self, protocol: EarlyProtocol) -> None:
+        """Refuse what cannot be scored early under a protocol."""
+        if self.spec.task.name not in CLASS_TASKS:
+            raise NetworkError(
+                f"{self.path}: its task is {self.spec.task.name}; early recognition needs a network"
+                " that predicts classes"
+            )
+        if protocol is EarlyProtocol.P2 and not self.answers_per_frame:
+            raise NetworkError(
+                f"{self.path}: classifies whole clips, not each frame; train a causal network:"
+                " --set task.name=early-frames --set model.causal=true"
+            )
 
     @property
     def answers_per_frame(self) -> bool:

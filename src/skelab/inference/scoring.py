@@ -99,13 +99,11 @@ def predict_with_targets(
 
     def forward(clips: PaddedClips) -> tuple[ndarray, ndarray]:
         clips = clips.to(device)
-        found = []
-        for share in ratios or (1.0,):
-            batch = feeder.evaluation_batch(clips, share=share)
-            with engine.autocast() if engine else nullcontext():
-                found.append(model(batch.joints).float().cpu().numpy())
+        batches = [feeder.evaluation_batch(clips, share=share) for share in ratios or (1.0,)]
+        with engine.autocast() if engine else nullcontext():
+            found = [model(batch.joints).float().cpu().numpy() for batch in batches]
         outputs = np.stack(found, axis=1) if ratios else found[0]
-        return outputs, targets_of(batch).cpu().numpy()
+        return outputs, targets_of(batches[-1]).cpu().numpy()
 
     with _evaluation_mode(model), torch.inference_mode():
         parts = score_batches(

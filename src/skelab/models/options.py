@@ -77,6 +77,38 @@ def read_options(name: str, build: Callable[..., Any]) -> tuple[ModelOption, ...
     )
 
 
+def check_whole(family: str, option: str, value: int, *, least: int = 1) -> None:
+    """Refuse an option of a family that is below ``least``.
+
+    Raises:
+        ModelError: It is.
+    """
+    if value < least:
+        raise ModelError(
+            f"{family}: {option}: expected a whole number from {least}, found {value!r}"
+        )
+
+
+def check_multiple(family: str, option: str, value: int, *, of: int) -> None:
+    """Refuse an option of a family that is not a positive multiple of ``of``.
+
+    Raises:
+        ModelError: It is not.
+    """
+    if value < of or value % of:
+        raise ModelError(f"{family}: {option}: expected a multiple of {of}, found {value!r}")
+
+
+def check_probability(family: str, option: str, value: float) -> None:
+    """Refuse an option of a family that is no probability below 1.
+
+    Raises:
+        ModelError: It is not in [0, 1).
+    """
+    if not 0.0 <= value < 1.0:
+        raise ModelError(f"{family}: {option}: expected a number in [0, 1), found {value!r}")
+
+
 def _meaning(annotation: object) -> str:
     if get_origin(annotation) is not Annotated:
         return ""

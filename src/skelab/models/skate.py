@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from skelab.errors import ModelError
 from skelab.models.authors import Replacement
 from skelab.models.axes import ORDER
 from skelab.models.base import SkeletonModel
 from skelab.models.inputs import ModelInput, as_input
+from skelab.models.options import check_multiple, check_probability, check_whole
 from skelab.models.tokens import Tokens
 from skelab.nn import BodySplit, PartitionTransformerBlock
 from skelab.skeleton import Layout
@@ -140,14 +140,11 @@ def _check_options(
     Raises:
         ModelError: The message says what was expected.
     """
-    if width < WIDTH_MULTIPLE or width % WIDTH_MULTIPLE:
-        raise ModelError(f"{name}: width: expected a multiple of {WIDTH_MULTIPLE}, found {width!r}")
-    if depth < 1:
-        raise ModelError(f"{name}: depth: expected a whole number from 1, found {depth!r}")
+    check_multiple(name, "width", width, of=WIDTH_MULTIPLE)
+    check_whole(name, "depth", depth)
     rates = {"attention_dropout": attention_dropout, "drop_path": drop_path}
     for option, rate in rates.items():
-        if not 0.0 <= rate < 1.0:
-            raise ModelError(f"{name}: {option}: expected a number in [0, 1), found {rate!r}")
+        check_probability(name, option, rate)
 
 
 Reduction = Callable[[int, int, int], nn.Module]

@@ -2,6 +2,7 @@
 
 import math
 from collections import OrderedDict
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -148,27 +149,20 @@ class PartitionTransformerBlock(Block):
         self.over_time = nn.Conv2d(
             quarter, quarter, kernel_size=(7, 1), padding=(3, 0), groups=_NUM_MIXERS
         )
+        make_attention = partial(
+            PartitionAttention,
+            bias_by_joint=bias_by_joint,
+            scale_by_heads=scale_by_heads,
+            dropout=dropout,
+        )
         self.attentions = nn.ModuleList(
-            PartitionAttention(
-                joints=near if near_joints else num_slots // 4,
-                near_frames=near_frames,
-                near_joints=near_joints,
-                bias_by_joint=bias_by_joint,
-                scale_by_heads=scale_by_heads,
-                dropout=dropout,
-            )
+            make_attention(joints=joints, near_frames=near_frames, near_joints=near_joints)
             for near_frames in (True, False)
-            for near_joints in (True, False)
+            for near_joints, joints in ((True, near), (False, num_slots // 4))
         )
         self.merge = nn.Linear(channels, channels)
         self.norm_between = nn.LayerNorm(channels)
-        self.mlp = nn.Sequential(
-            OrderedDict(
-                widen=nn.Linear(channels, 4 * channels),
-                activation=nn.GELU(),
-                narrow=nn.Linear(4 * channels, channels),
-            )
-        )
+        self.mlp = _mlp(channels)
         self.drop_path = DropPath(drop_path)
 
     def transform(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D L V"]:
@@ -190,3 +184,12 @@ class PartitionTransformerBlock(Block):
         gathered = [attend(part) for attend, part in zip(self.attentions, attended, strict=True)]
         merged: Tensor = self.merge(torch.cat([joints, frames, *gathered], dim=3))
         return merged
+
+
+def _mlp(channels: int) -> nn.Sequential:
+    layers = OrderedDict[str, nn.Module](
+        widen=nn.Linear(channels, 4 * channels),
+        activation=nn.GELU(),
+        narrow=nn.Linear(4 * channels, channels),
+    )
+    return nn.Sequential(layers)

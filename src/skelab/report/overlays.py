@@ -90,8 +90,22 @@ def _figure(
         if name == "validation":
             _mark_chosen(axes, colour, runs[place], curves)
         ends[place] = (x[-1], y[-1])
+    _mark_ends(axes, runs, ends, top)
+    axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10], integer=True))
+    axes.yaxis.set_major_locator(value_ticks())
+    name_axes(axes, x="epoch", title=title)
+    told = "; ".join(f"{runs[place].letter} ends at {y:.4g}" for place, (_, y) in ends.items())
+    return figure_svg(figure, name=f"overlay-{name}", description=f"{title} by epoch: {told}")
+
+
+def _mark_ends(
+    axes: Axes, runs: Sequence[RunCurves], ends: Mapping[int, tuple[float, float]], top: float
+) -> None:
+    """Write each run's letter at the end of its curve.
+
+    Letters at the same epoch are moved apart; those of shorter runs are placed above their curves.
+    """
     last = max(x_end for x_end, _ in ends.values())
-    # Letters of one end are moved apart; those that end early stand above their curves.
     heights: dict[int, float] = {}
     for x_end in {x_end for x_end, _ in ends.values()}:
         alike = {place: y for place, (x, y) in ends.items() if x == x_end}
@@ -111,11 +125,6 @@ def _figure(
             verticalalignment="center",
             annotation_clip=False,
         )
-    axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10], integer=True))
-    axes.yaxis.set_major_locator(value_ticks())
-    name_axes(axes, x="epoch", title=title)
-    told = "; ".join(f"{runs[place].letter} ends at {y:.4g}" for place, (_, y) in ends.items())
-    return figure_svg(figure, name=f"overlay-{name}", description=f"{title} by epoch: {told}")
 
 
 def _mean(curves: Sequence[_Curve]) -> _Curve:

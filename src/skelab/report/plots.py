@@ -196,43 +196,50 @@ def reliability_figure(bins: Sequence[ReliabilityBin]) -> Markup:
     figure = Figure(figsize=(4.6, 4.2), layout="constrained", facecolor="none")
     FigureCanvasSVG(figure)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
-    width = 1 / len(bins)
+    _plot_accuracy(upper, bins)
+    _plot_shares(lower, bins)
+    return figure_svg(
+        figure, name="reliability", description="Accuracy of the samples in each confidence bin"
+    )
+
+
+def _plot_accuracy(axes: Axes, bins: Sequence[ReliabilityBin]) -> None:
     filled = [entry for entry in bins if entry.count]
-    centre = [(entry.low + entry.high) / 2 for entry in filled]
-    style_axes(upper)
-    upper.plot([0, 1], [0, 100], color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
-    upper.bar(
-        centre,
+    style_axes(axes)
+    axes.plot([0, 1], [0, 100], color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+    axes.bar(
+        [(entry.low + entry.high) / 2 for entry in filled],
         [100 * entry.accuracy for entry in filled],
-        width=0.82 * width,
+        width=0.82 / len(bins),
         color=ACCENT,
         alpha=0.28,
     )
-    upper.plot(
+    axes.plot(
         [entry.confidence for entry in filled],
         [100 * entry.accuracy for entry in filled],
         "o",
         color=ACCENT,
         markersize=4.5,
     )
-    upper.set_xlim(0, 1)
-    upper.set_ylim(0, 102)
-    name_axes(upper, x="", title="Accuracy against confidence, %")
-    style_axes(lower)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 102)
+    name_axes(axes, x="", title="Accuracy against confidence, %")
+
+
+def _plot_shares(axes: Axes, bins: Sequence[ReliabilityBin]) -> None:
+    filled = [entry for entry in bins if entry.count]
     total = sum(entry.count for entry in bins)
-    lower.bar(
-        centre,
+    style_axes(axes)
+    axes.bar(
+        [(entry.low + entry.high) / 2 for entry in filled],
         [100 * entry.count / total for entry in filled],
-        width=0.82 * width,
+        width=0.82 / len(bins),
         color=MUTED,
         alpha=0.55,
     )
-    lower.yaxis.set_major_locator(MaxNLocator(2))
-    name_axes(lower, x="confidence", title="Samples, %")
-    lower.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}"))
-    return figure_svg(
-        figure, name="reliability", description="Accuracy of the samples in each confidence bin"
-    )
+    axes.yaxis.set_major_locator(MaxNLocator(2))
+    name_axes(axes, x="confidence", title="Samples, %")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}"))
 
 
 def confusion_figure(confusion: Int64[ndarray, "K K"], classes: Sequence[str]) -> Markup:
@@ -250,8 +257,6 @@ def confusion_figure(confusion: Int64[ndarray, "K K"], classes: Sequence[str]) -
     top = math.ceil(font * 2.2)
     side = cell * count
     width, height = left + side + 2, top + side + 2
-    support = np.maximum(confusion.sum(axis=1), 1)
-    shares = confusion / support[:, None]
     parts = [
         Markup(
             '<svg class="confusion" role="img" viewBox="0 0 {} {}" width="{}" height="{}"'
@@ -261,7 +266,20 @@ def confusion_figure(confusion: Int64[ndarray, "K K"], classes: Sequence[str]) -
             left, top, side, side
         ),
     ]
+    parts += _class_names(classes, longest=longest, cell=cell, left=left, top=top)
+    for true, predicted in np.argwhere(confusion).tolist():
+        place = left + predicted * cell, top + true * cell
+        parts += _confusion_cell(confusion, classes, true, predicted, place=place, cell=cell)
+    return Markup("").join([*parts, Markup("</svg>")])
+
+
+def _class_names(
+    classes: Sequence[str], *, longest: int, cell: int, left: int, top: int
+) -> list[Markup]:
+    """The names and numbers of the rows, and the numbers of the columns that have room."""
+    font = _confusion_font(cell)
     every = 1 if cell > 1.25 * font else 2 if 2 * cell > 1.7 * font else 5
+    parts = []
     for k, name in enumerate(classes):
         middle = top + (k + 0.5) * cell
         short = name if len(name) <= longest else name[: longest - 1] + "\u2026"
@@ -277,43 +295,39 @@ def confusion_figure(confusion: Int64[ndarray, "K K"], classes: Sequence[str]) -
                     left + (k + 0.5) * cell, top - 7, k
                 )
             )
-    for true, predicted in np.argwhere(confusion):
-        share = float(shares[true, predicted])
-        right = true == predicted
-        # Errors are rarely above a tenth of a row: the root makes them visible.
-        shade = 0.12 + 0.88 * share if right else 0.06 + 0.94 * math.sqrt(share)
-        x, y = left + predicted * cell, top + true * cell
-        parts.append(
-            Markup(
-                '<rect class="{}" data-pair="{}-{}" x="{}" y="{}" width="{}" height="{}"'
-                ' fill-opacity="{:.2f}">'
-                "<title>{} \u2192 {}: {} of {} ({})</title></rect>"
-            ).format(
-                "right" if right else "wrong",
-                true,
-                predicted,
-                x + 0.5,
-                y + 0.5,
-                cell - 1,
-                cell - 1,
-                shade,
-                classes[true],
-                classes[predicted],
-                int(confusion[true, predicted]),
-                int(support[true]),
-                f"{share:.1%}",
-            )
-        )
-        if cell >= 24:
-            parts.append(
-                Markup('<text class="count {}" x="{:.1f}" y="{:.1f}">{}</text>').format(
-                    "strong" if shade > 0.6 else "",
-                    x + cell / 2,
-                    y + cell / 2,
-                    int(confusion[true, predicted]),
-                )
-            )
-    return Markup("").join([*parts, Markup("</svg>")])
+    return parts
+
+
+def _confusion_cell(
+    confusion: Int64[ndarray, "K K"],
+    classes: Sequence[str],
+    true: int,
+    predicted: int,
+    *,
+    place: tuple[int, int],
+    cell: int,
+) -> list[Markup]:
+    """A square whose shade is the share of the row, and its count where there is room."""
+    count, support = int(confusion[true, predicted]), int(confusion[true].sum())
+    share, right = count / support, true == predicted
+    # Errors are rarely above a tenth of a row: the root makes them visible.
+    shade = 0.12 + 0.88 * share if right else 0.06 + 0.94 * math.sqrt(share)
+    x, y = place
+    square = Markup(
+        '<rect class="{}" data-pair="{}-{}" x="{}" y="{}" width="{}" height="{}"'
+        ' fill-opacity="{:.2f}">'
+        "<title>{} \u2192 {}: {} of {} ({})</title></rect>"
+    ).format(
+        "right" if right else "wrong",
+        *(true, predicted, x + 0.5, y + 0.5, cell - 1, cell - 1, shade),
+        *(classes[true], classes[predicted], count, support, f"{share:.1%}"),
+    )
+    if cell < 24:
+        return [square]
+    number = Markup('<text class="count {}" x="{:.1f}" y="{:.1f}">{}</text>').format(
+        "strong" if shade > 0.6 else "", x + cell / 2, y + cell / 2, count
+    )
+    return [square, number]
 
 
 def _confusion_font(cell: int) -> float:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from skelab.data.clips.opened_clips import OpenedClips
-from skelab.data.datasets import check_split
 from skelab.errors import ScoresError
 from skelab.evaluation import (
     EarlyProtocol,
@@ -24,7 +23,10 @@ from skelab.inference.engines import FASTEST
 from skelab.inference.network import Network, open_network
 from skelab.recipes import Protocol, Recipe
 from skelab.report import EarlyCurve, accuracy_rows, write_early_page
-from skelab.runs.evaluate import read_files, recipe_of, refuse_known_clips, rows_of, with_split
+from skelab.runs.evaluate import (
+    read_files,
+    recipes_and_rows,
+)
 from skelab.runs.parts import choose_parts
 from skelab.runs.progress import find_seed_runs, unfinished
 
@@ -196,15 +198,9 @@ def _score(
     on_scored: OnScored | None,
 ) -> _Scored:
     """Score a network at all shares, and save the scores."""
-    path, spec = network.path, network.spec
-    spec.check_store(store.info, store.path, str(path))
-    if split is not None:
-        check_split(split, store.info.dataset, store.index, store.path, option="--split ")
-    trained = recipe_of(network, split)
-    recipe = trained if split is None else with_split(trained, split)
-    rows = rows_of(part, recipe, store, needs_labels=True)
-    if recipe != trained and spec.knows_training_part:
-        refuse_known_clips(trained, recipe, store, rows, path)
+    path = network.path
+    network.spec.check_store(store.info, store.path, str(path))
+    trained, recipe, rows = recipes_and_rows(network, store, split, part, needs_labels=True)
     parts = {part: rows}
     if part == "test" and recipe == trained and _has_validation(trained, store):
         parts["validation"] = choose_parts(trained, store).validation

@@ -92,17 +92,14 @@ def evaluate_run(
     network = open_network(path, engine=engine or FASTEST, trust=trust)
     spec = network.spec
     spec.check_store(store.info, store.path, str(path))
-    if split is not None:
-        check_split(split, store.info.dataset, store.index, store.path, option="--split ")
-    trained = recipe_of(network, split)
-    recipe = trained if split is None else with_split(trained, split)
-    rows = rows_of(part, recipe, store, needs_labels=network.task.needs_labels)
-    if recipe != trained and spec.knows_training_part:
-        refuse_known_clips(trained, recipe, store, rows, path)
+    trained, recipe, rows = recipes_and_rows(
+        network, store, split, part, needs_labels=network.task.needs_labels
+    )
     folder = out or (path if path.is_dir() else path.parent)
     scores_file, report_file = _result_files(folder, part, None if recipe == trained else split)
-    for made, kind in ((scores_file, SCORES), (report_file, PAGE)):  # older ones are replaced
-        check_output(made, kind, inputs=(*read_files(path), store.path), force=True)
+    inputs = (*read_files(path), store.path)
+    check_output(scores_file, SCORES, inputs=inputs, force=True)  # older results are replaced
+    check_output(report_file, PAGE, inputs=inputs, force=True)
     scores = network.scores(
         store,
         rows,
@@ -129,6 +126,33 @@ def evaluate_run(
     )
     write_report(report_file, report)
     return EvaluationResult(scores, scores_file, report_file, report.calibration, early)
+
+
+def recipes_and_rows(
+    network: Network, store: OpenedClips, split: str | None, part: str, *, needs_labels: bool
+) -> tuple[Recipe, Recipe, Int64[ndarray, " N"]]:
+    """The recipe that trained a network, the same with another split, and the rows of a part.
+
+    Args:
+        network: The network.
+        store: The clips.
+        split: Protocol; None takes the recipe's.
+        part: ``test``, ``validation`` or ``train``.
+        needs_labels: Whether every clip must have a label.
+
+    Raises:
+        NetworkError: The network does not say on which split it was trained.
+        SplitError: The clips do not fit the split, the part is empty, or the network was trained on
+            clips of it.
+    """
+    if split is not None:
+        check_split(split, store.info.dataset, store.index, store.path, option="--split ")
+    trained = recipe_of(network, split)
+    recipe = trained if split is None else with_split(trained, split)
+    rows = rows_of(part, recipe, store, needs_labels=needs_labels)
+    if recipe != trained and network.spec.knows_training_part:
+        refuse_known_clips(trained, recipe, store, rows, network.path)
+    return trained, recipe, rows
 
 
 def _confused_clips(scores: Scores | OutputScores, store: OpenedClips) -> Mapping[str, Scene]:

@@ -3,7 +3,7 @@
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from skelab.data.datasets import check_split, holds_recordings, open_source
 from skelab.data.foreign import is_npy_pkl, is_npz
 from skelab.data.losses import count_losses, rejected_samples
 from skelab.data.opened import describe_format, is_store, open_clips
-from skelab.data.recordings import Source
+from skelab.data.recordings import Source, SourceItem
 from skelab.data.recordings.base import refuse_special
 from skelab.data.segments import (
     LabelledRecording,
@@ -119,6 +119,17 @@ def inspect_path(
         source = open_source(path, layout=layout, labels_from=labels_from)
         facts = _describe_source(source, ignore, split, on_progress)
         return Inspection(path, "source", facts, _fault(facts, len(source.items())))
+    return _inspect_file(path, split, on_progress, verify=verify)
+
+
+def _inspect_file(
+    path: Path,
+    split: Split | None,
+    on_progress: Callable[[int, int], None] | None,
+    *,
+    verify: bool,
+) -> Inspection:
+    """Describe a checkpoint, a file of scores or a clip store."""
     if path.suffix == ".safetensors":
         return Inspection(path, "checkpoint", _describe_network(path))
     if path.suffix == ".npz":
@@ -233,38 +244,12 @@ def _describe_source(
     items = [item for item in source.items() if item.info.name not in ignored]
     index = ClipIndex.of(item.info for item in items)
     _check_split(split, source.kind, index, source.path)
-    looked_at = set(spread(len(items)))
-    sample: list[RawClip] = []
-    sampled: list[str] = []
-    digests: dict[int, bytes] = {}
-    frames, bodies, damaged, missing = [], [], [], 0
-    labelled: list[LabelledRecording] = []
-    notes: list[Note] = []
-    for number, item in enumerate(items, start=1):
-        try:
-            raw = source.read(item)
-        except DataError as error:
-            damaged.append({"name": item.info.name, "reason": str(error)})
-        else:
-            frames.append(raw.num_frames)
-            bodies.append(len(raw.bodies))
-            missing += _frames_without_body(raw)
-            if isinstance(raw, RawSequence):
-                recording, noted = label_recording(item.info, raw)
-                labelled.append(recording)
-                notes += noted
-            if number - 1 in looked_at:
-                sample.append(raw)
-                sampled.append(item.info.name)
-            if split is not None:
-                digests[number - 1] = joints_digest(*(t.joints for t in raw.bodies.values()))
-        if on_progress and (number % 50 == 0 or number == len(items)):
-            on_progress(number, len(items))
-    leaks = None if split is None else _leaks(index, digests, split)
+    read = _read_recordings(source, items, on_progress, with_digests=split is not None)
+    leaks = None if split is None else _leaks(index, read.digests, split)
     anatomy = check_anatomy(
-        sample, source.layout, up=usual_up(source.kind), units=source.units, names=sampled
+        read.sample, source.layout, up=usual_up(source.kind), units=source.units, names=read.sampled
     )
-    table = SegmentTable(source.kind, source.classes, tuple(labelled), tuple(notes))
+    table = SegmentTable(source.kind, source.classes, tuple(read.labelled), tuple(read.notes))
     return {
         "format": source.kind,
         "synthetic": source.synthetic,
@@ -272,15 +257,75 @@ def _describe_source(
         "units": source.units,
         "clips": int((~index.untrimmed).sum()),
         **(describe_segments(table) if index.untrimmed.any() else {}),
-        "frames": _range(np.array(frames, dtype=np.int64)),
-        "bodies": _counts(np.array(bodies, dtype=np.int64)),
-        "frames without a body": missing,
+        "frames": _range(np.array(read.frames, dtype=np.int64)),
+        "bodies": _counts(np.array(read.bodies, dtype=np.int64)),
+        "frames without a body": read.num_without_body,
         "digest": source.digest(),
         **_columns(index, source.classes),
         **_soundness(anatomy, index, source.kind, split, leaks),
-        "damaged": damaged,
+        "damaged": read.damaged,
         "not samples": [entry._asdict() for entry in rejected_samples(source)],
     }
+
+
+@dataclass
+class _ReadRecordings:
+    """What was found in the recordings of a source.
+
+    Attributes:
+        frames: Frames of each that could be read.
+        bodies: Bodies of each that could be read.
+        num_without_body: Frames without a body, of all.
+        sample: Some of them, for the anatomy check.
+        sampled: The names of those.
+        digests: Digests of the joints, by number of the recording.
+        labelled: Segments of the sequences.
+        notes: What is wrong with the segments.
+        damaged: Names of those that cannot be read, and the reasons.
+    """
+
+    frames: list[int] = field(default_factory=list)
+    bodies: list[int] = field(default_factory=list)
+    num_without_body: int = 0
+    sample: list[RawClip] = field(default_factory=list)
+    sampled: list[str] = field(default_factory=list)
+    digests: dict[int, bytes] = field(default_factory=dict)
+    labelled: list[LabelledRecording] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    damaged: list[dict[str, str]] = field(default_factory=list)
+
+
+def _read_recordings(
+    source: Source,
+    items: Sequence[SourceItem],
+    on_progress: Callable[[int, int], None] | None,
+    *,
+    with_digests: bool,
+) -> _ReadRecordings:
+    """Read all recordings of a source, one at a time."""
+    read = _ReadRecordings()
+    sampled = set(spread(len(items)))
+    for number, item in enumerate(items):
+        try:
+            raw = source.read(item)
+        except DataError as error:
+            read.damaged.append({"name": item.info.name, "reason": str(error)})
+        else:
+            read.frames.append(raw.num_frames)
+            read.bodies.append(len(raw.bodies))
+            read.num_without_body += _frames_without_body(raw)
+            if isinstance(raw, RawSequence):
+                recording, noted = label_recording(item.info, raw)
+                read.labelled.append(recording)
+                read.notes += noted
+            if number in sampled:
+                read.sample.append(raw)
+                read.sampled.append(item.info.name)
+            if with_digests:
+                read.digests[number] = joints_digest(*(t.joints for t in raw.bodies.values()))
+        if on_progress and ((number + 1) % 50 == 0 or number + 1 == len(items)):
+            on_progress(number + 1, len(items))
+    return read
 
 
 def _describe_labels(table: SegmentTable, split: Split | None) -> dict[str, Any]:

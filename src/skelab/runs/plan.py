@@ -20,7 +20,7 @@ from skelab.recipes import Recipe
 from skelab.runs.parts import choose_parts, describe_parts, settle_parts, warn_of_parts
 from skelab.runs.transfer import compare_clips
 from skelab.runs.workers import choose_workers
-from skelab.tasks import TaskSpec, get_task, observing_of
+from skelab.tasks import Task, TaskSpec, get_task, observing_of
 from skelab.training.job import TrainingJob
 from skelab.training.processes import Processes
 from skelab.training.transfer import SourceWeights
@@ -68,37 +68,48 @@ def plan_training(
     tell(describe_parts(recipe, store, parts))
     if warning := warn_of_parts(recipe, parts):
         tell(warning)
-    usual = 4 if torch.cuda.is_available() else 0
-    workers = choose_workers(
-        usual if recipe.data.workers is None else recipe.data.workers,
-        store,
-        batch_size=math.ceil(recipe.training.batch_size / Processes().count),
-        max_bodies=model.max_bodies,
-        on_message=tell,
-    )
     return TrainingJob(
         model=model,
         inputs=inputs,
         source=store,
         train_rows=parts.train,
         validation_rows=parts.validation,
-        feeder=Feeder(
-            recipe.data.feeder,
-            store.info.layout,
-            keeps_gaps=get_pipeline(store.info.pipeline).keeps_gaps,
-            log=draw_log,
-            observing=observing_of(task),
-        ),
+        feeder=_make_feeder(recipe, store, task, draw_log),
         config=recipe.training,
         memory=recipe.memory,
         precision=recipe.precision,
-        workers=workers,
+        workers=_choose_workers(recipe, store, model.max_bodies, tell),
         recipe=text or recipe.to_yaml(),
         protocol=recipe.protocol.value,
         run=run,
         task=TaskSpec(recipe.task.name, recipe.task.options),
         transfer=recipe.transfer,
         start=compare_clips(start, inputs, recipe) if start else None,
+    )
+
+
+def _make_feeder(
+    recipe: Recipe, store: OpenedClips, task: Task, draw_log: DrawLog | None
+) -> Feeder:
+    return Feeder(
+        recipe.data.feeder,
+        store.info.layout,
+        keeps_gaps=get_pipeline(store.info.pipeline).keeps_gaps,
+        log=draw_log,
+        observing=observing_of(task),
+    )
+
+
+def _choose_workers(
+    recipe: Recipe, store: OpenedClips, max_bodies: int, tell: Callable[[str], None]
+) -> int:
+    usual = 4 if torch.cuda.is_available() else 0
+    return choose_workers(
+        usual if recipe.data.workers is None else recipe.data.workers,
+        store,
+        batch_size=math.ceil(recipe.training.batch_size / Processes().count),
+        max_bodies=max_bodies,
+        on_message=tell,
     )
 
 

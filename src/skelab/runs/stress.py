@@ -4,9 +4,12 @@ import json
 import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any, Final
+
+from jaxtyping import Int64
+from numpy import ndarray
 
 from skelab.data.clips.opened_clips import OpenedClips
 from skelab.data.feeding.stress import STRESSES, Stress, StressedClips
@@ -15,7 +18,8 @@ from skelab.evaluation import Scores
 from skelab.evaluation.metrics import Proportion, topk_accuracy
 from skelab.files.atomic import atomic_write
 from skelab.inference.engines import FASTEST
-from skelab.inference.network import open_network
+from skelab.inference.network import Network, open_network
+from skelab.recipes import Recipe
 from skelab.report import Section, Table, figure_svg, name_axes, new_figure, percent
 from skelab.report.plots import SERIES
 from skelab.runs.evaluate import recipe_of, rows_of, with_split
@@ -133,41 +137,25 @@ def stress_network(
         SplitError: The clips do not fit the split, or the part is empty.
     """
     network = open_network(path, engine=engine or FASTEST, trust=trust)
-    if network.spec.task.name != DEFAULT_TASK:
-        raise NetworkError(
-            f"{path}: expected a network that tells classes apart for --stress, found one of task"
-            f" {network.spec.task.name}"
-        )
-    network.spec.check_store(store.info, store.path, str(path))
+    _check_fits(network, store)
     recipe = recipe_of(network, split)
     recipe = recipe if split is None else with_split(recipe, split)
     rows = rows_of(part, recipe, store, needs_labels=True)
     most = min(store.max_bodies, network.spec.max_bodies)
     fit = [each for each in STRESSES.values() if not each.unfit(store.info.layout, most)]
     passes = 1 + sum(len(each.strengths) for each in fit)
-    done = 0
+    numbers = count(1)
 
     def accuracy(clips: OpenedClips) -> Proportion:
-        nonlocal done
-        scores = network.scores(
-            clips,
-            rows,
-            split=recipe.data.split,
-            part=part,
-            batch_size=recipe.training.batch_size,
-        )
-        done += 1
+        scored = _accuracy(network, clips, rows, recipe, part)
         if on_scored:
-            on_scored(done, passes)
-        if not isinstance(scores, Scores):
-            raise NetworkError(f"{path}: expected scores of classes, found others")
-        return topk_accuracy(scores, 1)
+            on_scored(next(numbers), passes)
+        return scored
 
     clean = accuracy(store)
     curves = []
     for stress in STRESSES.values():
-        if stress not in fit:
-            why = stress.unfit(store.info.layout, most)
+        if why := stress.unfit(store.info.layout, most):
             curves.append(StressCurve(stress.name, stress.unit, stress.strengths, unfit=why))
             continue
         top1 = [accuracy(StressedClips(store, stress, s, seed)) for s in stress.strengths]
@@ -175,6 +163,26 @@ def stress_network(
     title = f"{recipe.model.name} on {store.info.dataset}, {recipe.data.split} {part}"
     synthetic = store.info.synthetic or network.spec.synthetic
     return StressResult(clean, tuple(curves), seed, title, synthetic)
+
+
+def _accuracy(
+    network: Network, clips: OpenedClips, rows: Int64[ndarray, " N"], recipe: Recipe, part: str
+) -> Proportion:
+    scores = network.scores(
+        clips, rows, split=recipe.data.split, part=part, batch_size=recipe.training.batch_size
+    )
+    if not isinstance(scores, Scores):
+        raise NetworkError(f"{network.path}: expected scores of classes, found others")
+    return topk_accuracy(scores, 1)
+
+
+def _check_fits(network: Network, store: OpenedClips) -> None:
+    if network.spec.task.name != DEFAULT_TASK:
+        raise NetworkError(
+            f"{network.path}: expected a network for classification for --stress, found one for"
+            f" the task {network.spec.task.name}"
+        )
+    network.spec.check_store(store.info, store.path, str(network.path))
 
 
 def write_stress(result: StressResult, path: Path) -> Path:

@@ -124,12 +124,14 @@ def import_weights_file(
         protocol=recipe.protocol.value,
     )
     checkpoint.save(out)
-    notes = []
-    if pipeline is None and get_card(name).pipeline_is_nearest:
-        notes.append(
-            f"the preprocessing of {name}'s authors is not among ours; {prepared} comes closest"
-        )
-    return ImportedWeights(out, checkpoint, tuple(notes))
+    notes = () if pipeline else _pipeline_notes(name, prepared)
+    return ImportedWeights(out, checkpoint, notes)
+
+
+def _pipeline_notes(name: str, pipeline: str) -> tuple[str, ...]:
+    if not get_card(name).pipeline_is_nearest:
+        return ()
+    return (f"the preprocessing of {name}'s authors is not implemented; {pipeline} is closest",)
 
 
 def export_weights_file(path: Path, out: Path, *, force: bool = False) -> int:

@@ -12,7 +12,12 @@ from torch import Tensor, nn
 
 from skelab.data.feeding.feeder import Batch
 from skelab.errors import TrainingError
-from skelab.inference.checkpoint import Checkpoint, build_model, restore_optimizer
+from skelab.inference.checkpoint import (
+    Checkpoint,
+    TrainerState,
+    build_model,
+    restore_optimizer,
+)
 from skelab.models import set_activation_policy
 from skelab.training.config import BatchNormPolicy
 from skelab.training.groups import set_training_mode
@@ -100,13 +105,15 @@ class Learner:
         self._summed: tuple[str, ...] = ()
         self._allocator_said = "in another process"
         self._reserve = Reserve()
-        state = checkpoint.trainer if checkpoint is not None else None
-        if state is not None:
-            restore_optimizer(self.optimizer, state.optimizer)
-            self.engine.restore(state.scaler)
-            self.micro_batch = state.micro_batch
-            if self.average is not None:
-                self.average.restore(state.average, state.average_steps)
+        if checkpoint is not None and checkpoint.trainer is not None:
+            self._restore(checkpoint.trainer)
+
+    def _restore(self, state: TrainerState) -> None:
+        restore_optimizer(self.optimizer, state.optimizer)
+        self.engine.restore(state.scaler)
+        self.micro_batch = state.micro_batch
+        if self.average is not None:
+            self.average.restore(state.average, state.average_steps)
 
     def begin_epoch(self, epoch: int, steps: int = 1) -> None:
         """Set the learning rate of an epoch of ``steps`` steps, and the network to training."""

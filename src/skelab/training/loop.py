@@ -74,15 +74,8 @@ def train(
         state = (checkpoint and checkpoint.trainer) or TrainerState()
         learner = Learner(job, processes, watcher, checkpoint)
         saver = Saver(job, learner)
-        if processes.first and not resume:
-            describe_run(learner)
-        if processes.first and learner.initial is not None:
-            watcher.on_initial(job.transfer.source, learner.initial)
-            saver.save(state)  # from here on the initial weights are not needed
-        steps = len(_batches(job, 0, processes.count))
-        watcher.on_start(
-            epochs=job.config.epochs, steps=steps, first_epoch=state.epoch, first_step=state.step
-        )
+        if first:
+            _begin(learner, state, saver, watcher, resume=resume)
         shown = open_trackers(trackers if first else (), job, watcher)
         history = History(job.run, first_epoch=state.epoch, trackers=shown) if first else None
         hint = f"--resume goes on from the last checkpoint in {job.run}"
@@ -99,6 +92,24 @@ def train(
                 watcher.on_epoch(record)
     processes.wait()  # until the first has written the last checkpoint
     return read_checkpoint(job.chosen)
+
+
+def _begin(
+    learner: Learner, state: TrainerState, saver: Saver, watcher: Watcher, *, resume: bool
+) -> None:
+    """Describe the run in its folder, and report where training starts."""
+    job = learner.job
+    if not resume:
+        describe_run(learner)
+    if learner.initial is not None:
+        watcher.on_initial(job.transfer.source, learner.initial)
+        saver.save(state)  # from here on the initial weights are not needed
+    watcher.on_start(
+        epochs=job.config.epochs,
+        steps=len(_batches(job, 0, learner.processes.count)),
+        first_epoch=state.epoch,
+        first_step=state.step,
+    )
 
 
 def train_epoch(learner: Learner, state: TrainerState, saver: Saver) -> EpochTotals:

@@ -74,5 +74,5 @@ def test_a_network_of_another_task_is_refused(
     store = tiny_store(tmp_path / "again.arrow")
     monkeypatch.setattr(stress, "DEFAULT_TASK", "another")
 
-    with pytest.raises(NetworkError, match="expected a network that tells classes apart for --str"):
+    with pytest.raises(NetworkError, match="expected a network for classification for --str"):
         stress_network(run, store)

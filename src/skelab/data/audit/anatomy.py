@@ -182,12 +182,10 @@ def check_anatomy(
         likely, fault = _not_in_metres(known, layout)
     mirrored = fault is None and _is_mirrored(known)
     if mirrored and up is not None:
-        likely, fault = _MIRROR, "left and right are exchanged"
-    odd = [
-        names[row] if names else str(row)
-        for row, m in enumerate(measured)
-        if m is not None and m.compactness < _ODD[_dimensions(layout)]
-    ]
+        likely, fault = _MIRROR, "left and right are swapped"
+    threshold = _ODD[_dimensions(layout)]
+    numbers = [k for k, m in enumerate(measured) if m is not None and m.compactness < threshold]
+    odd = tuple(names[row] if names else str(row) for row in numbers)
     return AnatomyReport(
         layout=layout.name,
         num_clips=len(known),
@@ -198,7 +196,7 @@ def check_anatomy(
         up=direction,
         upright=upright,
         not_finite=not_finite,
-        odd=() if fault else tuple(odd),
+        odd=() if fault else odd,
         likely=likely,
         reason=_reason(layout, compactness, fault, likely),
         notes=() if fault else tuple(_notes(known, layout, mirrored)),

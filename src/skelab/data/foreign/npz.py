@@ -5,7 +5,7 @@ the archive; ``savez_compressed`` does not, and its arrays are inflated row by r
 """
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Final
@@ -94,29 +94,12 @@ def open_npz(
     layout = layout or get_layout("ntu25")
     with open_archive(path) as archive:
         members = {member.filename: member for member in list_members(archive)}
-        parts = []
-        widths = set()
-        for part in _PARTS:
-            if f"x_{part}.npy" in members:
-                rows = _open_rows(archive, members[f"x_{part}.npy"], f"{path}: x_{part}")
-                _check_shape(rows, layout)
-                labels, width = _open_labels(
-                    archive, members.get(f"y_{part}.npy"), path, part, labels_from
-                )
-                parts.append(Part(part, rows, labels))
-                widths.add(width)
-        fingerprints = [
-            (name, member.file_size, member.CRC)
-            for name, member in sorted(members.items())
-            if name.endswith(".npy")
-        ]
-        synthetic = SYNTHETIC_MARKER in members
-    if not parts:
-        found = ", ".join(sorted(members)[:4]) or "nothing"
-        raise SourceError(f"{path}: expected the arrays x_train or x_test, found {found}")
-    if len({part.rows.header.shape[2] for part in parts}) > 1 or len(widths - {None}) > 1:
-        raise SourceError(f"{path}: expected train and test of one form, found two")
-    width = next(iter(widths - {None}), None)
+        parts, width = _open_parts(archive, members, path, layout, labels_from)
+    fingerprints = [
+        (name, member.file_size, member.CRC)
+        for name, member in sorted(members.items())
+        if name.endswith(".npy")
+    ]
     first = _first_label(path, parts, width, labels_from)
     parts = list(shift_labels(parts, first))
     in_ctrgcn_way = majority(parts, partial(_starts_at_origin, layout=layout))
@@ -125,10 +108,37 @@ def open_npz(
         pipeline="ctrgcn" if in_ctrgcn_way else "as-given",
         classes=_classes(parts, None if width is None else width - first, layout, first),
         dataset="ntu" if layout.name == "ntu25" else "npz",
-        synthetic=synthetic,
+        synthetic=SYNTHETIC_MARKER in members,
         digest=digest_of(*fingerprints, *([f"labels from {first}"] if first else [])),
     )
     return NpzClips(path, parts, _anonymous(parts), info)
+
+
+def _open_parts(
+    archive: zipfile.ZipFile,
+    members: Mapping[str, zipfile.ZipInfo],
+    path: Path,
+    layout: Layout,
+    labels_from: int | None,
+) -> tuple[list[Part], int | None]:
+    """The parts that are there, and the columns of their one-hot labels."""
+    parts = []
+    widths = set()
+    for part in _PARTS:
+        if f"x_{part}.npy" in members:
+            rows = _open_rows(archive, members[f"x_{part}.npy"], f"{path}: x_{part}")
+            _check_shape(rows, layout)
+            labels, width = _open_labels(
+                archive, members.get(f"y_{part}.npy"), path, part, labels_from
+            )
+            parts.append(Part(part, rows, labels))
+            widths.add(width)
+    if not parts:
+        found = ", ".join(sorted(members)[:4]) or "nothing"
+        raise SourceError(f"{path}: expected the arrays x_train or x_test, found {found}")
+    if len({part.rows.header.shape[2] for part in parts}) > 1 or len(widths - {None}) > 1:
+        raise SourceError(f"{path}: expected train and test of one form, found two")
+    return parts, next(iter(widths - {None}), None)
 
 
 def _open_rows(archive: zipfile.ZipFile, member: zipfile.ZipInfo, title: str) -> Rows:

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from skelab.errors import ModelError
 from skelab.models.authors import AuthorsFormat
 from skelab.models.axes import BODY_NORM, GRAPH, ORDER, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.cards.aagcn import AAGCN
+from skelab.models.options import check_multiple
 from skelab.models.plan import TenBlocks
 from skelab.models.pyskl import (
     PYSKL_NAMES,
@@ -194,8 +194,7 @@ def aagcn(
     Source: arXiv:1912.06971; layer sizes, hands and initialisation of kennymckormick/pyskl@3f6795f,
     from a description of it.
     """
-    if width < 4 or width % 4:
-        raise ModelError(f"aagcn: width: expected a multiple of 4, found {width!r}")
+    check_multiple("aagcn", "width", width, of=4)
     topology = torch.from_numpy(spatial_partition(with_pyskl_hands(layout))).float()
     backbone = AAGCNBackbone(in_channels, width=width, topology=topology)
     model = SkeletonModel(

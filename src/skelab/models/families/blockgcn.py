@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from skelab.errors import ModelError
 from skelab.models.authors import COMMON_NAMES, NUMBERED_BLOCKS, AuthorsFormat, embedded_arguments
 from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.cards.blockgcn import BLOCKGCN
 from skelab.models.inputs import ModelInput, as_input
-from skelab.models.plan import PlannedBlocks
+from skelab.models.options import check_multiple
+from skelab.models.plan import MakeBlock, PlannedBlocks
 from skelab.models.pyskl import with_pyskl_hands
 from skelab.models.registry import register_model
 from skelab.models.tokens import Tokens
@@ -244,6 +244,26 @@ _JOINT_AXES = JointAxes(
 )
 
 
+def _block_maker(distance: Int64[Tensor, "V V"]) -> MakeBlock:
+    """How the blocks are made, over joints with these distances."""
+
+    def make_block(in_channels: int, out_channels: int, stride: int, is_first: bool) -> GuidedBlock:
+        temporal = MultiBranchTemporalConv(
+            out_channels, out_channels, kernel_size=5, dilations=(1, 2), stride=stride
+        )
+        block = GuidedBlock(
+            spatial=BlockGraphUnit(in_channels, out_channels, distance=distance),
+            temporal=temporal,
+            residual=projection(in_channels, out_channels, stride=stride),
+            channels=in_channels,
+        )
+        init_convs_by_fan_out(block)
+        init_norms_near_one(temporal)
+        return block
+
+    return make_block
+
+
 @register_model(BLOCKGCN, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def blockgcn(
     *,
@@ -263,25 +283,10 @@ def blockgcn(
     Source: Zhou et al., CVPR 2024; layer sizes, hands and initialisation of
     ZhouYuxuanYX/BlockGCN@7b45971, from a description of it.
     """
-    if width < 8 or width % 8:
-        raise ModelError(f"blockgcn: width: expected a multiple of 8, found {width!r}")
+    check_multiple("blockgcn", "width", width, of=8)
     distance = _bone_distance(layout)
 
-    def make_block(in_channels: int, out_channels: int, stride: int, is_first: bool) -> GuidedBlock:
-        temporal = MultiBranchTemporalConv(
-            out_channels, out_channels, kernel_size=5, dilations=(1, 2), stride=stride
-        )
-        block = GuidedBlock(
-            spatial=BlockGraphUnit(in_channels, out_channels, distance=distance),
-            temporal=temporal,
-            residual=projection(in_channels, out_channels, stride=stride),
-            channels=in_channels,
-        )
-        init_convs_by_fan_out(block)
-        init_norms_near_one(temporal)
-        return block
-
-    backbone = BlockGCNBackbone(width, width=width, plan=_PLAN, make_block=make_block)
+    backbone = BlockGCNBackbone(width, width=width, plan=_PLAN, make_block=_block_maker(distance))
     model = BlockGCNModel(
         centre=layout.centre,
         batch_topology=batch_topology,

@@ -6,12 +6,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from skelab.errors import ModelError
 from skelab.models.authors import COMMON_NAMES, NUMBERED_BLOCKS, AuthorsFormat
 from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.cards.ctrgcn import CTRGCN
 from skelab.models.causal import as_causal
+from skelab.models.options import check_multiple
 from skelab.models.plan import TenBlocks
 from skelab.models.registry import register_model
 from skelab.nn import (
@@ -156,8 +156,7 @@ def ctrgcn(
     Source: arXiv:2107.12213; layer sizes and initialisation of the authors' code, from a
     description of it.
     """
-    if width < 4 or width % 4:
-        raise ModelError(f"ctrgcn: width: expected a multiple of 4, found {width!r}")
+    check_multiple("ctrgcn", "width", width, of=4)
     topology = torch.from_numpy(spatial_partition(layout)).float()
     backbone = CTRGCNBackbone(in_channels, width=width, topology=topology)
     model = SkeletonModel(

@@ -5,12 +5,12 @@ from typing import Any
 
 from torch import Tensor
 
-from skelab.errors import ModelError
 from skelab.models.authors import AuthorsFormat
 from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.cards.dgstgcn import DGSTGCN
 from skelab.models.dynamic_graph import DYNAMIC_AXES, DYNAMIC_NAMES, MIN_WIDTH, DynamicBlocks
+from skelab.models.options import check_whole
 from skelab.models.pyskl import (
     init_pyskl_classifier,
     pyskl_arguments,
@@ -48,10 +48,7 @@ def dgstgcn(
     Source: arXiv:2210.05895; layer sizes and initialisation of kennymckormick/pyskl@3f6795f, from a
     description of it.
     """
-    if width < MIN_WIDTH:
-        raise ModelError(
-            f"dgstgcn: width: expected a whole number from {MIN_WIDTH}, found {width!r}"
-        )
+    check_whole("dgstgcn", "width", width, least=MIN_WIDTH)
     backbone = DynamicBlocks(
         in_channels, width=width, num_joints=layout.num_joints, one_strength=one_strength
     )

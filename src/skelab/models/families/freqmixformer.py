@@ -9,12 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from skelab.errors import ModelError
 from skelab.models.authors import COMMON_NAMES, NUMBERED_BLOCKS, AuthorsFormat, embedded_arguments
 from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.cards.freqmixformer import FREQMIXFORMER
-from skelab.models.plan import TenBlocks
+from skelab.models.options import check_multiple, check_whole
+from skelab.models.plan import MakeBlock, TenBlocks
 from skelab.models.registry import register_model
 from skelab.nn import (
     Block,
@@ -307,6 +307,30 @@ _JOINT_AXES = JointAxes(
 )
 
 
+def _block_maker(topology: Float[Tensor, "K V V"], frames: int, width: int) -> MakeBlock:
+    """How the blocks are made, for clips of this length."""
+    lengths = [frames]
+    made: list[Block] = []
+
+    def make_block(in_channels: int, out_channels: int, stride: int, is_first: bool) -> Block:
+        lengths.append(lengths[-1] // stride)
+        arguments: dict[str, Any] = {
+            "spatial": FrequencyMixUnit(in_channels, out_channels, topology=topology),
+            "temporal": MixedTemporalConv(out_channels, frames=lengths[-1], stride=stride),
+            "residual": None if is_first else projection(in_channels, out_channels, stride=stride),
+        }
+        if len(made) in _CARRIED:
+            channels = (out_channels, 4 * width)
+            block: Block = CarryingBlock(**arguments, channels=channels, frames=_CARRIED[len(made)])
+        else:
+            block = ResidualBlock(**arguments)
+        init_convs_by_fan_out(block)
+        made.append(block)
+        return block
+
+    return make_block
+
+
 @register_model(FREQMIXFORMER, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def freqmixformer(
     *,
@@ -327,34 +351,14 @@ def freqmixformer(
     Source: arXiv:2407.12322; layer sizes and initialisation of wenhanwu95/FreqMixFormer@1e9f1bc,
     from a description of it.
     """
-    if width < 20 or width % 20:
-        raise ModelError(f"freqmixformer: width: expected a multiple of 20, found {width!r}")
-    if frames < 4 or frames % 4:
-        raise ModelError(f"freqmixformer: frames: expected a multiple of 4, found {frames!r}")
-    if hops < 1:
-        raise ModelError(f"freqmixformer: hops: expected a whole number from 1, found {hops!r}")
+    check_multiple("freqmixformer", "width", width, of=20)
+    check_multiple("freqmixformer", "frames", frames, of=4)
+    check_whole("freqmixformer", "hops", hops)
     tree = rooted_at(layout, layout.origin)
     topology = torch.from_numpy(spatial_partition(tree)[[0, 2, 1]]).float()  # away from the root
-    lengths = [frames]
-    made: list[Block] = []
-
-    def make_block(in_channels: int, out_channels: int, stride: int, is_first: bool) -> Block:
-        lengths.append(lengths[-1] // stride)
-        arguments: dict[str, Any] = {
-            "spatial": FrequencyMixUnit(in_channels, out_channels, topology=topology),
-            "temporal": MixedTemporalConv(out_channels, frames=lengths[-1], stride=stride),
-            "residual": None if is_first else projection(in_channels, out_channels, stride=stride),
-        }
-        if len(made) in _CARRIED:
-            channels = (out_channels, 4 * width)
-            block: Block = CarryingBlock(**arguments, channels=channels, frames=_CARRIED[len(made)])
-        else:
-            block = ResidualBlock(**arguments)
-        init_convs_by_fan_out(block)
-        made.append(block)
-        return block
-
-    backbone = FreqMixFormerBackbone(width, width=width, make_block=make_block)
+    backbone = FreqMixFormerBackbone(
+        width, width=width, make_block=_block_maker(topology, frames, width)
+    )
     model = SkeletonModel(
         backbone,
         num_features=backbone.num_features,

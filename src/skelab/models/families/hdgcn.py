@@ -16,7 +16,8 @@ from skelab.models.authors import COMMON_NAMES, NUMBERED_BLOCKS, AuthorsFormat
 from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.cards.hdgcn import HDGCN
-from skelab.models.plan import TenBlocks
+from skelab.models.options import check_multiple
+from skelab.models.plan import MakeBlock, TenBlocks
 from skelab.models.pyskl import with_pyskl_hands
 from skelab.models.registry import register_model
 from skelab.nn import (
@@ -267,6 +268,29 @@ _AUTHORS = AuthorsFormat(
 _JOINT_AXES = JointAxes({BODY_NORM: "(M V C)", r"\.spatial\.topology$": "L K V V"})
 
 
+def _block_maker(graph: Float[Tensor, "L 3 V V"], pairs: Float[Tensor, "L V"]) -> MakeBlock:
+    """How the blocks are made, over the edges of a hierarchy of joints."""
+
+    def make_block(in_channels: int, out_channels: int, stride: int, is_first: bool) -> Block:
+        spatial = HierarchicalGraphUnit(
+            in_channels, out_channels, graph=graph, pairs=None if is_first else pairs
+        )
+        temporal = MultiBranchTemporalConv(
+            out_channels, out_channels, kernel_size=5, dilations=(1, 2), stride=stride
+        )
+        block = ResidualBlock(
+            spatial=spatial,
+            temporal=temporal,
+            residual=None if is_first else projection(in_channels, out_channels, stride=stride),
+        )
+        init_convs_by_fan_out(block)
+        init_norms_near_one(temporal)
+        nn.init.constant_(spatial.norm.weight, _NORM_SCALE_BEFORE_RESIDUAL)
+        return block
+
+    return make_block
+
+
 @register_model(HDGCN, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def hdgcn(
     *,
@@ -286,30 +310,12 @@ def hdgcn(
     Source: arXiv:2208.10741; layer sizes and initialisation of Jho-Yonsei/HD-GCN@672da2c, from a
     description of it.
     """
-    if width < 16 or width % 16:
-        raise ModelError(f"hdgcn: width: expected a multiple of 16, found {width!r}")
+    check_multiple("hdgcn", "width", width, of=16)
     levels = skeleton_levels(layout, _centre_of_mass(layout, com))
     graph = torch.from_numpy(hierarchical_graph(levels)).float()
     pairs = torch.from_numpy(level_pairs(levels).any(axis=1)).float()
 
-    def make_block(in_channels: int, out_channels: int, stride: int, is_first: bool) -> Block:
-        spatial = HierarchicalGraphUnit(
-            in_channels, out_channels, graph=graph, pairs=None if is_first else pairs
-        )
-        temporal = MultiBranchTemporalConv(
-            out_channels, out_channels, kernel_size=5, dilations=(1, 2), stride=stride
-        )
-        block = ResidualBlock(
-            spatial=spatial,
-            temporal=temporal,
-            residual=None if is_first else projection(in_channels, out_channels, stride=stride),
-        )
-        init_convs_by_fan_out(block)
-        init_norms_near_one(temporal)
-        nn.init.constant_(spatial.norm.weight, _NORM_SCALE_BEFORE_RESIDUAL)
-        return block
-
-    backbone = TenBlocks(in_channels, width=width, make_block=make_block)
+    backbone = TenBlocks(in_channels, width=width, make_block=_block_maker(graph, pairs))
     model = SkeletonModel(
         backbone,
         num_features=backbone.num_features,

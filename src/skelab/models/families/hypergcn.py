@@ -11,12 +11,12 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor, nn
 
-from skelab.errors import ModelError
 from skelab.models.authors import COMMON_NAMES, NUMBERED_BLOCKS, AuthorsFormat, embedded_arguments
 from skelab.models.axes import BODY_NORM, GRAPH, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.cards.hypergcn import HYPERGCN
-from skelab.models.plan import PlannedBlocks
+from skelab.models.options import check_multiple, check_whole
+from skelab.models.plan import MakeBlock, PlannedBlocks
 from skelab.models.pyskl import with_pyskl_hands
 from skelab.models.registry import register_model
 from skelab.models.tokens import Tokens
@@ -224,6 +224,32 @@ _JOINT_AXES = JointAxes(
 )
 
 
+def _block_maker(topology: Float[Tensor, "U U"], num_joints: int) -> MakeBlock:
+    """How the blocks are made, over joints and virtual ones."""
+
+    def make_block(in_channels: int, out_channels: int, stride: int, is_first: bool) -> Block:
+        temporal = MultiBranchTemporalConv(
+            out_channels,
+            out_channels,
+            kernel_size=5,
+            dilations=(1, 2),
+            stride=stride,
+            repeats_ends=True,
+        )
+        block = ResidualBlock(
+            spatial=HyperGraphUnit(
+                in_channels, out_channels, topology=topology, num_joints=num_joints
+            ),
+            temporal=temporal,
+            residual=projection(in_channels, out_channels, stride=stride),
+        )
+        init_convs_by_fan_out(block)
+        init_norms_near_one(temporal)
+        return block
+
+    return make_block
+
+
 @register_model(HYPERGCN, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def hypergcn(
     *,
@@ -246,36 +272,14 @@ def hypergcn(
     Source: arXiv:2411.14796; layer sizes, hands, losses and initialisation of
     6UOOON9/Hyper-GCN@cefe70b, from a description of it.
     """
-    if width < 32 or width % 32:
-        raise ModelError(f"hypergcn: width: expected a multiple of 32, found {width!r}")
-    if num_virtual < 1:
-        raise ModelError(
-            f"hypergcn: num_virtual: expected a whole number from 1, found {num_virtual!r}"
-        )
+    check_multiple("hypergcn", "width", width, of=32)
+    check_whole("hypergcn", "num_virtual", num_virtual)
     graph = virtual_topology(with_pyskl_hands(layout), num_virtual)
     topology = torch.from_numpy(graph).float()
 
-    def make_block(in_channels: int, out_channels: int, stride: int, is_first: bool) -> Block:
-        temporal = MultiBranchTemporalConv(
-            out_channels,
-            out_channels,
-            kernel_size=5,
-            dilations=(1, 2),
-            stride=stride,
-            repeats_ends=True,
-        )
-        block = ResidualBlock(
-            spatial=HyperGraphUnit(
-                in_channels, out_channels, topology=topology, num_joints=layout.num_joints
-            ),
-            temporal=temporal,
-            residual=projection(in_channels, out_channels, stride=stride),
-        )
-        init_convs_by_fan_out(block)
-        init_norms_near_one(temporal)
-        return block
-
-    backbone = HyperGCNBackbone(width, width=width, plan=_PLAN, make_block=make_block)
+    backbone = HyperGCNBackbone(
+        width, width=width, plan=_PLAN, make_block=_block_maker(topology, layout.num_joints)
+    )
     model = HyperGCNModel(
         backbone,
         num_features=backbone.num_features,

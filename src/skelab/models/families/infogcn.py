@@ -14,7 +14,8 @@ from skelab.models.authors import COMMON_NAMES, NUMBERED_BLOCKS, AuthorsFormat, 
 from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.cards.infogcn import INFOGCN
-from skelab.models.plan import PlannedBlocks
+from skelab.models.options import check_multiple, check_whole
+from skelab.models.plan import MakeBlock, PlannedBlocks
 from skelab.models.pooling import MeanPooling
 from skelab.models.registry import register_model
 from skelab.models.tokens import Tokens
@@ -204,6 +205,23 @@ _JOINT_AXES = JointAxes(
 )
 
 
+def _block_maker(num_joints: int) -> MakeBlock:
+    """How the blocks are made."""
+
+    def make_block(in_channels: int, out_channels: int, stride: int, is_first: bool) -> Block:
+        residual = projection(in_channels, out_channels, stride=stride)
+        init_convs_by_fan_out(residual)
+        return ResidualBlock(
+            spatial=SelfAttentionGraphUnit(in_channels, out_channels, num_joints=num_joints),
+            temporal=RectifiedTemporalConv(
+                out_channels, out_channels, kernel_size=5, dilations=(1, 2), stride=stride
+            ),
+            residual=residual,
+        )
+
+    return make_block
+
+
 @register_model(INFOGCN, authors=_AUTHORS, joint_axes=_JOINT_AXES)
 def infogcn(
     *,
@@ -226,27 +244,16 @@ def infogcn(
     Source: Chi et al., CVPR 2022; layer sizes, losses and initialisation of
     stnoah1/infogcn@873feaa, from a description of it.
     """
-    if width < 8 or width % 8:
-        raise ModelError(f"infogcn: width: expected a multiple of 8, found {width!r}")
-    if hops < 1:
-        raise ModelError(f"infogcn: hops: expected a whole number from 1, found {hops!r}")
+    check_multiple("infogcn", "width", width, of=8)
+    check_whole("infogcn", "hops", hops)
     for name, value in (("noise", noise), ("noise_ratio", noise_ratio), ("prior_gain", prior_gain)):
         if not 0.0 <= value < math.inf:
             raise ModelError(f"infogcn: {name}: expected a number from 0, found {value!r}")
 
-    def make_block(in_channels: int, out_channels: int, stride: int, is_first: bool) -> Block:
-        residual = projection(in_channels, out_channels, stride=stride)
-        init_convs_by_fan_out(residual)
-        return ResidualBlock(
-            spatial=SelfAttentionGraphUnit(in_channels, out_channels, num_joints=layout.num_joints),
-            temporal=RectifiedTemporalConv(
-                out_channels, out_channels, kernel_size=5, dilations=(1, 2), stride=stride
-            ),
-            residual=residual,
-        )
-
     tree = rooted_at(layout, layout.origin)
-    backbone = PlannedBlocks(width, width=width, plan=_PLAN, make_block=make_block)
+    backbone = PlannedBlocks(
+        width, width=width, plan=_PLAN, make_block=_block_maker(layout.num_joints)
+    )
     model = InfoGCNModel(
         backbone,
         num_features=_CODE,

@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from skelab.errors import ModelError
 from skelab.models.authors import AuthorsFormat
 from skelab.models.axes import ORDER, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.cards._skate import FRAMES_MULTIPLE
 from skelab.models.cards.lstc_mda import LSTC_MDA
+from skelab.models.options import check_multiple
 from skelab.models.registry import register_model
 from skelab.models.skate import (
     SKATE_AXES,
@@ -127,10 +127,7 @@ def lstc_mda(
     Source: arXiv:2509.14619; layer sizes and initialisation of xiaobaoxia/LSTC-MDA@67beac6, from a
     description of it.
     """
-    if frames < FRAMES_MULTIPLE or frames % FRAMES_MULTIPLE:
-        raise ModelError(
-            f"lstc_mda: frames: expected a multiple of {FRAMES_MULTIPLE}, found {frames!r}"
-        )
+    check_multiple("lstc_mda", "frames", frames, of=FRAMES_MULTIPLE)
     embedding = PartEmbedding(in_channels, layout, max_bodies, channels=width)
 
     def reduction(in_channels: int, out_channels: int, stage: int) -> nn.Module:

@@ -16,6 +16,7 @@ from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.cards.msg3d import MSG3D
 from skelab.models.causal import as_causal
+from skelab.models.options import check_multiple
 from skelab.models.registry import register_model
 from skelab.nn import (
     Block,
@@ -321,8 +322,7 @@ def msg3d(
     Source: arXiv:2003.14111; layer sizes and initialisation (PyTorch's own) of the authors' code,
     from a description of it.
     """
-    if width < _NUM_BRANCHES or width % _NUM_BRANCHES:
-        raise ModelError(f"msg3d: width: expected a multiple of {_NUM_BRANCHES}, found {width!r}")
+    check_multiple("msg3d", "width", width, of=_NUM_BRANCHES)
     scales = _scale_counts(
         layout, {"num_scales": num_scales, "num_window_scales": num_window_scales}
     )

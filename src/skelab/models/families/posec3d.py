@@ -15,6 +15,7 @@ from skelab.models.axes import ORDER, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.cards.posec3d import POSEC3D
 from skelab.models.inputs import ModelInput, as_input
+from skelab.models.options import check_whole
 from skelab.models.pyskl import init_pyskl_classifier
 from skelab.models.registry import register_model
 from skelab.models.tokens import Tokens
@@ -228,10 +229,8 @@ def posec3d(
     """
     if not re.fullmatch(r"[1-9]\d?-[1-9]\d?-[1-9]\d?", blocks):
         raise ModelError(f"posec3d: blocks: expected three numbers, say 4-6-3, found {blocks!r}")
-    if width < 1:
-        raise ModelError(f"posec3d: width: expected a whole number from 1, found {width!r}")
-    if size < 8:
-        raise ModelError(f"posec3d: size: expected a whole number from 8, found {size!r}")
+    check_whole("posec3d", "width", width)
+    check_whole("posec3d", "size", size, least=8)
     if not 0.0 < sigma < size:
         raise ModelError(f"posec3d: sigma: expected a number above 0, found {sigma!r}")
     has_score = _SCORE in layout.axes and layout.axes.index(_SCORE) < in_channels

@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from skelab.errors import ModelError
 from skelab.models.authors import AuthorsFormat
 from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.cards.protogcn import PROTOGCN
 from skelab.models.dynamic_graph import DYNAMIC_AXES, DYNAMIC_NAMES, MIN_WIDTH, DynamicBlocks
+from skelab.models.options import check_multiple, check_whole
 from skelab.models.pyskl import init_pyskl_classifier, pyskl_arguments
 from skelab.models.registry import register_model
 from skelab.models.tokens import BackboneOutput, Tokens
@@ -191,12 +191,8 @@ def protogcn(
     Source: arXiv:2411.18941; layer sizes, losses and initialisation of firework8/ProtoGCN@ddf7f27,
     from a description of it.
     """
-    if width < MIN_WIDTH or width % MIN_WIDTH:
-        raise ModelError(f"protogcn: width: expected a multiple of {MIN_WIDTH}, found {width!r}")
-    if num_prototypes < 1:
-        raise ModelError(
-            f"protogcn: num_prototypes: expected a whole number from 1, found {num_prototypes!r}"
-        )
+    check_multiple("protogcn", "width", width, of=MIN_WIDTH)
+    check_whole("protogcn", "num_prototypes", num_prototypes)
     backbone = ProtoGCNBackbone(
         in_channels, width=width, num_joints=layout.num_joints, one_strength=one_strength
     )

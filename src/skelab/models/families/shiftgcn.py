@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from skelab.errors import ModelError
 from skelab.models.authors import COMMON_NAMES, NUMBERED_BLOCKS, AuthorsFormat
 from skelab.models.axes import BODY_NORM, GRAPH, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.cards.shiftgcn import SHIFTGCN
+from skelab.models.options import check_whole
 from skelab.models.plan import TenBlocks
 from skelab.models.registry import register_model
 from skelab.nn import (
@@ -195,8 +195,7 @@ def shiftgcn(
     ``sign_gradients``. As in their code, weight decay is tenfold for the weights that mix joints,
     and zero for the masks.
     """
-    if width < 1:
-        raise ModelError(f"shiftgcn: width: expected a whole number from 1, found {width!r}")
+    check_whole("shiftgcn", "width", width)
     backbone = ShiftGCNBackbone(
         in_channels, width=width, num_joints=layout.num_joints, sign_gradients=sign_gradients
     )

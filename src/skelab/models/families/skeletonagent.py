@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from skelab.errors import ModelError
 from skelab.models.authors import AuthorsFormat, embedded_arguments
 from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.cards.skeletonagent import SKELETONAGENT
 from skelab.models.dynamic_graph import DYNAMIC_AXES, DYNAMIC_NAMES, MIN_WIDTH, DynamicBlocks
+from skelab.models.options import check_whole
 from skelab.models.pyskl import init_pyskl_classifier
 from skelab.models.registry import register_model
 from skelab.models.tokens import Tokens
@@ -190,10 +190,7 @@ def skeletonagent(
     Source: layer sizes, losses and initialisation of firework8/SkeletonAgent@2440fda, from a
     description of it.
     """
-    if width < MIN_WIDTH:
-        raise ModelError(
-            f"skeletonagent: width: expected a whole number from {MIN_WIDTH}, found {width!r}"
-        )
+    check_whole("skeletonagent", "width", width, least=MIN_WIDTH)
     backbone = DynamicBlocks(
         width,
         width=width,

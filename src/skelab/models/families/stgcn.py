@@ -14,12 +14,12 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor, nn
 
-from skelab.errors import ModelError
 from skelab.models.authors import AuthorsFormat
 from skelab.models.axes import BODY_NORM, GRAPH, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.cards.stgcn import STGCN, STGCN_OFFICIAL
 from skelab.models.causal import as_causal
+from skelab.models.options import check_probability, check_whole
 from skelab.models.plan import TenBlocks
 from skelab.models.pyskl import (
     PYSKL_NAMES,
@@ -170,12 +170,8 @@ def _build(
 
 
 def _check_options(name: str, width: int, temporal_dropout: float) -> None:
-    if width < 1:
-        raise ModelError(f"{name}: width: expected a whole number from 1, found {width!r}")
-    if not 0.0 <= temporal_dropout < 1.0:
-        raise ModelError(
-            f"{name}: temporal_dropout: expected a number in [0, 1), found {temporal_dropout!r}"
-        )
+    check_whole(name, "width", width)
+    check_probability(name, "temporal_dropout", temporal_dropout)
 
 
 def _build_arguments(theirs: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from skelab.errors import ModelError
 from skelab.models.authors import AuthorsFormat
 from skelab.models.axes import BODY_NORM, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.cards.stgcnpp import STGCNPP
+from skelab.models.options import check_whole
 from skelab.models.plan import TenBlocks
 from skelab.models.pyskl import (
     PYSKL_NAMES,
@@ -114,10 +114,7 @@ def stgcnpp(
     Source: arXiv:2205.09443; layer sizes, hands and initialisation of kennymckormick/pyskl@3f6795f,
     from a description of it.
     """
-    if width < _NUM_BRANCHES:
-        raise ModelError(
-            f"stgcnpp: width: expected a whole number from {_NUM_BRANCHES}, found {width!r}"
-        )
+    check_whole("stgcnpp", "width", width, least=_NUM_BRANCHES)
     topology = torch.from_numpy(spatial_partition(with_pyskl_hands(layout))).float()
 
     def make_block(

@@ -15,6 +15,7 @@ from skelab.models.axes import ORDER, JointAxes
 from skelab.models.base import SkeletonModel
 from skelab.models.cards.usdrl import USDRL
 from skelab.models.inputs import ModelInput, as_input
+from skelab.models.options import check_probability, check_whole
 from skelab.models.registry import register_model
 from skelab.models.tokens import Tokens
 from skelab.nn import Block, BodySplit
@@ -332,16 +333,14 @@ def usdrl(
     Source: arXiv:2412.09220; layer sizes and initialisation of wengwanjiang/FoundSkelModel@945fe91,
     from a description of it.
     """
-    if heads < 1:
-        raise ModelError(f"usdrl: heads: expected a whole number from 1, found {heads!r}")
+    check_whole("usdrl", "heads", heads)
     if width < 2 or width % heads or width % 2:
         raise ModelError(f"usdrl: width: expected an even multiple of heads, found {width!r}")
     if not 1 <= frames <= _POSITIONS:
         raise ModelError(
             f"usdrl: frames: expected a whole number from 1 to {_POSITIONS}, found {frames!r}"
         )
-    if not 0.0 <= drop_path < 1.0:
-        raise ModelError(f"usdrl: drop_path: expected a number in [0, 1), found {drop_path!r}")
+    check_probability("usdrl", "drop_path", drop_path)
     backbone = DenseEncoder(
         in_channels,
         width,
