@@ -54,8 +54,6 @@ def doctor(
     """Say what is installed, what this machine has, what is missing, and what that would gain.
 
     Nothing in it names a person, a machine or a folder: paste it into an issue as it is.
-
-    Example: skelab doctor
     """
     machine, kernels, extras = _machine(), _kernels(), list_extras()
     versions = {"skelab": __version__, "python": platform.python_version()}

@@ -18,6 +18,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "skelab ingest mine mine.arrow",
         "skelab ingest NTU60_CS.npz ntu60.arrow",
     ),
+    "features": ("skelab features videos pictures.arrow --encoder hog",),
     "inspect": ("skelab inspect mine", "skelab inspect mine.arrow --split xsub"),
     "convert": ("skelab convert ntu60.arrow NTU60_CS.npz --to ctrgcn --split xsub",),
     "train": (
@@ -42,7 +43,9 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "import-weights": ("skelab import-weights ctrgcn joint.pt net.safetensors --split xsub",),
     "export-weights": ("skelab export-weights runs/ntu60 joint.pt",),
     "bench": ("skelab bench ctrgcn runs/ntu60",),
+    "doctor": ("skelab doctor",),
     "models": ("skelab models",),
+    "fetch": ("skelab models fetch pose",),
     "recipes": ("skelab recipes", "skelab recipes ctrgcn-small > mine.yaml"),
     "layouts": ("skelab layouts", "skelab layouts --map kinect20 ntu25"),
     "datasets": ("skelab datasets",),
