@@ -1,4 +1,4 @@
-"""Options of the commands that read clips, and how they are opened."""
+"""Options of commands that read clips, and opening them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,11 +45,11 @@ def check_data(path: Path | None) -> None:
     from skelab.data.opened import open_clips
 
     if path is not None and not path.exists():
-        open_clips(path)  # says what is missing, and which command makes it
+        open_clips(path)  # its error names the command that creates the file
 
 
 NoAnatomyCheck = Annotated[
-    bool, typer.Option("--no-anatomy-check", help="Take joints that make no body, too.")
+    bool, typer.Option("--no-anatomy-check", help="Accept joints that do not form bodies.")
 ]
 
 
@@ -62,7 +62,7 @@ def open_data(
     *,
     anatomy_check: bool = True,
 ) -> "OpenedClips":
-    """Prepared clips by the options of a command; what is found out on the way goes to stderr."""
+    """Open prepared clips by the options of a command; remarks go to stderr."""
     from skelab.data.opened import open_clips
     from skelab.data.recordings.ignore_list import read_ignore_list
 

@@ -29,7 +29,7 @@ _NEXT: Final = {
     "exported network": ("predict", "", "CLIP"),
     "scores": ("ensemble", "", "MORE.npz"),
 }
-"""The next command for each kind of path, which stands where a word is empty."""
+"""The next command for each kind of path; the path replaces the empty word."""
 
 
 def inspect(

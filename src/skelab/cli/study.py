@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from skelab.studies.study import Study
 
 NUMBERS = "top-1,95 %,clips,seeds,against the baseline,95 % of it,p,minutes,memory"
-"""Columns that are set to the right, and never folded."""
+"""Columns that are right-aligned and never wrapped."""
 
 SOME_FAILED = 1
-"""Exit status where some of the runs failed and the others were carried out."""
+"""Exit status if some runs failed."""
 
 
 class EngineChoice(StrEnum):
@@ -58,10 +58,10 @@ def study_command(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> None:
-    """Carry out what is missing of many runs; fuse, compare, and print one table.
+    """Run the remaining runs of a plan; fuse, compare, and print one table.
 
-    A study that was stopped or killed goes on when the same command is given again. A run that
-    fails is a row that says so; the others go on, and the exit status is 1.
+    A study that was stopped or killed is resumed by the same command. A run that
+    fails is marked in the table; the others continue, and the exit status is 1.
     """
     from skelab.studies.study import check_size, open_study
 

@@ -1,4 +1,4 @@
-"""Zip archives: their members listed, found in the file, and read within bounds."""
+"""Zip archives: list members, locate them in the file, and read them within bounds."""
 
 import lzma
 import struct
@@ -18,21 +18,21 @@ _JUNK: Final = "__MACOSX"
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file begins as a zip archive does; a path that is no file does not."""
+    """Whether a path is a file that begins like a zip archive."""
     return read_start(path, 4) in _MAGICS
 
 
 def open_archive(path: Path) -> zipfile.ZipFile:
-    """A zip archive, its list of members read.
+    """Open a zip archive and read its directory.
 
     Raises:
-        SourceError: The file is missing, is no archive or was cut off.
+        SourceError: The file is missing, truncated or not an archive.
     """
     try:
         return zipfile.ZipFile(path)
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except Exception as error:  # a damaged list of members makes zipfile raise several kinds
+    except Exception as error:  # zipfile raises several kinds for a damaged directory
         raise SourceError(
             f"{path}: expected a zip archive, found one that is damaged or was cut off"
             f" ({_reason(error)}); copy or download it again"
@@ -56,7 +56,7 @@ def read_member(archive: zipfile.ZipFile, name: str, largest: int) -> bytes:
     Args:
         archive: An open archive.
         name: The member.
-        largest: Bytes that it may have at most, so that a forged archive cannot fill the memory.
+        largest: Maximum size in bytes, so that a forged archive cannot exhaust memory.
 
     Raises:
         DataError: There is no such member, or it is larger, encrypted, damaged, or compressed in
@@ -86,7 +86,7 @@ def read_member(archive: zipfile.ZipFile, name: str, largest: int) -> bytes:
 
 
 def locate_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int:
-    """Where the bytes of a member begin in the file of its archive.
+    """The offset of a member's data in the archive.
 
     The list of members says where a member's own header stands, which may be behind 4 GiB; that
     header says how long it is.

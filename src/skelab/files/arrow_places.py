@@ -1,7 +1,7 @@
-"""Where the buffers of an Arrow file lie, read off its footer.
+"""The offsets of the buffers of an Arrow file, read from its footer.
 
-A buffer whose place is known can be read by itself, at any time, and with a check that all of it
-was there. A mapped file has no such check: if somebody shortens it, the kernel ends the process.
+A buffer with a known offset can be read on its own, at any time, and checked to be
+complete. A mapped file has no such check: if it is truncated, the kernel kills the process.
 
 Source: Arrow columnar format 1.4, ``format/File.fbs`` and ``format/Message.fbs``; the tables are
 FlatBuffers, of which only numbers, and vectors of fixed size, are read here.
@@ -20,7 +20,7 @@ _PREFIX: Final = 8  # a continuation mark and the length of the metadata
 _LARGEST: Final = 1 << 28
 
 ReadAt = Callable[[int, int], bytes]
-"""Called with a place and a number of bytes; gives exactly as many."""
+"""Called with an offset and a number of bytes; returns exactly that many."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def find_buffers(read_at: ReadAt, size: int) -> list[list[BufferPlace]]:
     """The buffers of every record batch of an Arrow file, in the order of its columns.
 
     Args:
-        read_at: Reads from the file.
+        read_at: Reads bytes of the file.
         size: Bytes of the file.
 
     Raises:
@@ -74,7 +74,7 @@ def _buffers_of(read_at: ReadAt, block: tuple[int, ...], size: int) -> list[Buff
 
 
 class _Table:
-    """A table of a FlatBuffer: its fields are found by way of a table of offsets."""
+    """A FlatBuffer table, whose fields are found through a table of offsets."""
 
     def __init__(self, data: bytes, start: int) -> None:
         self._data, self._start = data, start

@@ -1,4 +1,4 @@
-"""Files that appear whole under their name, or not at all."""
+"""Atomic writing: a file appears complete under its name, or not at all."""
 
 import contextlib
 import errno
@@ -19,16 +19,16 @@ _SUFFIX: Final = ".part"
 _MARK: Final = re.compile(r"(?P<host>[0-9a-f]{8})-(\d+)-(\d+)\.")
 
 _UMASK_ASKED = threading.Lock()
-"""Held while the umask is asked for, which can only be done by changing it."""
+"""Held while the umask is read, which requires changing it."""
 
 
 @contextlib.contextmanager
 def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; when the block ends well, rename it into place.
+    """Yield a temporary path beside ``path``; rename it into place if the block succeeds.
 
     The data is on disk before the rename, so that a crash leaves the old file or the new one,
     never a part. If the block raises, the temporary file is removed and ``path`` is untouched.
-    What a process of this machine that was killed has left of the same file is removed first.
+    Temporary files left by killed processes of this machine are removed first.
 
     Args:
         path: The file to write.
@@ -66,7 +66,7 @@ def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def folder_beside(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path``, for the parts of it; gone at the end.
+    """Yield a temporary folder beside ``path`` for its parts; it is removed at the end.
 
     Raises:
         OutputError: The folder of ``path`` cannot be written, or the disk is full.
@@ -84,7 +84,7 @@ def folder_beside(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path``; when the block ends well, it has that name.
+    """Yield a temporary folder beside ``path``; rename it to ``path`` if the block succeeds.
 
     Where there is no such folder, or an empty one, all files appear in it at once. Into a folder
     with files they are moved one by one, each whole.
@@ -112,12 +112,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def _stem(path: Path) -> str:
-    """How the temporary names of a file begin; a file may have 255 bytes in its name, they more."""
+    """The prefix of a file's temporary names, shortened so that they stay within 255 bytes."""
     return f".{path.name.encode()[:100].decode(errors='ignore')}."
 
 
 def _mark(owner: Owner | None = None) -> str:
-    """What says in a temporary name whose it is."""
+    """The part of a temporary name that identifies its process."""
     owner = owner or Owner.this_process()
     host = hashlib.blake2b(owner.host.encode(), digest_size=4).hexdigest()
     return f"{host}-{owner.pid}-{owner.started}."
@@ -145,7 +145,7 @@ def _remove(path: Path) -> None:
 
 
 def write_error(path: Path, error: OSError) -> OutputError:
-    """Word a failed write of ``path``: what the system said and what mends it."""
+    """The error for a failed write of ``path``: the system's reason and a remedy."""
     if error.errno == errno.ENAMETOOLONG:
         return OutputError(f"{str(path)[:80]}...: cannot be written: the name is too long")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -1,4 +1,4 @@
-"""JSON that a file says of itself, read by a schema: bounded, strict, and refused in one line."""
+"""JSON descriptions in files, validated against a schema: bounded, strict, one-line errors."""
 
 from typing import Annotated, Any, Final, Protocol, TypeVar, runtime_checkable
 
@@ -10,13 +10,13 @@ from skelab.errors import SkelabError
 Content = TypeVar("Content", covariant=True)
 
 LARGEST: Final = 1 << 26
-"""Characters of a description, at most, unless a caller says otherwise."""
+"""Default maximum length of a description, characters."""
 
 _SHOWN: Final = 60
 
 
 def can_be_written(text: str) -> bool:
-    """Whether a file and a terminal can be sent a text: it has no half of a surrogate pair."""
+    """Whether a text can be encoded as UTF-8: it has no lone surrogate."""
     return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
@@ -27,7 +27,7 @@ def _written(text: str) -> str:
 
 
 WRITABLE: Final = AfterValidator(_written)
-"""Of a text: it can be written to a file."""
+"""Validator of texts that can be written to a file."""
 
 Text = Annotated[str, WRITABLE]
 """Text of any length that can be written to a file."""
@@ -36,12 +36,12 @@ Name = Annotated[str, Field(max_length=1_000), WRITABLE]
 """A name, as a data set, a class or a clip has one."""
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
-"""A number of things; a float holds it too."""
+"""A count that a float represents exactly."""
 
 
 @runtime_checkable
 class Schema(Protocol[Content]):
-    """What reads JSON: a ``TypeAdapter``, which beartype has no name for."""
+    """A ``TypeAdapter``; typed as a protocol because beartype cannot check it."""
 
     def validate_json(self, data: str | bytes, /) -> Content:
         """The content of a JSON text; raises a ``ValidationError``."""
@@ -56,17 +56,17 @@ def read_description(
     *,
     largest: int = LARGEST,
 ) -> Content:
-    """The content of a JSON text, as a schema has it.
+    """The content of a JSON text, validated against a schema.
 
     Args:
-        text: The JSON, which may come from anybody: deep, long, of any types.
-        schema: What it must be; a strict one, so that text is not taken for a number.
-        where: What the message begins with, a path as a rule.
+        text: The JSON; untrusted.
+        schema: A strict schema, so that text is not converted to a number.
+        where: Start of the message, usually a path.
         error: What is raised.
         largest: Characters or bytes, at most.
 
     Raises:
-        SkelabError: As ``error``; one line that names the entry, what was expected and found.
+        SkelabError: As ``error``; one line with the entry, what was expected and what was found.
     """
     if len(text) > largest:
         raise error(f"{where}: expected at most {largest:,} characters, found {len(text):,}")
@@ -77,7 +77,7 @@ def read_description(
 
 
 def first_fault(fault: ValidationError) -> str:
-    """One line for the first fault that a schema has found: entry, expected, found."""
+    """One line for the first validation error: entry, expected, found."""
     first = fault.errors()[0]
     place = ".".join(str(piece)[:_SHOWN] for piece in first["loc"])
     more = f" (and {fault.error_count() - 1} more)" if fault.error_count() > 1 else ""
@@ -95,7 +95,7 @@ def _reason(first: ErrorDetails) -> str:
 
 
 def _shown(value: Any) -> str:
-    """The start of a value, whatever its size: a list of a million entries is not written out."""
+    """The start of a value as text; long lists are not written out."""
     if isinstance(value, str | bytes | int | float | None):
         text = ascii(value[:_SHOWN]) if isinstance(value, str | bytes) else _number(value)
     else:
@@ -104,7 +104,7 @@ def _shown(value: Any) -> str:
 
 
 def _number(value: int | float | None) -> str:  # an int has bits
-    """A number as it is; one of more digits than Python prints by its size."""
+    """A number as text; huge integers by their size."""
     if isinstance(value, int) and value.bit_length() > 4 * _SHOWN:
         return f"a number of {value.bit_length()} bits"
     return str(value)

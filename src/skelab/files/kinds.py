@@ -1,4 +1,4 @@
-"""Kinds of files that the lab writes, told by what is in them and not by their names alone."""
+"""The kinds of files that skelab writes, recognised by content as well as by name."""
 
 import re
 import struct
@@ -10,7 +10,7 @@ from typing import Final
 from skelab.files.reading import read_start
 from skelab.files.safetensors_head import is_safetensors, read_metadata
 
-_START: Final = 1 << 20  # bytes that are looked at, at most
+_START: Final = 1 << 20  # maximum number of bytes that are read
 _LARGEST_SCHEMA: Final = 1 << 28
 _ARROW: Final = struct.Struct("<12xI")  # behind the magic and a marker: bytes of the schema
 _ZIP: Final = b"PK\x03\x04"
@@ -23,9 +23,9 @@ class FileKind:
     """A kind of file.
 
     Attributes:
-        title: What a message calls it, say ``a clip store``.
-        suffixes: How its name may end.
-        recognises: Whether a file is one, by its content; a damaged one may still be.
+        title: Its name in messages, such as ``a clip store``.
+        suffixes: Possible suffixes of the name.
+        recognises: Whether the content is of this kind; may be True for a damaged file.
     """
 
     title: str
@@ -41,7 +41,7 @@ def _starts_with(*magics: bytes) -> Callable[[Path], bool]:
 
 
 def _archive_of(*members: str) -> Callable[[Path], bool]:
-    """A zip archive with one of these members near its start, as whoever writes it puts it."""
+    """A zip archive with one of these members near its start."""
 
     def recognises(path: Path) -> bool:
         start = read_start(path, _START)
@@ -51,7 +51,7 @@ def _archive_of(*members: str) -> Callable[[Path], bool]:
 
 
 def _is_store(path: Path) -> bool:
-    """An Arrow file with our keys in its schema, which may carry megabytes of segments."""
+    """An Arrow file with skelab's keys in its schema, which can hold megabytes of segments."""
     schema = _arrow_schema(path)
     return b"skelab" in schema and b"skelab-side-cars" not in schema
 

@@ -1,9 +1,9 @@
-"""One owner at a time: a lock file that names its owner and never outlives him.
+"""A lock file that names its owner and is never held by a dead process.
 
-The kernel decides who holds a lock: it releases the lock of a process that has ended, whatever
-ended it, and on any machine that shares the folder. The text in the file is for people, and for
-file systems that have no locks: there a lock counts as left behind if its process is gone from
-this machine, or if another process has its number by now, which its start time tells.
+The kernel decides who holds the lock: it releases the lock of a process that has ended, for any
+reason, and on any machine that shares the folder. The text in the file is for people, and for
+file systems without locks: there a lock counts as stale if its process no longer exists on
+this machine, or if the pid has been reused, which the start time shows.
 """
 
 import contextlib
@@ -20,21 +20,21 @@ from skelab.files.atomic import write_error
 from skelab.files.owner import Owner
 
 _HELD: Final[set[tuple[int, int]]] = set()
-"""Device and inode of what this process holds: the kernel refuses a process nothing of its own."""
+"""Device and inode of the locks of this process: the kernel lets a process lock a file twice."""
 
 _TRIES: Final = 100
 
 
 @contextlib.contextmanager
 def hold_lock(path: Path, what: str, error: type[SkelabError]) -> Iterator[None]:
-    """Hold a lock for the length of the block; a lock that was left behind is taken over.
+    """Hold a lock during the block; a stale lock is taken over.
 
-    Of several processes that share a job only one holds its lock.
+    Of the processes of one distributed job, only one holds its lock.
 
     Args:
-        path: The lock file; its folder is made. It is removed at the end.
-        what: What is locked, and what is being done with it, for the message.
-        error: What to raise where another holds it.
+        path: The lock file; its folder is created. The file is removed at the end.
+        what: The locked object, for the message.
+        error: The error type if another process holds it.
 
     Raises:
         SkelabError: As ``error``: another process holds the lock; the message names it.
@@ -53,20 +53,20 @@ def hold_lock(path: Path, what: str, error: type[SkelabError]) -> Iterator[None]
     finally:
         _HELD.discard(place)
         with contextlib.suppress(OSError):
-            path.unlink()  # while it is still locked: who waits for this file finds it gone
+            path.unlink()  # while it is still locked, so that waiting processes see it removed
         os.close(handle)
         with contextlib.suppress(OSError):
-            for folder in made:  # where nothing came of it, nothing stays
+            for folder in made:  # remove created folders that are still empty
                 folder.rmdir()
 
 
 def lock_beside(path: Path) -> Path:
-    """The lock file of a file that is being made."""
+    """The lock file of a file that is being written."""
     return path.with_name(f".{path.name[:100]}.lock")
 
 
 def _take(path: Path, what: str, error: type[SkelabError]) -> int:
-    """Open the lock file and lock it; the file that is locked is the one under the name."""
+    """Open and lock the lock file; the locked inode is the one under the name."""
     for _ in range(_TRIES):
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         try:
@@ -91,7 +91,7 @@ def _take(path: Path, what: str, error: type[SkelabError]) -> int:
 
 
 def _let_go(handle: int) -> None:
-    """Close a lock file; where this process itself holds the lock, the kernel would drop it."""
+    """Close a lock file, unless that would make the kernel drop this process's own lock."""
     if _place(handle) in _HELD:
         _KEPT_OPEN.append(handle)
     else:
@@ -105,7 +105,7 @@ def _lock(handle: int) -> bool | None:
     """Lock an open file.
 
     Returns:
-        True where it is locked now, None where another process has locked it, and False on a file
+        True if it is now locked, None if another process has locked it, and False on a file
         system without locks.
     """
     try:
@@ -118,10 +118,10 @@ def _lock(handle: int) -> bool | None:
 
 
 def _still_holds(owner: Owner, locked: bool) -> bool:
-    """Whether the owner in the file holds the lock, though the kernel does not know him to.
+    """Whether the owner named in the file still holds the lock on a file system without locks.
 
-    Where the kernel knows of locks, one that it gave to us belongs to no process of another
-    machine any more.
+    If the kernel supports locks, a lock that it granted belongs to no process of another
+    machine.
     """
     if owner.pid == os.getpid() and owner.is_here():
         return False
@@ -142,7 +142,7 @@ def _place(handle: int) -> tuple[int, int]:
 
 
 def _is_under(path: Path, handle: int) -> bool:
-    """Whether the open file is the one under the name, and not one that was removed since."""
+    """Whether the open file is still the one under the name."""
     try:
         found = path.stat()
     except FileNotFoundError:

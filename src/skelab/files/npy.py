@@ -1,4 +1,4 @@
-"""The header of numpy's array format, read without ever making an object of what it says."""
+"""The header of numpy's array format, read without creating objects."""
 
 import io
 import math
@@ -18,13 +18,13 @@ _KINDS: Final = "fiub"
 
 @dataclass(frozen=True)
 class NpyHeader:
-    """What stands before the numbers of an array.
+    """The header of an array file.
 
     Attributes:
         shape: Its shape.
-        dtype: Its type: floats, integers or truth values, of either byte order.
-        start: Bytes before the first number.
-        by_column: Whether the first axis runs fastest (Fortran order).
+        dtype: Its type: floats, integers or booleans, of either byte order.
+        start: Offset of the first number.
+        by_column: Whether the first axis is contiguous (Fortran order).
     """
 
     shape: tuple[int, ...]
@@ -39,19 +39,19 @@ class NpyHeader:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of one row, the first axis being that of the rows."""
+        """Bytes of one row (first axis)."""
         return self.dtype.itemsize * math.prod(self.shape[1:])
 
 
 def read_npy_header(file: IO[bytes] | io.BufferedIOBase, where: str) -> NpyHeader:
-    """Read the header of an array of numbers; the file then stands behind it.
+    """Read the header of an array of numbers; leaves the file at the first number.
 
     Args:
         file: A file, or a member of an archive, at its first byte.
-        where: What to call it in messages.
+        where: Its name in messages.
 
     Raises:
-        SourceError: It is no array, is damaged, or holds objects, which would be a pickle and
+        SourceError: It is damaged, not an array, or holds objects, which are pickled and
             could run code.
     """
     try:
@@ -77,7 +77,7 @@ def parse_npy(data: bytes, where: str) -> Shaped[ndarray, " ..."]:
     """The array in the bytes of a ``.npy`` file.
 
     Raises:
-        SourceError: It is none, is damaged, cut off, or holds anything but numbers.
+        SourceError: It is damaged, truncated, not an array, or holds anything but numbers.
     """
     header = read_npy_header(io.BytesIO(data), where)
     if len(data) != header.start + header.nbytes:

@@ -1,4 +1,4 @@
-"""May this file be written? One rule for every command that writes a file under a given name."""
+"""Check whether a file may be written: one rule for all commands that write a named file."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,15 +12,15 @@ from skelab.files.reading import special_kind
 def check_output(
     path: Path, kind: FileKind, *, inputs: Iterable[Path] = (), force: bool = False
 ) -> Path:
-    """Refuse to write a file that would destroy something else; called before any work is done.
+    """Refuse an output path that would overwrite something else; called before any work.
 
-    An empty file counts as none.
+    Empty files may be replaced.
 
     Args:
         path: The file to write.
         kind: What it will be.
-        inputs: Files that it is made of: none of them may be replaced, whatever it is called, by
-            way of a link either.
+        inputs: Input files, none of which may be replaced, not even through
+            a link.
         force: Replace a file of the same kind.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Which process made something, and whether it still runs."""
+"""The process that created a file, and whether it is still running."""
 
 import os
 import socket
@@ -9,13 +9,13 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Owner:
-    """Who holds a lock.
+    """The holder of a lock.
 
     Attributes:
         pid: Number of the process.
         host: Name of the machine.
-        started: When the process began, in ticks of the machine's clock since it was started; 0
-            where that is not known.
+        started: Start time of the process in clock ticks since boot; 0
+            if unknown.
         since: When the lock was taken, for people.
     """
 
@@ -35,7 +35,7 @@ class Owner:
         return self.host == socket.gethostname()
 
     def is_alive(self) -> bool:
-        """Whether the process still runs; one of another machine is taken to."""
+        """Whether the process is running; assumed for other machines."""
         return not self.is_here() or is_alive(self.pid, self.started)
 
     def __str__(self) -> str:
@@ -44,11 +44,11 @@ class Owner:
 
 
 def is_alive(pid: int, started: int) -> bool:
-    """Whether a process of this machine still runs, and is the one that began then."""
+    """Whether a process of this machine with this start time is running."""
     now = start_of(pid)
     if now or started == 0 or Path("/proc/self/stat").exists():
         return now == started if started else now != 0
-    try:  # no /proc: nobody knows when it began
+    try:  # without /proc the start time is unknown
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
@@ -58,7 +58,7 @@ def is_alive(pid: int, started: int) -> bool:
 
 
 def start_of(pid: int) -> int:
-    """When a process began, in ticks since the machine was started; 0 where there is none."""
+    """The start time of a process in clock ticks since boot; 0 without one."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
         return 0 if fields[0] in (b"Z", b"X") else int(fields[19])

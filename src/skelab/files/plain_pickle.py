@@ -1,12 +1,12 @@
-"""Pickles of numpy arrays and plain containers, read so that nothing in them can act.
+"""Reads pickles of numpy arrays and plain containers without running code.
 
-Pickle calls what a file names. Here it finds stand-ins only: they note what the file says of an
-array, and the array is made by us from bytes whose size and type were checked. numpy's own
-functions are kept out as well, because a forged dtype makes them read bytes as pointers.
+Pickle calls whatever a file names. Here it finds stand-ins only: they record the description of an
+array, and the array is then created from bytes of checked size and type. numpy's own
+functions are excluded as well, because a forged dtype makes them read bytes as pointers.
 
-A few bytes can refer to the same thing again and again. What a file stands for with all its
-references written out is therefore counted, in entries and in bytes of arrays, and bounded by the
-size of the file; and a key of a dict is a plain value, since hashing a tuple walks all of it.
+A few bytes can refer to the same object many times. The expanded size of a file, with all
+references resolved, is therefore counted in entries and in bytes of arrays, and bounded by the
+size of the file; dict keys must be plain values, since hashing a tuple visits all of it.
 """
 
 import io
@@ -27,10 +27,10 @@ from skelab.errors import SkelabError
 from skelab.files.reading import read_whole
 
 _FREE = 1_000_000
-"""Entries, and bytes of arrays, that any file may stand for."""
+"""Expanded entries, and bytes of arrays, allowed for any file."""
 
 _TIMES = 8
-"""Entries, and bytes of arrays, that a file may stand for beyond that, for each of its bytes."""
+"""Further expanded entries, and bytes of arrays, allowed per byte of the file."""
 
 _LARGEST = 1 << 36
 _EXPECTED = "expected a pickle of numpy arrays and plain containers"
@@ -65,11 +65,11 @@ def load_plain_pickle(path: Path, error: type[SkelabError]) -> Any:
 
 
 class _NotPlainError(Exception):
-    """The pickle holds something that is neither an array nor a plain container."""
+    """The pickle holds something other than arrays and plain containers."""
 
 
 def _checked_keys(reader: Any) -> None:
-    """As `pickle` does, once the keys that are on the stack have been looked at."""
+    """As `pickle` does, after a check of the keys on the stack."""
     for key in reader.stack[::2]:
         _check_key(key)
 
@@ -96,19 +96,19 @@ def _refuse_set(_: Any) -> None:
 
 
 def _check_key(key: Any) -> None:
-    """Refuse a key whose hash walks through what it holds."""
+    """Refuse a key whose hash depends on nested content."""
     if not isinstance(key, str | bytes | int | float | _PlainArray | None):
         raise _NotPlainError(f"a {type(key).__name__} as the key of a dict")
 
 
 def _read_bytearray(reader: Any) -> None:
-    """As `pickle` does, but without reserving memory for what the file does not hold."""
+    """As `pickle` does, but without allocating memory for absent content."""
     (length,) = struct.unpack("<Q", reader.read(8))
     reader.append(bytearray(reader.read(length)))
 
 
 class _PlainUnpickler(pickle._Unpickler):
-    # The C unpickler reserves as much memory as a damaged memo number says; this one does not.
+    # The C unpickler allocates memory by the memo number, which may be damaged; this one does not.
 
     dispatch: ClassVar[dict[int, Any]] = {
         **pickle._Unpickler.dispatch,
@@ -121,7 +121,7 @@ class _PlainUnpickler(pickle._Unpickler):
     }
 
     def find_class(self, module: str, name: str) -> Any:
-        """A stand-in for one of the harmless few; anything else is not even imported."""
+        """A stand-in for an allowed global; anything else is not imported."""
         try:
             make = _STAND_INS[module.replace("numpy._core.", "numpy.core."), name]
         except KeyError:
@@ -131,7 +131,7 @@ class _PlainUnpickler(pickle._Unpickler):
 
 
 class _StandIn:
-    """Something that a pickle may call, and may not change."""
+    """An immutable callable for pickles."""
 
     __slots__ = ("_make",)
 
@@ -146,7 +146,7 @@ class _StandIn:
 
 
 class _PlainDtype:
-    """What a pickle says of an array's type."""
+    """The dtype described by a pickle."""
 
     __slots__ = ("_code", "_order")
 
@@ -166,7 +166,7 @@ class _PlainDtype:
 
 
 class _PlainArray:
-    """What a pickle says of an array or of one number of numpy's; made when all is read."""
+    """The description of an array or numpy scalar; built once the pickle is read."""
 
     __slots__ = ("_content", "_made", "_single")
 
@@ -194,7 +194,7 @@ class _PlainArray:
         self._content = (data, dtype, shape, "F" if columns_first else "C")
 
     def made(self, budget: "_Resolver") -> Any:
-        """The array; the same one every time."""
+        """The array; built once."""
         if self._made is None:
             if self._content is None:
                 raise _NotPlainError("an array without content")
@@ -207,7 +207,7 @@ class _PlainArray:
 
 
 def _array(data: Any, dtype: Any, shape: Any, order: Any) -> ndarray:
-    """Make an array of the bytes given, once type, shape and number of bytes agree."""
+    """Build an array from bytes after checking type, shape and size."""
     if not isinstance(dtype, _PlainDtype):
         raise _NotPlainError("an array without a type")
     if isinstance(data, str):  # written by Python 2
@@ -228,14 +228,14 @@ def _array(data: Any, dtype: Any, shape: Any, order: Any) -> ndarray:
 
 
 def _is_flat(shape: Any) -> bool:
-    """Whether something can be shown without walking through what it shares."""
+    """Whether a value can be printed without expanding shared references."""
     return not isinstance(shape, list | tuple) or not any(
         isinstance(entry, list | tuple | dict) for entry in shape
     )
 
 
 def is_text(array: ndarray) -> bool:
-    """Whether an array of text holds nothing but code points; numpy itself does not look."""
+    """Whether an array of text holds only valid code points, which numpy does not check."""
     if array.dtype.kind != "U" or not array.size or not array.dtype.itemsize:
         return True
     points = np.frombuffer(array.tobytes(), np.uint32)
@@ -243,7 +243,7 @@ def is_text(array: ndarray) -> bool:
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """``codecs.encode`` as protocol 2 needs it for bytes, with that one encoding only."""
+    """``codecs.encode`` restricted to the encoding that protocol 2 uses for bytes."""
     if encoding != "latin1":
         raise _NotPlainError(f"bytes encoded as {encoding!r:.40}")
     return text.encode("latin1")
@@ -254,7 +254,7 @@ def _empty_bytes() -> bytes:
 
 
 def _ordered(items: Any = ()) -> Any:
-    """An ordered dict, of pairs where Python 2 wrote it."""
+    """An ordered dict; Python 2 wrote its pairs."""
     pairs = [tuple(pair) for pair in items]
     for key, _ in pairs:
         _check_key(key)
@@ -274,10 +274,10 @@ _STAND_INS: Mapping[tuple[str, str], Callable[..., Any]] = {
 
 
 class _Resolver:
-    """Puts arrays in the place of what was noted of them; what is shared stays shared.
+    """Replaces descriptions by arrays; shared references stay shared.
 
     Args:
-        most: Entries, and bytes of arrays, that the content may stand for, written out.
+        most: Maximum expanded entries, and bytes of arrays.
     """
 
     def __init__(self, most: int) -> None:

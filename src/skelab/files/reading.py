@@ -1,4 +1,4 @@
-"""Reading a whole file within bounds: never a pipe that waits, never a device without an end."""
+"""Bounded reading of whole files; pipes and devices are refused."""
 
 import os
 import stat
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 LARGEST: Final = 1 << 32
-"""Bytes of a file that is read whole, at most, unless a caller says otherwise."""
+"""Default maximum size of a file that is read whole, bytes."""
 
 _KINDS: Final = (
     (stat.S_ISDIR, "a folder"),
@@ -20,7 +20,7 @@ _KINDS: Final = (
 def read_whole(path: Path, *, largest: int = LARGEST) -> bytes:
     """The content of a regular file.
 
-    The file is opened without waiting, so that a named pipe cannot block, and nothing but a
+    The file is opened non-blocking, so that a named pipe cannot hang, and only a
     regular file is read.
 
     Args:
@@ -44,7 +44,7 @@ def read_whole(path: Path, *, largest: int = LARGEST) -> bytes:
 
 
 def read_start(path: Path, count: int) -> bytes:
-    """The first bytes of a regular file; none where there is no such file or it is another kind."""
+    """The first bytes of a regular file; empty if there is none."""
     try:
         with open(path, "rb", opener=_open_at_once) as file:
             return file.read(count) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
@@ -53,12 +53,12 @@ def read_start(path: Path, count: int) -> bytes:
 
 
 def special_kind(path: Path) -> str | None:
-    """What a path is, if it is neither a regular file nor a folder: a pipe, a device, a socket.
+    """The kind of a special file: a pipe, a device, a socket.
 
     None for files, for folders, and where there is nothing.
 
     Raises:
-        OSError: The system cannot tell, say because the name is too long.
+        OSError: The system cannot tell, for example because the name is too long.
     """
     try:
         mode = Path(path).stat().st_mode

@@ -1,4 +1,4 @@
-"""The header of a safetensors file, looked at before a parser spends memory on it."""
+"""The header of a safetensors file, checked before it is parsed."""
 
 import json
 import struct
@@ -9,18 +9,18 @@ from skelab.errors import SkelabError
 from skelab.files.reading import read_start, special_kind
 
 LARGEST_HEADER: Final = 1 << 24
-"""Bytes of a header, at most; a network of 10,000 tensors has one of about 1 MB."""
+"""Maximum size of a header, bytes; a network of 10,000 tensors has about 1 MB."""
 
 _LENGTH: Final = struct.Struct("<Q")
 
 
 def is_safetensors(path: Path) -> bool:
-    """Whether a file begins as a safetensors file does; a path that is no file does not."""
+    """Whether a path is a file that begins like a safetensors file."""
     return read_start(path, _LENGTH.size + 1)[_LENGTH.size :] == b"{"
 
 
 def check_header(path: Path, error: type[SkelabError]) -> None:
-    """Refuse a safetensors file whose header is larger than any network needs, and what is no file.
+    """Refuse special files, and safetensors files with an oversized header.
 
     Raises:
         SkelabError: As ``error``.
@@ -39,7 +39,7 @@ def check_header(path: Path, error: type[SkelabError]) -> None:
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """The texts that a safetensors file carries beside its tensors; empty where it is none."""
+    """The metadata of a safetensors file; empty for other files."""
     start = read_start(path, _LENGTH.size)
     if len(start) < _LENGTH.size or (size := _LENGTH.unpack(start)[0]) > LARGEST_HEADER:
         return {}

@@ -1,7 +1,7 @@
-"""A file that is read in pieces over a long time, and may be changed meanwhile by others.
+"""A file that is read in pieces over a long time while others may change it.
 
-Each piece is read by itself and checked to be whole. A mapping would be as fast, but the kernel
-ends a process that touches a page of a file which has become shorter.
+Each piece is read on its own and checked to be complete. A mapping would be as fast, but the kernel
+kills a process that accesses a page beyond the end of a truncated file.
 """
 
 import os
@@ -17,11 +17,11 @@ _AT_ONCE: Final = 1 << 30
 
 
 class SteadyFile:
-    """An open file, read at any place; another file of the same name does not change it.
+    """An open file with random access; replacing the path does not affect it.
 
     Attributes:
-        path: Where it was opened.
-        size: Its bytes when it was opened.
+        path: The path that was opened.
+        size: Its size when it was opened, bytes.
 
     Raises:
         OSError: It cannot be opened.
@@ -35,7 +35,7 @@ class SteadyFile:
         self.size = self._stamp[0]
 
     def read_at(self, start: int, count: int) -> bytes:
-        """Some bytes of the file, exactly as many.
+        """Read exactly this many bytes at an offset.
 
         Raises:
             ShorterFileError: The file has fewer.
@@ -67,12 +67,12 @@ class SteadyFile:
             done += count
 
     def stamp(self) -> tuple[int, int]:
-        """Size and time of the last change, which differ after somebody has written to the file."""
+        """Size and modification time, which change when the file is written."""
         found = os.fstat(self.handle)
         return found.st_size, found.st_mtime_ns
 
     def has_changed(self) -> bool:
-        """Whether somebody has written to the file since this was asked last."""
+        """Whether the file was modified since the last call."""
         before, self._stamp = self._stamp, self.stamp()
         return self._stamp != before
 

@@ -1,7 +1,7 @@
-"""YAML of recipes and of ``dataset.yaml``: plain values, bounded, and no key twice.
+"""Strict YAML for recipes and ``dataset.yaml``: plain values, bounded size, unique keys.
 
-PyYAML's safe loader runs no code, but expands aliases without a bound: ten lines can stand for
-a thousand million entries. Nothing that is written here needs aliases, so they are refused.
+PyYAML's safe loader runs no code but expands aliases without bound: ten lines can expand to
+a billion entries. Recipes need no aliases, so they are refused.
 """
 
 from collections.abc import Hashable
@@ -14,7 +14,7 @@ from skelab.errors import SkelabError
 from skelab.files.reading import read_whole
 
 LARGEST_YAML: Final = 1 << 18
-"""Bytes of a YAML text, at most; the longest recipe of the lab has 2,000."""
+"""Maximum size of a YAML text, bytes; the longest recipe of skelab has 2,000."""
 
 _INTEGERS: Final = range(-(1 << 63), 1 << 64)
 
@@ -24,7 +24,7 @@ class YamlFaultError(ValueError):
 
     Attributes:
         reason: The fault, in a few words.
-        line: Its line, from 1; None where it has none.
+        line: Its line, from 1; None if unknown.
     """
 
     def __init__(self, reason: str, line: int | None = None) -> None:
@@ -37,7 +37,7 @@ def parse_yaml(text: str) -> Any:
     """The value of a YAML text.
 
     Raises:
-        YamlFaultError: The text is no YAML, too long or too deep, has an alias, a key that stands
+        YamlFaultError: The text is invalid, too long or too deep, has an alias, a key that occurs
             twice or that is a list, or an integer of more than 64 bits.
     """
     if len(text) > LARGEST_YAML:
@@ -51,11 +51,11 @@ def parse_yaml(text: str) -> Any:
 
 
 def load_yaml(text: str, where: str, error: type[SkelabError]) -> Any:
-    """The value of a YAML text, as `parse_yaml` gives it.
+    """The value of a YAML text, with errors of a given type.
 
     Args:
         text: The text.
-        where: What to call it in messages.
+        where: Its name in messages.
         error: What to raise.
 
     Raises:
@@ -69,7 +69,7 @@ def load_yaml(text: str, where: str, error: type[SkelabError]) -> Any:
 
 
 def read_yaml_text(path: Path, where: str, error: type[SkelabError]) -> str:
-    """The text of a YAML file, which is read only if it is a regular file of bounded size.
+    """The text of a YAML file; only regular files of bounded size are read.
 
     Raises:
         SkelabError: As ``error``: the file cannot be read, is too large, or is no UTF-8 text.
@@ -88,7 +88,7 @@ def dump_yaml(content: Any) -> str:
 
 
 class _PlainDumper(yaml.SafeDumper):
-    """Writes what occurs twice twice."""
+    """Writes repeated values in full."""
 
     def ignore_aliases(self, data: Any) -> bool:
         """Never write an alias."""
@@ -96,7 +96,7 @@ class _PlainDumper(yaml.SafeDumper):
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML without aliases, keys that stand twice, and integers that no number holds."""
+    """YAML without aliases, duplicate keys and oversized integers."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """Refuse an alias before it is expanded."""
@@ -120,7 +120,7 @@ class _StrictLoader(yaml.SafeLoader):
         return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Refuse a key that stands twice."""
+        """Refuse a duplicate key."""
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)

@@ -1,4 +1,4 @@
-"""Where a network lies: run folders, checkpoints, exported files; found without PyTorch."""
+"""Finds networks in run folders, checkpoints and exported files without PyTorch."""
 
 from pathlib import Path
 from typing import Final
@@ -13,30 +13,30 @@ CHECKPOINTS: Final = "checkpoints"
 """Folder of the checkpoints in a run folder."""
 
 CHOSEN: Final = "best.safetensors"
-"""The checkpoint that the protocol has chosen; the one to evaluate."""
+"""The chosen checkpoint, which is evaluated."""
 
 RECIPE: Final = "recipe.yaml"
-"""The resolved recipe in a run folder; there from the first moment of a run."""
+"""The resolved recipe in a run folder, written first."""
 
 SUFFIXES: Final = {"onnx": (".onnx",), "openvino": (".xml", ".bin"), "torch": (".pt2",)}
-"""The files of each kind of exported network, the one that is named first."""
+"""The suffixes of each kind of exported network, the main file first."""
 
 _KINDS: Final = {suffixes[0]: kind for kind, suffixes in SUFFIXES.items()}
 
 
 def file_kind(path: Path) -> str:
-    """Kind of the network in a file, by its name; whatever is no exported file is a checkpoint."""
+    """The kind of a network file by its name; ``checkpoint`` for anything but exported files."""
     return _KINDS.get(path.suffix, CHECKPOINT)
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
-    """All files of a network, the one that is named first."""
+    """All files of a network, the main file first."""
     kind = file_kind(path)
     return tuple(map(path.with_suffix, SUFFIXES[kind])) if kind in SUFFIXES else (path,)
 
 
 def chosen_checkpoint(path: Path) -> Path:
-    """The checkpoint that a path means: itself, or the one that a run folder has chosen.
+    """The checkpoint of a path: the file itself, or the chosen one of a run folder.
 
     Raises:
         CheckpointError: There is neither.
@@ -53,7 +53,7 @@ def chosen_checkpoint(path: Path) -> Path:
 
 
 def check_network(path: Path) -> None:
-    """Refuse a path at which there is no network, before anything is imported that could read one.
+    """Refuse a path without a network before heavy imports.
 
     Raises:
         CheckpointError: There is neither a run folder nor a checkpoint.

@@ -1,4 +1,4 @@
-"""What a network must be shown and what its outputs mean, whatever file it came from."""
+"""The inputs and outputs of a network, from any kind of file."""
 
 import json
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ FORMAT: Final = 2
 """Version of the description in exported files; version 1 lacks the recipe and the task."""
 
 METADATA_KEY: Final = "skelab"
-"""Where the description stands in a file: an entry of ONNX's metadata, of OpenVINO's run-time
+"""Key of the description in a file: an entry of ONNX's metadata, of OpenVINO's run-time
 info, or the extra file ``skelab.json`` of torch.export."""
 
 INPUT_NAME: Final = "clips"
@@ -39,14 +39,14 @@ _AXES: Final = ("channels", "frames", "joints", "bodies")
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """What a network must be shown and what its outputs mean.
+    """The inputs and outputs of a network.
 
     Attributes:
-        model: The family, and what it was made with; has the whole layout.
-        title: The family's name as people write it.
+        model: The family and its options, with the layout.
+        title: The family's printed name.
         inputs: Pipeline, units, data set, class names, and how the feeder shapes clips.
         digest: Digest of the checkpoint that holds the weights.
-        epoch: Epochs that were trained; 0 where nobody knows.
+        epoch: Trained epochs; 0 if unknown.
         protocol: How the epoch was chosen, ``honest`` or ``paper``.
         target: Kind of file: ``checkpoint``, ``onnx``, ``openvino`` or ``torch``.
         precision: ``fp32`` or ``int8``.
@@ -59,7 +59,7 @@ class NetworkSpec:
         recipe: The whole recipe, YAML text: split, held-out subjects, seed. Empty in files that
             were exported before it was written into them.
         task: What is predicted.
-        origin: Which weights training began with; empty if they were drawn.
+        origin: The initial weights of training; empty for random ones.
     """
 
     model: ModelSpec
@@ -131,7 +131,7 @@ class NetworkSpec:
 
     @property
     def stream(self) -> str:
-        """What the network is shown: ``joint``, ``bone`` and so on."""
+        """The input stream: ``joint``, ``bone`` and so on."""
         return self.inputs.feeder.stream.value
 
     @property
@@ -166,7 +166,7 @@ class NetworkSpec:
 
     @property
     def traits(self) -> FamilyTraits:
-        """The lengths of clips that the family takes; of what mixes, nothing is known."""
+        """The traits of the family that are known from the description: its clip lengths."""
         return FamilyTraits(
             frames_multiple_of=self.frames_multiple_of,
             min_frames=self.min_frames,
@@ -193,7 +193,7 @@ class NetworkSpec:
         return Feeder(self.inputs.feeder, self.layout, keeps_gaps=gaps)
 
     def check_input(self, joints: Shaped[ndarray, " ..."], where: str) -> None:
-        """Refuse clips that the network does not take.
+        """Refuse clips that the network cannot process.
 
         Raises:
             NetworkError: Axes, frames, joints, bodies or number format are others, or a number is
@@ -218,9 +218,9 @@ class NetworkSpec:
         """Refuse a store whose clips differ in kind from those that the network was trained on.
 
         Args:
-            info: What the store says of its clips.
-            store: What to call the store in messages.
-            where: What to call the network.
+            info: Description of the store.
+            store: Name of the store in messages.
+            where: Name of the network in messages.
 
         Raises:
             CheckpointError: Layout, pipeline, units or classes differ; the message says how.
@@ -241,7 +241,7 @@ class NetworkSpec:
                 )
 
     def to_json(self) -> str:
-        """The text that stands in an exported file, on one line."""
+        """The description for an exported file, on one line."""
         content = {
             **asdict(self),
             "inputs": self.inputs.to_dict(),
@@ -255,10 +255,10 @@ class NetworkSpec:
 
     @classmethod
     def from_json(cls, text: str, where: str) -> "NetworkSpec":
-        """Read the text back; files of the first format are read, too.
+        """Parse a description; both versions are read.
 
         Args:
-            text: What :meth:`to_json` gave.
+            text: Output of :meth:`to_json`.
             where: What to call the file in messages.
 
         Raises:

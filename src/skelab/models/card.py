@@ -48,7 +48,7 @@ class ModelCard:
             and the default options.
         reported: Accuracies that others printed.
         pipeline: The preprocessing that the authors trained on, or the nearest that is here.
-        pipeline_is_nearest: That preprocessing is not here; ``pipeline`` comes closest.
+        pipeline_is_nearest: That preprocessing is not implemented; ``pipeline`` is the closest.
         traits: What the network mixes, and which lengths of clips it takes.
         traits_of: Traits from the options, where they depend on them; ``traits`` are those of the
             defaults.

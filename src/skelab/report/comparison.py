@@ -1,4 +1,4 @@
-"""Several runs side by side: figures, significance, classes, recipes, and the page of them all."""
+"""Compares runs: metrics, significance, classes, recipes, and the comparison page."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -20,10 +20,10 @@ from skelab.report.plots import SERIES
 from skelab.report.tables import duration, percent
 
 FACTS = ("model", "stream", "dataset", "split", "protocol")
-"""What says whether two runs can be compared at all."""
+"""The facts that must agree for two runs to be comparable."""
 
 NOTHING = "\u2013"
-"""Stands where a run has no such figure."""
+"""Placeholder for a missing figure."""
 
 _SHOWN_CLASSES = 6
 _RESAMPLES = 10_000
@@ -62,11 +62,11 @@ class ComparedRun:
             never evaluated.
         histories: Records of ``metrics.jsonl`` of each seed, epochs counted from 1.
         chosen_epochs: The chosen epoch of each history.
-        planned_epochs: How long the recipe trains; None for scores without a run.
-        cost: ``seconds``, ``clips_per_second``, ``data_share`` (0..1) and ``peak_memory_bytes``,
-            mean over the seeds, the memory their highest.
+        planned_epochs: Epochs of the recipe; None for scores without a run.
+        cost: ``seconds``, ``clips_per_second``, ``data_share`` (0..1) and ``peak_memory_bytes``;
+            means over the seeds, but the maximum for memory.
         recipe: Settings by dotted key; empty for scores without a run.
-        remedy: How to get what is missing, in one line; "" if nothing is.
+        remedy: The command that computes missing scores; "" if none are missing.
     """
 
     name: str
@@ -89,11 +89,11 @@ class ComparedRun:
 
 @dataclass(frozen=True)
 class Difference:
-    """How a run differs in top-1 from the first, on the same samples.
+    """Difference of top-1 between a run and the first one, on the same samples.
 
     Attributes:
         name: The run.
-        reason: Why they cannot be compared; "" if they can, and only then the rest counts.
+        reason: Why they cannot be compared; "" if they can, and only then the other fields count.
         difference: Top-1 of the run minus that of the first, -1..1.
         low: Lower end of the 95 % interval of a bootstrap over samples.
         high: Upper end.
@@ -111,13 +111,13 @@ class Difference:
 
     @property
     def significant(self) -> bool:
-        """Whether the interval leaves zero out."""
+        """Whether the interval excludes zero."""
         return self.low > 0 or self.high < 0
 
 
 @dataclass(frozen=True)
 class ClassChange:
-    """How a run fares on one class beside the first.
+    """Recall of one class in a run and in the first run.
 
     Attributes:
         name: The class.
@@ -133,13 +133,13 @@ class ClassChange:
 
     @property
     def change(self) -> float:
-        """What the run gains over the first, -1..1."""
+        """Gain in recall over the first run, -1..1."""
         return self.other - self.first
 
 
 @dataclass(frozen=True)
 class ClassChanges:
-    """How a run differs from the first class by class.
+    """Differences in recall per class between a run and the first one.
 
     Attributes:
         name: The run.
@@ -165,12 +165,12 @@ class ClassChanges:
 
 @dataclass(frozen=True)
 class RunComparison:
-    """Runs side by side; all others are compared with the first.
+    """A comparison of runs with the first of them.
 
     Attributes:
         runs: At least one, under different names.
         differences: Top-1 of each other run against the first.
-        classes: The same class by class.
+        classes: Recall per class against the first.
         settings: Recipe keys that differ, with the value of each run; None where it has none.
 
     Raises:
@@ -189,7 +189,7 @@ class RunComparison:
 
     @property
     def shared_facts(self) -> dict[str, str]:
-        """What all runs have in common of ``FACTS``, where it is known."""
+        """The ``FACTS`` that are known and equal in all runs."""
         facts = {}
         for name in FACTS:
             values = {getattr(run, name) for run in self.runs}
@@ -199,7 +199,7 @@ class RunComparison:
 
     @property
     def other_facts(self) -> tuple[str, ...]:
-        """Of ``FACTS`` those in which the runs differ."""
+        """The ``FACTS`` in which the runs differ."""
         return tuple(name for name in FACTS if len({getattr(run, name) for run in self.runs}) > 1)
 
     def to_dict(self) -> dict[str, Any]:
@@ -263,7 +263,7 @@ def write_comparison(path: Path, comparison: RunComparison) -> None:
 
 
 def render_comparison(comparison: RunComparison) -> str:
-    """The page as text. It holds its own style, figures and one script, and fetches nothing."""
+    """The self-contained page as text, with style, figures and one script."""
     runs = comparison.runs
     curves = overlay_figures(
         [
@@ -305,7 +305,7 @@ def render_comparison(comparison: RunComparison) -> str:
 
 
 def result_rows(comparison: RunComparison) -> tuple[list[str], list[tuple[str, ...]]]:
-    """The figures of each run as text: columns, of ``FACTS`` those that differ, and rows."""
+    """The figures of each run as text: columns (with the ``FACTS`` that differ) and rows."""
     facts, shown = comparison.other_facts, _shown_results(comparison)
     columns = ["", "run", *(FACT_NAMES[name] for name in facts), *shown]
     rows = []
@@ -324,7 +324,7 @@ def _shown_results(comparison: RunComparison) -> tuple[str, ...]:
 
 
 def cost_rows(comparison: RunComparison) -> tuple[list[str], list[tuple[str, ...]]]:
-    """What each training took, as text: columns, and a row for each run that has a record."""
+    """Training costs as text: columns, and a row for each run with records."""
     rows = []
     for place, run in enumerate(comparison.runs):
         if run.histories:
@@ -334,7 +334,7 @@ def cost_rows(comparison: RunComparison) -> tuple[list[str], list[tuple[str, ...
 
 
 def setting_rows(comparison: RunComparison) -> tuple[list[str], list[tuple[str, ...]]]:
-    """The settings that differ, as text: columns, and a row a key."""
+    """The differing settings as text: columns, and a row per key."""
     trained = [place for place, run in enumerate(comparison.runs) if run.recipe]
     rows = [
         (key, *(setting(values[place]) for place in trained))
@@ -446,9 +446,9 @@ def _difference(first: ComparedRun, other: ComparedRun) -> Difference:
 
 
 def _bootstrap(name: str, gains: Float64[ndarray, " N"]) -> Difference:
-    """A bootstrap over samples of what each gains, a mean over seeds.
+    """Bootstrap over samples of the gain per sample, averaged over seeds.
 
-    The gains take few values, so that how often each is drawn can be drawn at once.
+    The gains have few distinct values, so their counts are drawn from a multinomial.
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapters 13 and 15.
     """
@@ -516,13 +516,13 @@ def _title(comparison: RunComparison) -> str:
 
 
 def _style(place: int) -> str:
-    """The style classes of a run: its colour, and its line where the colours are used up."""
+    """The CSS classes of a run: colour, and line style once the colours repeat."""
     line = ("", " second", " third")[place // len(SERIES) % len(DASHES)]
     return f"series-{place % len(SERIES) + 1}{line}"
 
 
 def _scale(runs: Sequence[ComparedRun]) -> tuple[int, int]:
-    """Per cent at the left and right of the bars, so that all intervals are on them."""
+    """Per cent at the left and right end of the bars, which cover all intervals."""
     ends = [
         100 * end
         for run in runs

@@ -1,4 +1,4 @@
-"""The clips behind the confusion matrix: which were taken for what, and some of them to look at."""
+"""The misclassified clips behind the confusion matrix, and some of them to view."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -10,19 +10,19 @@ from skelab.evaluation.scores import Scores
 from skelab.viewer import Scene, player_data
 
 MOST_CLIPS: Final = 20
-"""Clips that a page holds: 10 to 20 kB each."""
+"""Number of clips that a page embeds; 10 to 20 kB each."""
 
 MOST_NAMES: Final = 8
-"""Clips that are named for a pair of classes."""
+"""Number of clips listed per pair of classes."""
 
 Pair = tuple[int, int]
-"""The right class, and the one that a clip was taken for."""
+"""True and predicted class."""
 
 
 def names_by_pair(scores: Scores) -> Mapping[Pair, tuple[str, ...]]:
-    """The clips that were taken for another class, by pair of classes.
+    """The misclassified clips by pair of true and predicted class.
 
-    The pair with most errors stands first, and of its clips the one whose error was surest.
+    Pairs with most errors come first, and of a pair the most confident errors.
     """
     shares = softmax(scores.logits)
     predicted = scores.predictions
@@ -37,7 +37,7 @@ def names_by_pair(scores: Scores) -> Mapping[Pair, tuple[str, ...]]:
 
 
 def clips_to_show(scores: Scores, *, most: int = MOST_CLIPS) -> tuple[str, ...]:
-    """Names of the clips that are worth a look: of each pair one, the worst pair first, then more.
+    """Names of the clips to embed: one of each pair, worst pair first, then further ones.
 
     Args:
         scores: Scores of the part that a report is about.
@@ -54,12 +54,12 @@ def clips_to_show(scores: Scores, *, most: int = MOST_CLIPS) -> tuple[str, ...]:
 def confused_data(
     scores: Scores, scenes: Mapping[str, Scene], command: str
 ) -> dict[str, Any] | None:
-    """What the page's script needs to show the clips of a cell; None where nothing is confused.
+    """The data of the page's clip viewer; None without misclassified clips.
 
     Args:
         scores: The scores.
         scenes: Clips that the page holds, by name.
-        command: What shows the others, up to the clip's name.
+        command: Command that shows other clips, without the clip's name.
     """
     pairs = names_by_pair(scores)
     if not pairs or not scenes:

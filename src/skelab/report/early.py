@@ -35,7 +35,7 @@ EXPLANATIONS: Final[Mapping[EarlyProtocol, str]] = {
         " the clip goes on: figures of P2 and P1 are no measure of one another."
     ),
 }
-"""What each protocol shows a network."""
+"""The input of a network under each protocol."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class EarlyCurve:
     """One network in a table of early recognition.
 
     Attributes:
-        name: What the table calls it.
+        name: Its name in the table.
         evaluation: Its figures.
-        change: How it differs from the first network of the table; None for the first, or where
+        change: Difference to the first network of the table; None for the first, or if
             they do not share their clips.
     """
 
@@ -81,7 +81,7 @@ def calibration_rows(curves: Sequence[EarlyCurve]) -> tuple[list[str], list[list
 
 
 def settling_rows(curves: Sequence[EarlyCurve]) -> tuple[list[str], list[list[str]]]:
-    """Heading and rows: how many clips end up right, and from which share on they stay so."""
+    """Heading and rows: clips that end up correct, and the share from which on they stay so."""
     rows = []
     for curve in curves:
         time = curve.evaluation.time_to_correct
@@ -116,7 +116,7 @@ def exit_note(curve: EarlyCurve) -> str:
 
 
 def change_lines(curves: Sequence[EarlyCurve]) -> list[str]:
-    """How each network differs from the first, in points with intervals."""
+    """The difference of each network to the first, in percentage points with intervals."""
     lines = []
     for curve in curves:
         change = curve.change
@@ -131,7 +131,7 @@ def change_lines(curves: Sequence[EarlyCurve]) -> list[str]:
 
 
 def accuracy_figure(curves: Sequence[EarlyCurve], *, name: str = "early-accuracy") -> Markup:
-    """Top-1 against the observed share, a line a network, with its interval as a band."""
+    """Top-1 against the observed share: one line per network, with its interval as a band."""
     figure, axes = new_figure(width=6.4, height=3.2)
     for place, curve in enumerate(curves):
         colour = SERIES[place % len(SERIES)]

@@ -1,4 +1,4 @@
-"""Curves of several runs in one figure: a colour and a letter each, seeds in a pale tone."""
+"""Curves of several runs in one figure: a colour and a letter per run, pale lines for seeds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from skelab.report.plots import (
 )
 
 DASHES = ("solid", (0, (4, 2)), (0, (1, 1.6)))
-"""Line styles, the next one each time that the colours are used up."""
+"""Line styles, cycled once the colours repeat."""
 
 _PANELS = (
     ("loss", "Training loss", "train_loss", 1.0),
@@ -36,12 +36,12 @@ _Curve = tuple[list[float], list[float]]
 
 @dataclass(frozen=True)
 class RunCurves:
-    """What a run contributes to the figures.
+    """The curves of a run.
 
     Attributes:
         letter: The run's letter on the page, at the end of its curve.
         histories: Records of ``metrics.jsonl`` of each seed, epochs counted from 1.
-        chosen_epochs: The epoch that each seed has chosen, None where none was.
+        chosen_epochs: The chosen epoch of each seed; None without one.
     """
 
     letter: str
@@ -52,8 +52,8 @@ class RunCurves:
 def overlay_figures(runs: Sequence[RunCurves]) -> list[Markup]:
     """Training loss, training and validation top-1, learning rate; those that were recorded.
 
-    The place of a run decides its colour. Several seeds are drawn pale, their mean on top, over
-    the epochs that all of them have. A dot marks the chosen epoch.
+    The index of a run determines its colour. Seeds are drawn pale with their mean on top, over
+    the epochs that all have. A dot marks the chosen epoch.
     """
     figures = []
     for name, title, column, factor in _PANELS:
@@ -146,7 +146,7 @@ def _mark_chosen(axes: Axes, colour: str, run: RunCurves, curves: Sequence[_Curv
 
 
 def _apart(heights: Mapping[int, float], gap: float) -> dict[int, float]:
-    """The heights moved up and down by as little as keeps them ``gap`` apart.
+    """The heights moved as little as possible so that they are ``gap`` apart.
 
     Neighbours that are too close become a block around their mean, as in isotonic regression.
     """

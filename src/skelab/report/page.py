@@ -1,4 +1,4 @@
-"""What every page of ours shares: style sheet, script, templates; nothing is fetched."""
+"""Shared parts of all pages: style sheet, script, templates; pages are self-contained."""
 
 import base64
 import hashlib
@@ -38,10 +38,10 @@ def render_page(
 
     Args:
         template: Its file in the folder ``templates`` of a room.
-        room: The room; macros are always those of the evaluation.
+        room: The package of the template; macros are those of ``report``.
         more_scripts: Further scripts, which become part of the page's one script.
         more_styles: Further style sheets.
-        **content: What the template shows.
+        **content: Variables of the template.
     """
     script = "\n".join([verbatim("report.js.jinja"), *more_scripts])
     return _template(template, room).render(

@@ -1,4 +1,4 @@
-"""The report's figures: SVG whose colours and font are the page's, the same bytes each time."""
+"""Figures of the report: reproducible SVG that takes colours and font from the page."""
 
 import io
 import math
@@ -31,13 +31,13 @@ _VARIABLES = {
     PAPER: "var(--paper)",
 }
 SERIES = ("#0072b2", "#b8430a", "#00876a", "#a63f86", "#c99700", "#4a5560")
-"""One colour a run, told apart by colour-blind readers too; after Okabe and Ito."""
+"""Colours of runs, distinguishable with colour blindness; after Okabe and Ito."""
 _VARIABLES |= {colour: f"var(--series-{k})" for k, colour in enumerate(SERIES, start=1)}
 FONT_SIZE = 9.5
 """Points."""
 SCALE = 1.28
 """Pixels of the page per point of the figure."""
-_PAGE = 1000  # pixels that a figure may be wide
+_PAGE = 1000  # maximum width of a figure, pixels
 _LABEL_STEP = (1, 2, 5, 10, 20)
 
 
@@ -75,8 +75,8 @@ def figure_svg(figure: Figure, *, name: str, description: str) -> Markup:
 
     Args:
         figure: A figure of `new_figure`.
-        name: A name that no other figure of the page has; it keeps their inner ids apart.
-        description: What a reader who cannot see the figure should know.
+        name: A name unique within the page; it prefixes inner ids.
+        description: Alternative text.
     """
     settings: dict[Any, Any] = {
         "svg.hashsalt": name,
@@ -93,7 +93,7 @@ def figure_svg(figure: Figure, *, name: str, description: str) -> Markup:
     svg = _own_ids(svg, name)
     for colour, variable in _VARIABLES.items():
         svg = svg.replace(colour, variable)
-    # Older matplotlib writes the shorthand, newer each property of its own.
+    # Older matplotlib writes the shorthand property, newer versions each property.
     svg = re.sub(r"font-family: [^;\"]*", "font-family: var(--font)", svg)
     svg = re.sub(r"(font: [^;\"']*?px) [^;\"]*", r"\1 var(--font)", svg)
     width, height = (SCALE * 72 * size for size in figure.get_size_inches())
@@ -145,7 +145,7 @@ _Panel = tuple[str, str, Mapping[str, str], float]
 
 
 def _other_metrics(history: Sequence[Mapping[str, Any]]) -> list[_Panel]:
-    """A panel for each metric of a task that is neither its loss nor top-1."""
+    """A panel for each metric of a task other than loss and top-1."""
     kinds = {"train_": "training", "validation_": "validation"}
     columns = dict.fromkeys(column for record in history for column in record)
     panels: dict[str, dict[str, str]] = {}
@@ -168,7 +168,7 @@ def group_figure(name: str, groups: Sequence[GroupResult], overall: float) -> Ma
         groups: At least one result.
         overall: Top-1 accuracy of all samples, 0..1.
     """
-    # As wide as its groups need, so that 3 cameras and 40 subjects have alike marks.
+    # The width depends on the number of groups, so that marks have the same size.
     figure, axes = new_figure(width=min(11.2, 2.1 + 0.27 * max(len(groups), 4)), height=2.7)
     place = np.arange(len(groups))
     value = np.array([100 * group.top1.value for group in groups])
@@ -243,11 +243,11 @@ def _plot_shares(axes: Axes, bins: Sequence[ReliabilityBin]) -> None:
 
 
 def confusion_figure(confusion: Int64[ndarray, "K K"], classes: Sequence[str]) -> Markup:
-    """A heat map, row true class, column predicted class; each cell tells its count on hover.
+    """A heat map: rows are true classes, columns predicted ones; hovering shows the count.
 
-    The diagonal (right) and the rest (errors) have a hue each, the shade is the share of the
-    row. Drawn directly, as one square per cell that is not empty: a plot library would draw all
-    of them, or a picture without names.
+    Diagonal (correct) and errors have different hues; the shade is the share of the
+    row. Written directly as one square per non-empty cell: a plot library would draw all
+    cells, or an image without names.
     """
     count = len(classes)
     longest = min(max(map(len, classes)), 34)
@@ -335,7 +335,7 @@ def _confusion_font(cell: int) -> float:
 
 
 def _names_width(longest: int, cell: int) -> int:
-    """Pixels left of the heat map: names of ``longest`` letters, and their numbers."""
+    """Width left of the heat map for names of ``longest`` letters and their numbers, pixels."""
     return math.ceil(longest * _confusion_font(cell) * 0.56) + 34
 
 
@@ -391,7 +391,7 @@ def _curve_figure(
 
 
 def _own_ids(svg: str, name: str) -> str:
-    """Drop ids that nothing points to and prefix the rest, so that figures share a page."""
+    """Drop unused ids and prefix the others, so that figures can share a page."""
     used = set(re.findall(r"#([\w-]+)", svg))
 
     def keep(match: re.Match[str]) -> str:

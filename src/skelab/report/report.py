@@ -1,4 +1,4 @@
-"""The report: one HTML file that holds everything and asks the network for nothing."""
+"""The report: one self-contained HTML file."""
 
 import math
 import re
@@ -26,7 +26,7 @@ from skelab.report.tables import duration, interval, percent, top5_says_somethin
 from skelab.viewer import Scene, json_text, player_script, player_style
 
 Cell = str | int | float
-"""What a table of a section may hold; texts are escaped."""
+"""A cell of a section's table; texts are escaped."""
 
 _PROTOCOLS = {
     "honest": "Nothing was chosen by looking at the test part.",
@@ -44,7 +44,7 @@ _FORBIDDEN = re.compile(
 
 @dataclass(frozen=True)
 class Table:
-    """A table of a section; numbers are set to the right, and rows may be sorted by a click.
+    """A table of a section; numbers are right-aligned, and a click sorts the rows.
 
     Attributes:
         columns: Heading of each column.
@@ -71,7 +71,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report that another room adds, such as early recognition.
+    """A section of the report added by another package, such as early recognition.
 
     Attributes:
         title: Heading.
@@ -80,7 +80,7 @@ class Section:
         tables: Tables, below the figures.
 
     Raises:
-        ScoresError: A figure is not SVG, or could run code or fetch something.
+        ScoresError: A figure is not SVG, or contains scripts or external references.
     """
 
     title: str
@@ -89,7 +89,7 @@ class Section:
     tables: tuple[Table, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse figures that are not plain pictures."""
+        """Refuse figures with scripts or external references."""
         for figure in self.figures:
             if not figure.startswith("<svg") or not figure.endswith("</svg>"):
                 raise ScoresError(
@@ -108,8 +108,8 @@ class Report:
 
     Attributes:
         title: Heading of the page.
-        scores: Scores of the part that the headline is about; of another task than
-            classification its outputs, and the page then has no part about classes.
+        scores: Scores of the evaluated part; for a task other than
+            classification its outputs, and the page then has no sections about classes.
         history: Records of ``metrics.jsonl``, one per epoch: ``epoch`` and any of
             ``train_loss``, ``train_top1``, ``learning_rate``, ``validation_loss``,
             ``validation_top1``, ``seconds``, ``data_seconds``, ``clips_per_second``,
@@ -117,12 +117,12 @@ class Report:
             ``validation_…`` have a curve each.
         recipe: The resolved recipe, YAML.
         environment: Versions, device, commit; nested mappings are flattened.
-        notes: Lines for the reader, above the figures.
+        notes: Remarks above the figures.
         validation: Scores of the validation part, shown beside the headline.
         chosen_epoch: The epoch whose weights were scored.
         sections: Further parts, between calibration and cost.
         clips: Clips to look at, by name: those that :func:`clips_to_show` names.
-        clips_source: Where the other clips are, as ``skelab view`` would be told.
+        clips_source: The clips as an argument of ``skelab view``.
 
     Raises:
         ScoresError: The validation scores have other classes.
@@ -141,7 +141,7 @@ class Report:
     clips_source: str = "STORE"
 
     def __post_init__(self) -> None:
-        """Check that both sets of scores speak of the same classes."""
+        """Check that both sets of scores have the same classes."""
         if isinstance(self.scores, Scores) and isinstance(self.validation, Scores):
             check_same_classes(self.scores, self.validation)
 
@@ -153,7 +153,7 @@ class Report:
 
     @property
     def calibration(self) -> Calibration | None:
-        """What a temperature would do, where there are validation scores to fit it on."""
+        """The effect of temperature scaling; None without validation scores."""
         if not isinstance(self.scores, Scores) or not isinstance(self.validation, Scores):
             return None
         if self.validation.info.part != "validation":
@@ -171,7 +171,7 @@ def write_report(path: Path, report: Report) -> None:
 
 
 def render_report(report: Report) -> str:
-    """The page as text. It holds its own style, figures and one script, and fetches nothing."""
+    """The self-contained page as text, with style, figures and one script."""
     info = report.scores.info
     shown = (
         _classification(report, report.scores)
@@ -204,7 +204,7 @@ def render_report(report: Report) -> str:
 
 
 def _classification(report: Report, scores: Scores) -> dict[str, Any]:
-    """What the page shows of classes: the headline, confusion, groups and calibration."""
+    """Variables of the sections about classes: headline, confusion, groups and calibration."""
     evaluation = evaluate_scores(scores)
     clips = confused_data(scores, report.clips, f"skelab view {report.clips_source} --clip")
     number = {name: place for place, name in enumerate(evaluation.classes)}
@@ -226,7 +226,7 @@ def _classification(report: Report, scores: Scores) -> dict[str, Any]:
 
 
 def cost_rows(history: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """What the training took: name and value, as far as ``history`` tells."""
+    """Training costs recorded in ``history``: name and value."""
     seconds, waits = _recorded(history, "seconds"), _recorded(history, "data_seconds")
     speeds, peaks = _recorded(history, "clips_per_second"), _recorded(history, "peak_memory_bytes")
     rows = []
@@ -251,7 +251,7 @@ def cost_rows(history: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class _Figure:
-    """A headline number: what it is called, its text, and the interval as text and as places."""
+    """A headline figure: name, text, and the interval as text and as positions."""
 
     name: str
     value: str
@@ -307,7 +307,7 @@ def _metrics(report: Report, scores: OutputScores) -> list[_Figure]:
 
 
 def _contents(report: Report, groups: bool) -> list[tuple[str, str]]:
-    """Anchor and title of each section that the page has, in order."""
+    """Anchor and title of each section of the page, in order."""
     classes = isinstance(report.scores, Scores)
     entries = [
         ("result", "Result", True),

@@ -17,7 +17,7 @@ def interval(proportion: Proportion, *, digits: int = 1) -> str:
 
 
 def top5_says_something(evaluation: Evaluation) -> bool:
-    """Whether top-5 does: with five classes or fewer it is always 100 %."""
+    """Whether top-5 is informative: with five classes or fewer it is always 100 %."""
     return len(evaluation.classes) > 5
 
 
@@ -58,7 +58,7 @@ def confused_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str]]:
 
 
 def duration(seconds: float) -> str:
-    """A time span in the two units that matter, such as ``3 h 07 min`` or ``42.0 s``."""
+    """A duration in its two largest units, such as ``3 h 07 min`` or ``42.0 s``."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -1,1 +1,1 @@
-"""One recipe carried out: from clips over training and scores to the report."""
+"""Runs one recipe: from clips to training, scores and report."""

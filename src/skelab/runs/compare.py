@@ -1,4 +1,4 @@
-"""Run folders and score files, read for a comparison."""
+"""Reads run folders and score files for a comparison."""
 
 import math
 import shlex
@@ -22,7 +22,7 @@ from skelab.training.trackers import flatten_settings
 
 
 def compare_paths(paths: Sequence[Path]) -> RunComparison:
-    """Compare what lies at some paths with what lies at the first.
+    """Compare runs or score files with the first of them.
 
     Args:
         paths: Run folders, those of several seeds too, or score files (npz).
@@ -72,7 +72,7 @@ def _of_scores(name: str, scores: Scores | OutputScores) -> ComparedRun:
 
 
 def read_seed_runs(folders: Sequence[Path], name: str) -> ComparedRun:
-    """Runs that differ in their seed alone, as one under a name.
+    """Runs that differ only in their seed, as one named run.
 
     Raises:
         ScoresError: The scores of a run are damaged.
@@ -95,7 +95,7 @@ def _of_run(path: Path, name: str, seeds: Sequence[Path] = ()) -> ComparedRun:
         for folder in folders
         if (records := read_history(folder))
     )
-    # What was scored goes before what the recipe says: --split may have named another.
+    # The scores take precedence over the recipe: --split may have named another split.
     info = scores[0].info if scores else None
     return ComparedRun(
         name=name,
@@ -118,7 +118,7 @@ def _of_run(path: Path, name: str, seeds: Sequence[Path] = ()) -> ComparedRun:
 
 
 def _with_classes(scores: Sequence[Scores | OutputScores]) -> tuple[Scores, ...]:
-    """Those scores that can be compared clip by clip and class by class."""
+    """The scores of classification tasks."""
     return tuple(each for each in scores if isinstance(each, Scores))
 
 
@@ -134,13 +134,13 @@ def figures_of(scores: Sequence[Scores | OutputScores]) -> dict[str, Figure]:
         mean = mean_over_seeds([each[name].value for each in found])
         figures[name] = Figure(mean.mean, mean.low, mean.high)
         if first.is_share:
-            # Student's interval knows nothing of the ends of a scale; no share lies beyond them.
+            # Student's interval ignores the bounds of a share, so it is clipped.
             figures[name] = Figure(mean.mean, max(mean.low, 0.0), min(mean.high, 1.0))
     return figures
 
 
 def training_cost(histories: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, float]:
-    """What the training took: means over the seeds, of the memory the highest."""
+    """Training costs: means over the seeds, but the maximum for memory."""
     seconds = [_recorded(records, "seconds") for records in histories]
     waits = [_recorded(records, "data_seconds") for records in histories]
     speeds = [_recorded(records, "clips_per_second") for records in histories]
@@ -168,9 +168,9 @@ def _recorded(records: Sequence[Mapping[str, Any]], column: str) -> list[float]:
 
 
 def _chosen_epoch(records: Sequence[Mapping[str, Any]], recipe: Mapping[str, Any]) -> int | None:
-    """The epoch that a run has kept, counted from 1: the first of the best, or the last.
+    """The chosen epoch of a run, counted from 1: the first of the best, or the last.
 
-    A run that still trains has chosen none yet if nothing was validated.
+    An unfinished run without validation has none yet.
     """
     choice = _task(recipe).choice
     column, best = f"validation_{choice.metric}", None
@@ -203,7 +203,7 @@ def _remedy(
     scored: Sequence[Path],
     histories: Sequence[Sequence[Mapping[str, Any]]],
 ) -> str:
-    """The command that gets the scores that are missing; "" if none are."""
+    """The command that computes missing scores; "" if none are missing."""
     if len(scored) == len(folders):
         return ""
     made = path / "synthetic" / "synthetic.arrow"
@@ -217,9 +217,9 @@ def _remedy(
 
 
 def _names(places: Sequence[Path]) -> list[str]:
-    """The shortest ends of the paths that tell all of them apart."""
+    """The shortest distinct ends of the paths."""
     for length in range(1, max((len(place.parts) for place in places), default=1) + 1):
-        # What every run folder has, a seed or the scores, says nothing without its folder.
+        # Names that occur in every run folder need the folder to be distinct.
         plain = [place.name == TEST_SCORES or place.name.startswith("seed-") for place in places]
         names = [
             "/".join(place.parts[-length - more :])
@@ -231,7 +231,7 @@ def _names(places: Sequence[Path]) -> list[str]:
 
 
 def _read_recipe(path: Path) -> Mapping[str, Any]:
-    """The recipe as it was written; keys that a later release has dropped are no error."""
+    """The recipe as it was written; keys unknown to this release are no error."""
     try:
         recipe = parse_yaml(read_yaml_text(path, f"{path}: the recipe", RecipeError))
     except YamlFaultError as error:

@@ -1,4 +1,4 @@
-"""A trained network and a clip store become scores and a report."""
+"""Evaluates a trained network on a clip store: scores and report."""
 
 import contextlib
 import re
@@ -33,20 +33,20 @@ from skelab.runs.transfer import origin_notes
 from skelab.training.records import read_environment, read_history
 from skelab.viewer import Scene, scene_of
 
-_POSES_OF_A_REPORT: Final = 4000  # of the clips that its page holds; about 100 bytes each
+_POSES_OF_A_REPORT: Final = 4000  # poses of the embedded clips; about 100 bytes each
 
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """What an evaluation made.
+    """The result of an evaluation.
 
     Attributes:
         scores: Scores of the part, of the kind that the task gives.
-        scores_file: Where they are kept.
+        scores_file: Their file.
         report_file: The report.
-        calibration: What a temperature fitted on the validation part would do; None without
+        calibration: Effect of a temperature fitted on the validation part; None without
             scores of that part.
-        unfinished: That the run has not ended, so that these are scores of an early epoch; empty
+        unfinished: Note that the run has not finished, so the scores are of an early epoch; empty
             if it has.
     """
 
@@ -156,7 +156,7 @@ def recipes_and_rows(
 
 
 def _confused_clips(scores: Scores | OutputScores, store: OpenedClips) -> Mapping[str, Scene]:
-    """Clips that were taken for another class, for the page to show, as many as it can hold."""
+    """Misclassified clips to embed in the page, as many as fit."""
     if not isinstance(scores, Scores):
         return {}
     info, rows = store.info, store.index.rows_by_name
@@ -167,7 +167,7 @@ def _confused_clips(scores: Scores | OutputScores, store: OpenedClips) -> Mappin
         room -= clip.num_bodies * clip.num_frames
         if room < 0:
             break
-        with contextlib.suppress(DataError):  # nobody is in it
+        with contextlib.suppress(DataError):  # a clip without a body
             scenes[name] = scene_of(
                 name, info.layout, clip=clip, pipeline=info.pipeline, units=info.units
             )
@@ -183,7 +183,7 @@ def with_split(recipe: Recipe, split: str) -> Recipe:
 def recipe_of(network: Network, split: str | None = None) -> Recipe:
     """The recipe that a network was trained with.
 
-    Files that were exported before recipes were written into them get one that says no more than
+    Files exported before recipes were stored in them get one that holds no more than
     their description does, with the split that is given.
 
     Raises:
@@ -208,7 +208,7 @@ def recipe_of(network: Network, split: str | None = None) -> Recipe:
 
 
 def _result_files(folder: Path, part: str, split: str | None) -> tuple[Path, Path]:
-    """Where scores and report go; results of another split than the run's own stand beside its."""
+    """Files of scores and report; other splits than the run's own have their own names."""
     named = "" if split is None else "-" + re.sub(r"[^\w.,-]+", "_", split)
     report = "report" if part == "test" else f"report-{part}"
     return folder / f"scores-{part}{named}.npz", folder / f"{report}{named}.html"
@@ -217,7 +217,7 @@ def _result_files(folder: Path, part: str, split: str | None) -> tuple[Path, Pat
 def refuse_known_clips(
     trained: Recipe, recipe: Recipe, store: OpenedClips, rows: Int64[ndarray, " N"], where: Path
 ) -> None:
-    """Refuse to call clips a test that the network's own split has it train on.
+    """Refuse an evaluation on clips that the network was trained on.
 
     Raises:
         SplitError: Some of the rows are among them.
@@ -225,7 +225,7 @@ def refuse_known_clips(
     try:
         own = choose_parts(trained, store)
     except SplitError:
-        return  # of other clips, which its split says nothing of
+        return  # other clips, to which its split does not apply
     seen = np.concatenate([own.train, own.validation])
     if trained.protocol is Protocol.PAPER:
         seen = own.train
@@ -267,7 +267,7 @@ def rows_of(
 
 
 def dataset_title(info: StoreInfo) -> str:
-    """What people call the data set of some clips: of those that share a kind, by their classes."""
+    """The title of the data set of some clips; data sets of one kind are told apart by classes."""
     titles = [
         card.title
         for card in find_datasets(info.dataset)
@@ -277,17 +277,17 @@ def dataset_title(info: StoreInfo) -> str:
 
 
 def _environment(run: Path | None) -> Mapping[str, Any]:
-    """What the run was trained with, as it was written down then; else what is here now."""
+    """The recorded environment of the run, or else the current one."""
     return (read_environment(run) if run else {}) or describe_environment()
 
 
 def _counted_from_one(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Records as people count epochs; the files count from 0."""
+    """Records with epochs counted from 1; the files count from 0."""
     return [{**record, "epoch": record["epoch"] + 1} for record in records]
 
 
 def _notes(trained: Recipe, recipe: Recipe, store: OpenedClips, spec: NetworkSpec) -> list[str]:
-    """What was trained, by the run's own split, and what was tested, if that is another."""
+    """Lines about the training split, and the evaluated split if it differs."""
     notes = [f"Preprocessing {store.info.pipeline}."]
     same_store = store.info.digest == spec.inputs.digest
     if same_store and spec.recipe:

@@ -1,4 +1,4 @@
-"""What is this path? A store, a source, a checkpoint, scores or a run, and what is in it."""
+"""Describes a path: a store, a source, a checkpoint, scores or a run."""
 
 import zipfile
 from collections import Counter
@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int64
 from numpy import ndarray
 
-from skelab import evaluation, inference  # their names are loaded when they are used
+from skelab import evaluation, inference  # loaded lazily
 from skelab.data.audit.anatomy import AnatomyReport, check_anatomy, check_clips, spread, usual_up
 from skelab.data.audit.leaks import Leak, find_leaks, find_other_views
 from skelab.data.audit.official_counts import check_counts
@@ -41,19 +41,19 @@ from skelab.evaluation import OutputScores, Scores, load_any_scores
 from skelab.inference.places import CHECKPOINT, CHECKPOINTS, chosen_checkpoint, file_kind, files_of
 from skelab.skeleton import Layout
 
-_NAMED = 3  # faults that a message names
+_NAMED = 3  # maximum number of faults in a message
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a path holds.
+    """The content of a path.
 
     Attributes:
         path: The path.
         kind: ``clip store``, ``prepared clips``, ``source``, ``segment labels``, ``checkpoint``,
             ``run``, ``exported network`` or ``scores``.
-        facts: Names and values, in the order to print them; lists and mappings are tables.
-        fault: That too much of it cannot be read, in one line; else empty.
+        facts: Names and values in print order; lists and mappings are tables.
+        fault: One line if too much of it cannot be read; else empty.
     """
 
     path: Path
@@ -74,7 +74,7 @@ def inspect_path(
     on_note: Callable[[str], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Inspection:
-    """Find out what a path is, and describe it.
+    """Detect the kind of a path, and describe it.
 
     A source and prepared clips are read whole, one sample at a time.
 
@@ -82,15 +82,15 @@ def inspect_path(
         path: What to describe.
         names: For an npz, whose rows carry no names: the list or the files that do.
         ignore: Names of samples to leave out.
-        layout: A layout, or its name, where the usual one is not meant.
+        layout: A layout or its name, if not the default one.
         labels_from: The number of the first class, for arrays whose labels are counted from 1.
         split: Split across which equal clips are searched.
         verify: Read every clip of a store first and compare it with its digest.
-        on_note: Told, in one line each, what was found out on the way.
+        on_note: Called with remarks, one line each.
         on_progress: Called with the samples that are done, and all samples.
 
     Raises:
-        SkelabError: There is nothing, or it is damaged or of no kind known.
+        SkelabError: The path does not exist, or is damaged or of an unknown kind.
     """
     refuse_special(path)
     if not path.exists():
@@ -143,7 +143,7 @@ def _inspect_file(
 
 
 def _fault(facts: Mapping[str, Any], samples: int) -> str:
-    """That too many of the samples cannot be read, in one line; else empty."""
+    """One line if too many samples cannot be read; else empty."""
     damaged = [Excluded(entry["name"], "damaged", entry["reason"]) for entry in facts["damaged"]]
     rejected = [Excluded(**entry) for entry in facts.get("not samples", ())]
     return count_losses([*damaged, *rejected], samples - len(damaged)).fault()
@@ -153,7 +153,7 @@ def verify_store(store: ClipStore, on_progress: Callable[[int, int], None] | Non
     """Read every clip of a store and compare it with its digest.
 
     Raises:
-        StoreError: Something does not match; the message counts what, and names the first few.
+        StoreError: A digest differs; the message counts the faults and names the first ones.
     """
     faults = store.find_damage(on_progress)
     if faults:
@@ -412,7 +412,7 @@ def _soundness(
     split: Split | None,
     leaks: Sequence[Leak] | None,
 ) -> dict[str, Any]:
-    """Whether the joints make bodies, the counts are official, and no clip is on both sides."""
+    """Anatomy check, official counts, and duplicates across training and test."""
     sound: dict[str, Any] = {"anatomy": anatomy.to_dict()}
     counts = check_counts(index, dataset)
     if counts is not None:
@@ -425,7 +425,7 @@ def _soundness(
 
 
 def _other_views(index: ClipIndex, split: Split) -> dict[str, Any]:
-    """Training sequences that the test part has from another camera; nothing for trimmed clips."""
+    """Training sequences that are in the test part from another camera; empty for trimmed clips."""
     if not index.untrimmed.any():
         return {}
     leaks = find_other_views(index, split)
@@ -436,7 +436,7 @@ def _other_views(index: ClipIndex, split: Split) -> dict[str, Any]:
 
 
 def _check_split(split: Split | None, kind: str, index: ClipIndex, path: Path) -> None:
-    """Refuse the split of another data set before anything is read."""
+    """Refuse the split of another data set before reading."""
     if split is not None:
         check_split(split.name, kind, index, path, option="--split ")
 
@@ -494,7 +494,7 @@ def _frames_without_body(raw: RawClip) -> int:
 
 
 def _size_of(*paths: Path) -> str:
-    """The size of files in words."""
+    """The size of files as text."""
     size = float(sum(path.stat().st_size for path in paths))
     for unit in ("bytes", "KB", "MB"):
         if size < 1000:

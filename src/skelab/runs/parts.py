@@ -1,4 +1,4 @@
-"""Which clips of a store train, choose the epoch and test, and the line that says so."""
+"""Assigns the clips of a store to training, validation and test."""
 
 from dataclasses import dataclass
 
@@ -21,10 +21,10 @@ class RunParts:
     """Rows of a store by their part in a run.
 
     Attributes:
-        train: Rows that train.
-        validation: Rows that choose the epoch; under ``paper`` those of ``test``.
-        test: Rows that test.
-        left_out: Training rows in neither part, of held-out people and others together.
+        train: Training rows.
+        validation: Validation rows, which choose the epoch; those of ``test`` under ``paper``.
+        test: Test rows.
+        left_out: Training rows excluded because held-out subjects appear with others.
     """
 
     train: Int64[ndarray, " A"]
@@ -34,14 +34,14 @@ class RunParts:
 
 
 def use_given_split(recipe: Recipe, store: OpenedClips) -> tuple[Recipe, str]:
-    """The recipe itself, or, for clips that its split does not fit, with the file's own split.
+    """The recipe, with the file's own split if its split does not fit the clips.
 
-    Rows of an npz carry no names, so nobody knows their subject; but the file says which of them
-    train and which test. So may a data set of one's own, of which no published split can be taken.
-    Without subjects nothing can be held out, and the last epoch counts.
+    Rows of an npz have no names, so their subjects are unknown; but the file says which of them
+    are training and test rows. The same holds for custom data sets without a published split.
+    Without subjects nothing can be held out, and the last epoch is chosen.
 
     Returns:
-        The recipe, and one line that says why its split changes; empty where it stays.
+        The recipe, and one line why its split changes; empty if it does not.
     """
     usual = recipe.data.split
     if (
@@ -65,7 +65,7 @@ def use_given_split(recipe: Recipe, store: OpenedClips) -> tuple[Recipe, str]:
 
 
 def settle_parts(recipe: Recipe, store: OpenedClips) -> Recipe:
-    """The recipe of a new run: its split fits the clips, and it names those who are held out.
+    """The recipe of a new run, with a fitting split and the names of the held-out subjects.
 
     Raises:
         DataError: The store holds sequences; the message names the command that cuts them.
@@ -76,7 +76,7 @@ def settle_parts(recipe: Recipe, store: OpenedClips) -> Recipe:
 
 
 def check_own_split(recipe: Recipe, store: OpenedClips) -> None:
-    """Refuse sequences, and the split of a data set that the clips are not of, before a training.
+    """Refuse sequences, and the split of another data set, before training.
 
     Raises:
         DataError: The store holds sequences; the message names the command that cuts them.
@@ -93,7 +93,7 @@ def check_own_split(recipe: Recipe, store: OpenedClips) -> None:
 
 
 def draw_held_out(recipe: Recipe, store: OpenedClips) -> Recipe:
-    """The recipe with the names of those who are held out, where it leaves them to chance.
+    """The recipe with held-out subjects drawn, if it does not name them.
 
     Raises:
         SplitError: The clips do not fit the recipe's split, or lack subjects.
@@ -115,9 +115,9 @@ def draw_held_out(recipe: Recipe, store: OpenedClips) -> Recipe:
 def choose_parts(recipe: Recipe, store: OpenedClips) -> RunParts:
     """The rows that train, choose the epoch, and test.
 
-    Under ``paper`` the test part chooses the epoch; nothing is then held out of training. A recipe
-    that names nobody to hold out is of a run from before ``data.held_out``: subject numbers are
-    drawn as they were then.
+    Under ``paper`` the test part chooses the epoch, and nothing is held out. A recipe
+    without held-out names is of a run from before ``data.held_out``: subject numbers are
+    drawn as at that time.
 
     Raises:
         SplitError: The clips do not fit the recipe's split.
@@ -140,7 +140,7 @@ def choose_parts(recipe: Recipe, store: OpenedClips) -> RunParts:
 
 
 def describe_parts(recipe: Recipe, store: OpenedClips, parts: RunParts) -> str:
-    """One line: the split, how many clips and people are in each part, and what validation covers.
+    """One line: the split, clips and subjects of each part, and the coverage of validation.
 
     Raises:
         SplitError: The clips do not fit the recipe's split.
@@ -172,7 +172,7 @@ def describe_parts(recipe: Recipe, store: OpenedClips, parts: RunParts) -> str:
 
 
 def warn_of_parts(recipe: Recipe, parts: RunParts) -> str | None:
-    """A warning where validation leaves less to train on than it takes itself; else None."""
+    """A warning if validation has more clips than training; else None."""
     if recipe.protocol is Protocol.PAPER or len(parts.validation) <= len(parts.train):
         return None
     return (
@@ -182,7 +182,7 @@ def warn_of_parts(recipe: Recipe, parts: RunParts) -> str | None:
 
 
 def _fits(recipe: Recipe, store: OpenedClips) -> bool:
-    """Whether the clips have what the split goes by, and are of its data set."""
+    """Whether the clips are of the split's data set and have the fields that it needs."""
     if (parse_split(recipe.data.split).column(store.index) == UNKNOWN).any():
         return False
     try:
@@ -201,7 +201,7 @@ def _classes(index: ClipIndex, rows: Int64[ndarray, " R"]) -> set[int]:
 
 
 def _people(index: ClipIndex, rows: Int64[ndarray, " R"], who: People, unit: bool) -> str:
-    """How many people are in the rows, in brackets; nothing where that is not known."""
+    """How many people are in the rows, in brackets; nothing if unknown."""
     numbers = np.unique(index.subjects[rows]).tolist()
     if UNKNOWN in numbers or not numbers:
         return " clips" if unit else ""

@@ -1,4 +1,4 @@
-"""May a run lie here, and can these be compared? Answered before anything heavy is imported."""
+"""Checks of run folders and score files that need no heavy import."""
 
 import errno
 import os
@@ -11,10 +11,10 @@ from skelab.inference.places import CHECKPOINTS, RECIPE
 
 
 def check_run_folder(run: Path, *, resume: bool) -> None:
-    """Refuse a folder in which no run can be started, or none goes on.
+    """Refuse a folder in which a run cannot be started, or cannot be resumed.
 
     Raises:
-        TrainingError: There is a run where one is to be started, or none where it is to go on.
+        TrainingError: There is a run although a new one is requested, or none to resume.
         OutputError: The folder cannot be made or written.
     """
     try:
@@ -35,10 +35,10 @@ def check_run_folder(run: Path, *, resume: bool) -> None:
 
 
 def check_comparable(path: Path) -> None:
-    """Refuse what is neither a run nor a score file.
+    """Refuse a path that is neither a run nor a score file.
 
     Raises:
-        ScoresError: The message says what is there.
+        ScoresError: The message names what was found.
     """
     if path.is_file() or (path / RECIPE).is_file() or (path / TEST_SCORES).is_file():
         return

@@ -1,4 +1,4 @@
-"""A recipe and a clip store become a training job: all that decides how the run ends."""
+"""Builds the training job from a recipe and a clip store."""
 
 import math
 from collections.abc import Callable
@@ -36,18 +36,18 @@ def plan_training(
     draw_log: DrawLog | None = None,
     start: SourceWeights | None = None,
 ) -> TrainingJob:
-    """Everything that a run needs; the network itself is made when the run begins.
+    """The training job of a recipe; the network itself is created when training starts.
 
     Args:
         recipe: The experiment.
         store: The clips.
         run: Folder of the run.
-        text: The recipe as a run that goes on has it written down. None for a new run: its split
-            must fit the clips, and those whom it leaves to chance are drawn and held out.
-        on_message: Is told which clips train, validate and test, and where the machine makes
-            something different from what the recipe says.
-        draw_log: Is told what augmentation draws for every clip.
-        start: What the network starts from, if it does not keep what it draws.
+        text: The recorded recipe of a resumed run. None for a new run: its split
+            must fit the clips, and held-out subjects are drawn if it does not name them.
+        on_message: Called with the clips of each part, and where the machine requires
+            a deviation from the recipe.
+        draw_log: Records the augmentation draws of every clip.
+        start: The initial weights; None for random ones.
 
     Raises:
         SplitError: The clips do not fit the recipe's split.
@@ -114,7 +114,7 @@ def _choose_workers(
 
 
 def _tell_nobody(_: str) -> None:
-    """Where nobody watches."""
+    """Ignore a message."""
 
 
 def _specify_model(recipe: Recipe, store: OpenedClips) -> ModelSpec:

@@ -1,4 +1,4 @@
-"""What a run folder holds, and how far its run has come."""
+"""The content and progress of a run folder."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def find_seed_runs(run: Path) -> list[Path]:
 
 
 def unfinished(run: Path) -> str:
-    """That a run has not ended, with its epochs; empty if it has, or if the folder is no run.
+    """One line if a run has not finished, with its epochs; else empty.
 
     Raises:
         TrainingError: The history of the run is damaged.
@@ -25,7 +25,7 @@ def unfinished(run: Path) -> str:
     try:
         planned = parse_recipe(written.read_text("utf-8"), where=str(written)).training.epochs
     except (RecipeError, UnicodeDecodeError):
-        return ""  # whoever needs the recipe refuses it
+        return ""  # callers that need the recipe refuse it
     done = len(read_history(run))
     if done >= planned:
         return ""

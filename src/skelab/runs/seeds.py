@@ -1,4 +1,4 @@
-"""One recipe with several seeds: a run folder of run folders, and figures with an interval."""
+"""Trains one recipe with several seeds, and computes figures with intervals."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -38,9 +38,9 @@ class SeedMean:
 
 
 def mean_over_seeds(values: Sequence[float]) -> SeedMean:
-    """Mean and 95 % interval of a figure that several runs gave.
+    """Mean and 95 % interval of a figure over several runs.
 
-    The interval speaks of other seeds on the same clips, not of other clips.
+    The interval is over seeds on the same clips, not over other clips.
 
     Source: Student, Biometrika 6 (1908) 1-25.
     """
@@ -53,7 +53,7 @@ def mean_over_seeds(values: Sequence[float]) -> SeedMean:
 
 
 def seed_runs(recipe: Recipe, run: Path) -> list[tuple[Recipe, Path]]:
-    """The recipe of each seed, and its folder in the run's; of one seed, the run itself."""
+    """The recipe and folder of each seed; for one seed, the run folder itself."""
     if recipe.seeds == 1:
         return [(recipe, run)]
     first = recipe.training.seed
@@ -76,13 +76,13 @@ def train_seeds(
     draw_log: DrawLog | None = None,
     start: SourceWeights | None = None,
 ) -> list[Path]:
-    """Train a recipe once with each of its seeds, one run after the other.
+    """Train a recipe with each of its seeds, one run after the other.
 
     A recipe of one seed is trained in the folder itself.
 
-    With ``resume``, seeds that have ended are left as they are, and the others go on or begin.
-    ``draw_log`` is told what augmentation draws for every clip, in all of them. All start from the
-    same weights, if there are any; what these lack each seed draws anew.
+    With ``resume``, finished seeds are kept, and the others are resumed or started.
+    ``draw_log`` records the augmentation draws of every clip of all seeds. All start from the
+    same weights, if given; each seed draws the parameters that these lack.
 
     Returns:
         The run folder of each seed.
@@ -120,7 +120,7 @@ def train_seeds(
 def _open_seeds(
     recipe: Recipe, run: Path, resume: bool, start: SourceWeights | None
 ) -> Iterator[Recipe]:
-    """Hold the folder of several seeds, and keep there what those that begin later need."""
+    """Lock the folder of several seeds, and save the initial weights for later seeds."""
     with open_run(recipe, run, resume=resume, start=start) as (recipe, _):
         if Processes().first and not resume:
             if start is not None:

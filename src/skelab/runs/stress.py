@@ -1,4 +1,4 @@
-"""How a network stands worse sensors, other cameras and other people: accuracy under stress."""
+"""Robustness of a network: accuracy with worse sensors, other cameras and other people."""
 
 import json
 import statistics
@@ -35,11 +35,11 @@ class StressCurve:
     Attributes:
         name: The kind.
         unit: What the strengths mean.
-        strengths: From weak to strong.
+        strengths: In ascending order.
         top1: Accuracy at each strength.
-        area: Area under accuracy against the five steps of strength, the clean clips being step
-            0, as a share of the largest there can be; 0..1.
-        unfit: Why the clips cannot be put under this stress; then there is no accuracy.
+        area: Area under the accuracy over the five strengths, with clean clips as step
+            0, as a share of the maximum; 0..1.
+        unfit: Why this stress does not apply to the clips; there is then no accuracy.
     """
 
     name: str
@@ -76,7 +76,7 @@ class StressResult:
 
     @property
     def retained(self) -> float | None:
-        """What is left of the clean accuracy on average; None where that is 0."""
+        """Mean accuracy as a share of the clean accuracy; None if that is 0."""
         return self.mean / self.clean.value if self.clean.hits else None
 
     def to_dict(self) -> dict[str, Any]:
@@ -129,11 +129,11 @@ def stress_network(
         part: ``test``, ``validation`` or ``train``.
         engine: What computes the network; None takes the fastest that gives the same answer.
         trust: Open a ``.pt2`` file, which can run code of its maker.
-        seed: Seed of what is drawn.
+        seed: Seed of the random draws.
         on_scored: Called with the passes over the part that are done, and all passes.
 
     Raises:
-        NetworkError: The network cannot be opened, or tells no classes apart.
+        NetworkError: The network cannot be opened, or is not for classification.
         SplitError: The clips do not fit the split, or the part is empty.
     """
     network = open_network(path, engine=engine or FASTEST, trust=trust)
@@ -197,7 +197,7 @@ def write_stress(result: StressResult, path: Path) -> Path:
 
 
 def stress_section(result: StressResult) -> Section:
-    """The part of a report that shows accuracy against strength, and what the strengths are."""
+    """The report section with accuracy against strength and the values of the strengths."""
     columns, rows = result.cells()
     units = tuple(
         (

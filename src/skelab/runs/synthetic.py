@@ -1,4 +1,4 @@
-"""A store of synthetic clips, made where it is needed."""
+"""Generates a store of synthetic clips."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A recipe and a clip store become a run folder with a trained network."""
+"""Trains a recipe on a clip store into a run folder."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -20,7 +20,7 @@ from skelab.training.transfer import SourceWeights
 from skelab.training.watch import Watcher
 
 LOCK = ".lock"
-"""Names the process that is training into a run folder; gone when it is done."""
+"""Lock file that names the process training into a run folder."""
 
 
 def train_recipe(
@@ -34,16 +34,16 @@ def train_recipe(
     draw_log: DrawLog | None = None,
     start: SourceWeights | None = None,
 ) -> Checkpoint:
-    """Train what a recipe says on a store; the run folder says how it went.
+    """Train a recipe on a store; results are written to the run folder.
 
     Args:
         recipe: The experiment.
         store: The clips.
         run: Folder of the run.
-        resume: Go on with the run in the folder.
-        watcher: Is told how it goes.
-        trackers: Services that are shown each epoch.
-        draw_log: Is told what augmentation draws for every clip.
+        resume: Resume the run in the folder.
+        watcher: Notified of the progress.
+        trackers: Experiment trackers that log each epoch.
+        draw_log: Records the augmentation draws of every clip.
         start: Trained weights to start from, see ``open_weights``; a run that goes on no longer
             needs them.
 
@@ -76,14 +76,14 @@ def train_recipe(
 def open_run(
     recipe: Recipe, run: Path, *, resume: bool, start: SourceWeights | None
 ) -> Iterator[tuple[Recipe, str | None]]:
-    """Hold a run folder for the length of the block; no other process trains into it meanwhile.
+    """Lock a run folder during the block, so that no other process trains into it.
 
-    Of several processes that share the run the first one holds it.
+    In distributed training the first process holds the lock.
 
     Args:
-        recipe: What is asked for.
+        recipe: The requested recipe.
         run: The folder, of one run or of several seeds.
-        resume: A run is to go on, and not to be started.
+        resume: Resume a run instead of starting one.
         start: Trained weights to start from.
 
     Yields:
@@ -107,10 +107,10 @@ def open_run(
 def recipe_to_resume(
     recipe: Recipe, run: Path, start: SourceWeights | None = None
 ) -> tuple[Recipe, str]:
-    """The recipe that a run goes on with, and its text as the run has it.
+    """The recipe of a resumed run, and its recorded text.
 
-    What is asked for must agree with it; names of held-out subjects and of the weights that it
-    started from need not be given again.
+    The requested recipe must agree with it; held-out subjects and the name of the weights that it
+    started from need not be repeated.
 
     Raises:
         TrainingError: The run is one of another recipe, or started from other weights.

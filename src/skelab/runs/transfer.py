@@ -1,4 +1,4 @@
-"""A run that starts from trained weights: which file is meant, what it gives, what is recorded."""
+"""Runs that start from trained weights: find the file, load it, record it."""
 
 import shutil
 from collections.abc import Iterator, Mapping
@@ -23,8 +23,8 @@ _IMPORT: Final = "`skelab import-weights MODEL FILE OUT` makes a checkpoint of w
 def open_weights(path: Path) -> SourceWeights:
     """The trained weights of a run folder or a checkpoint.
 
-    Of a run they are those that its protocol has chosen; of a checkpoint within a run the running
-    average, where there is one, since that is what is validated.
+    For a run they are those of the chosen epoch; for a checkpoint within a run the running
+    average, if there is one, since that is evaluated.
 
     Raises:
         CheckpointError: There is no checkpoint, it is damaged or another kind of file, or the run
@@ -53,7 +53,7 @@ def open_weights(path: Path) -> SourceWeights:
 
 
 def keep_weights(start: SourceWeights, run: Path) -> None:
-    """Copy the file of the weights into a folder of several runs, of which some begin later.
+    """Copy the weights into the folder of several seeds for those that start later.
 
     Raises:
         OutputError: The disk is full or the folder cannot be written.
@@ -80,11 +80,11 @@ def with_source(
     Args:
         recipe: The experiment.
         start: Trained weights; None if nobody gave any.
-        began: How the run began that goes on; it need not be told again, nor given its weights.
+        began: The recorded start of a resumed run, which need not be given again.
 
     Raises:
-        TrainingError: The recipe starts from other weights, or from some of which nobody said
-            where they are; or it freezes something, and starts from none.
+        TrainingError: The recipe starts from other weights, its weights have no path given,
+            or it freezes parameters without starting from weights.
     """
     config = recipe.transfer
     if began is not None and not config.source:
@@ -111,18 +111,18 @@ def with_source(
 
 
 def compare_clips(start: SourceWeights, inputs: InputSpec, recipe: Recipe) -> SourceWeights:
-    """The weights with notes on how the clips that they know differ from those of a run.
+    """The weights with notes on how their training clips differ from those of a run.
 
     Args:
         start: Trained weights.
-        inputs: What the new network is shown.
+        inputs: The inputs of the new network.
         recipe: Says the split.
     """
     return replace(start, notes=tuple(_differences(start, inputs, recipe)))
 
 
 def origin_notes(origin: Mapping[str, Any]) -> list[str]:
-    """What a report says of where a run started; nothing of one that drew its weights."""
+    """Report lines about the initial weights of a run; empty for random ones."""
     if not origin:
         return []
     made_up = "SYNTHETIC " if origin.get("synthetic") else ""
@@ -135,7 +135,7 @@ def origin_notes(origin: Mapping[str, Any]) -> list[str]:
 
 
 def _chosen_of(run: Path) -> Path:
-    """The chosen checkpoint of a run that has ended."""
+    """The chosen checkpoint of a finished run."""
     seeds = sorted(run.glob(f"seed-*/{CHECKPOINTS}"))
     if seeds:
         raise CheckpointError(
@@ -161,13 +161,13 @@ def _holds_weights_alone(file: Path) -> bool:
 
 
 def _claims_to_be_a_checkpoint(file: Path) -> bool:
-    """A damaged checkpoint of ours is still one; its header names its own metadata."""
+    """Whether a file is a checkpoint of skelab, even if damaged, by the keys in its header."""
     with file.open("rb") as opened:
         return b'"skelab"' in opened.read(1 << 16)
 
 
 def _name(file: Path) -> str:
-    """The file, and the run that it belongs to; never where on this machine they lie."""
+    """The names of the file and its run, without their location."""
     folder = file.resolve().parent
     return (
         f"{folder.parent.name}/{CHECKPOINTS}/{file.name}"

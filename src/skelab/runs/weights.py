@@ -1,4 +1,4 @@
-"""Weights that the authors' code has trained become a checkpoint, and a checkpoint such weights."""
+"""Converts between weights of the authors' code and checkpoints."""
 
 import io
 import json
@@ -32,7 +32,7 @@ from skelab.recipes import Protocol, Recipe, list_recipes, load_recipe, parse_re
 from skelab.skeleton import Layout
 
 UNKNOWN_EPOCH: Final = 0
-"""The epoch of a checkpoint of which nobody knows how long it was trained."""
+"""The epoch of a checkpoint with unknown training time."""
 
 _UNNAMED: Final = "unnamed"
 _PLAIN: Final = "as-given"
@@ -42,12 +42,12 @@ _SUFFIXES: Final = (".safetensors", ".pt", ".pth")
 
 @dataclass(frozen=True)
 class ImportedWeights:
-    """What an import made.
+    """The result of an import.
 
     Attributes:
         path: The checkpoint.
         checkpoint: Its content.
-        notes: What was assumed about the weights, and could be wrong.
+        notes: Assumptions about the weights that may be wrong.
     """
 
     path: Path
@@ -70,10 +70,10 @@ def import_weights_file(
     split: str | None = None,
     force: bool = False,
 ) -> ImportedWeights:
-    """Make a checkpoint of a file of weights that the authors' code of a family has trained.
+    """Convert weights trained with the authors' code of a family to a checkpoint.
 
-    Weights do not say what they were trained on. Unless it is given, that is what the family's
-    recipe says; the epoch is unknown, and taken to have been chosen on the test part, as the
+    Files of weights do not describe their training. The defaults are those of the family's
+    recipe; the epoch is unknown, and assumed to have been chosen on the test part, as in the
     papers do.
 
     Args:
@@ -84,12 +84,12 @@ def import_weights_file(
         dataset: Where the class names are from, as in :func:`list_datasets`.
         classes: The class names themselves.
         pipeline: Preprocessing of the clips.
-        stream: What the network was shown.
+        stream: Input stream of the network.
         window: Frames of an input.
-        max_bodies: Bodies of a clip; unless given, what the shapes say, or 2.
+        max_bodies: Bodies of a clip; None derives it from the shapes, or else takes 2.
         split: The split whose training part trained them. Figures of its training clips are then
             refused; without it every figure says that the training part is unknown.
-        force: Replace a checkpoint that is there.
+        force: Replace an existing checkpoint.
 
     Raises:
         WeightsError: The file cannot be read, or its keys or shapes do not fit; or the class names
@@ -135,17 +135,17 @@ def _pipeline_notes(name: str, pipeline: str) -> tuple[str, ...]:
 
 
 def export_weights_file(path: Path, out: Path, *, force: bool = False) -> int:
-    """Write a checkpoint's weights as the authors' code reads them; returns how many tensors.
+    """Write a checkpoint's weights in the authors' format; returns the number of tensors.
 
     Args:
         path: A checkpoint, or a run folder.
         out: ``.safetensors``, ``.pt`` or ``.pth``.
-        force: Replace weights that are there.
+        force: Replace existing weights.
 
     Raises:
         CheckpointError: There is no checkpoint, or it is damaged.
         ModelError: The family has no authors whose names could be used.
-        WeightsError: ``out`` is called otherwise.
+        WeightsError: ``out`` has another suffix.
         OutputError: The file cannot be written, or there is one that is not to be overwritten.
     """
     if out.suffix not in _SUFFIXES:
@@ -156,13 +156,13 @@ def export_weights_file(path: Path, out: Path, *, force: bool = False) -> int:
     checkpoint = chosen_checkpoint(path)
     check_output(out, WEIGHTS, inputs=[checkpoint], force=force)
     weights = export_weights(read_checkpoint(checkpoint).build())
-    with atomic_write(out) as temporary:  # neither library words a full disk: Python writes
+    with atomic_write(out) as temporary:  # Python writes, since it reports a full disk
         temporary.write_bytes(_as_bytes(weights, out.suffix))
     return len(weights)
 
 
 def _as_bytes(weights: dict[str, Tensor], suffix: str) -> bytes:
-    """The content of a file of weights, by the ending of its name."""
+    """The content of a file of weights in the format of its suffix."""
     if suffix == ".safetensors":
         return save(weights)
     buffer = io.BytesIO()
@@ -188,7 +188,7 @@ def read_class_names(path: Path) -> tuple[str, ...]:
 
 
 def _recipe(spec: ModelSpec, stream: str | None, window: int | None, split: str | None) -> Recipe:
-    """The family's recipe with what is known of these weights; no subject was held out."""
+    """The family's recipe, adapted to these weights; no subject was held out."""
     known = {recipe.name for recipe in list_recipes()}
     changes = {
         "data.stream": stream,
@@ -223,7 +223,7 @@ def _default_pipeline(spec: ModelSpec) -> str:
 def _class_names(
     file: Path, spec: ModelSpec, dataset: str | None, given: Sequence[str] | None
 ) -> tuple[str, ...]:
-    """One name for each class that the weights tell apart."""
+    """One name for each class of the weights."""
     if given is None and dataset is None:
         # Poses in the image of a data set that PYSKL passes on have another layout than its own.
         cards = [

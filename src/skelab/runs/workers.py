@@ -1,7 +1,7 @@
-"""How many processes read clips ahead: no more than have room in shared memory.
+"""The number of loader processes that shared memory allows.
 
-What a worker reads goes to the training process through ``/dev/shm``. Where that is full, a worker
-is killed by a bus error in the middle of a run; a container has 64 MB of it unless told otherwise.
+Workers pass batches to the training process through ``/dev/shm``. If it is full, a worker
+is killed by a bus error in the middle of a run; containers have 64 MB of it by default.
 """
 
 import os
@@ -26,7 +26,7 @@ def workers_that_fit(asked: int, *, free_bytes: int, batch_bytes: int) -> int:
     """How many of the workers have room for their batches: two each, beside the one in use.
 
     Args:
-        asked: Workers that are wanted.
+        asked: Requested workers.
         free_bytes: Shared memory that is free.
         batch_bytes: The largest batch of a worker.
 
@@ -54,16 +54,16 @@ def choose_workers(
     max_bodies: int,
     on_message: Callable[[str], None] | None = None,
 ) -> int:
-    """The workers that were asked for, or as many as shared memory has room for.
+    """The requested workers, or as many as fit into shared memory.
 
-    Processes that share a run on this machine share its memory, too.
+    Processes of one run on this machine share its memory.
 
     Args:
-        asked: Workers of a process; 0 needs no shared memory.
+        asked: Requested workers of a process; 0 needs no shared memory.
         store: What they read.
         batch_size: Clips of a process's batch.
         max_bodies: Bodies of each that are read.
-        on_message: Is told where there are fewer than asked.
+        on_message: Called if there are fewer than requested.
     """
     if not asked or not SHARED_MEMORY.is_dir():
         return asked

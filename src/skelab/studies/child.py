@@ -1,4 +1,4 @@
-"""One command of the lab, which ends with the process that began it: PARENT COMMAND WORDS."""
+"""Run one skelab command that ends with its parent process: PARENT COMMAND WORDS."""
 
 import os
 import runpy

@@ -20,21 +20,21 @@ from skelab.studies.job import Job
 from skelab.studies.plan import PlanData, StudyPlan, recipe_path, slug
 
 RECORD: Final = "study.json"
-"""Says which study a folder holds, and the digests of its clips."""
+"""File with the name of the study and the digests of its clips."""
 
 PLAN: Final = "plan.yaml"
-"""The plan, as it was last carried out."""
+"""The plan of the last call."""
 
 LOCK: Final = ".lock"
-"""Names the process that carries the study out; gone when it is done."""
+"""Lock file that names the process running the study."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """The clips of some data of a study.
+    """The clips of one data set of a study.
 
     Attributes:
-        path: The store, or what others prepared.
+        path: The store, or prepared clips of other code.
         digest: Digest of the clips.
     """
 
@@ -44,7 +44,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class StudyFolder:
-    """Where a study keeps what it makes.
+    """The files of a study.
 
     Attributes:
         path: The folder.
@@ -57,11 +57,11 @@ class StudyFolder:
         return self.path / "runs" / name
 
     def log(self, name: str) -> Path:
-        """What the commands of a run have said."""
+        """The log of a run."""
         return self.path / "logs" / f"{name}.log"
 
     def hold(self) -> AbstractContextManager[None]:
-        """Hold the folder, so that no other process carries out a study in it meanwhile.
+        """Lock the folder, so that no other process runs a study in it.
 
         Raises:
             StudyError: Another process does.
@@ -70,10 +70,10 @@ class StudyFolder:
         return hold_lock(self.path / LOCK, f"{self.path}: the study", StudyError)
 
     def check(self, plan: StudyPlan) -> None:
-        """Refuse the folder of another study, or one of other things.
+        """Refuse the folder of another study, or one with other files.
 
         Raises:
-            StudyError: The message says what is there.
+            StudyError: The message names what was found.
         """
         if self.path.exists() and not self.path.is_dir():
             raise StudyError(f"{self.path}: expected a folder for the study, found a file")
@@ -87,7 +87,7 @@ class StudyFolder:
             raise StudyError(f"{self.path}: is the folder of a run; choose another --out")
 
     def record(self) -> Mapping[str, Any]:
-        """What the folder says of itself; empty for a new one.
+        """The record of the folder; empty for a new one.
 
         Raises:
             StudyError: The file is damaged.
@@ -104,7 +104,7 @@ class StudyFolder:
         return found
 
     def write_record(self, plan: StudyPlan, text: str, stores: Mapping[str, Stored]) -> None:
-        """Write down the plan, and which clips it is about.
+        """Record the plan and the digests of its clips.
 
         Raises:
             OutputError: The folder cannot be written.
@@ -128,12 +128,12 @@ class StudyFolder:
 
         Args:
             plan: The plan.
-            ground: The folder from which its paths are named.
-            on_message: Told what is being done.
-            on_progress: Told how far an ingest is.
+            ground: The folder that its paths are relative to.
+            on_message: Called with progress messages.
+            on_progress: Called with the progress of an ingest.
 
         Raises:
-            StudyError: Something is not there, or clips are others than those of earlier runs.
+            StudyError: Data are missing, or the clips differ from those of earlier runs.
             DataError: It cannot be read.
         """
         paths = {name: ground / data.path for name, data in plan.data.items()}
@@ -195,7 +195,7 @@ class StudyFolder:
         ]
 
     def check_begun(self, jobs: Sequence[Job]) -> None:
-        """Refuse runs that were begun with another recipe, or on other clips, under their name.
+        """Refuse runs that were started under the same name with another recipe or other clips.
 
         Raises:
             StudyError: The message names the first of them.
@@ -225,7 +225,7 @@ def _check_clips(job: Job) -> None:
     try:
         trained_on = json.loads(file.read_text(encoding="utf-8"))["data"]["digest"]
     except (OSError, ValueError, KeyError, TypeError):
-        return  # it ends before it says; nothing was learned yet
+        return  # the record is cut off; nothing was trained yet
     if trained_on != job.digest:
         raise StudyError(
             f"{job.folder}: was trained on other clips than {job.store} has: expected digest"

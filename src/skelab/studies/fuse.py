@@ -32,11 +32,11 @@ class Fused:
         recipe: The recipes, joined by ``+``.
         stream: The streams, joined by ``+``.
         setting: The settings, joined by ``+``.
-        planned: Seeds that the plan has.
+        planned: Number of seeds in the plan.
         scores: Fused scores, one per seed that is complete.
         weights: The weights of each.
-        problems: Why a seed could not be fused, by its name; empty where it is not done yet.
-        cost: Seconds of the trainings of one seed, and the highest memory.
+        problems: Why a seed could not be fused, by name; empty if its runs are not finished.
+        cost: Training time of one seed in seconds, and the peak memory.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Fused:
 
 
 def fuse_runs(study: Study) -> list[Fused]:
-    """All fusions of a study, as far as their runs are done."""
+    """All fusions of a study whose runs are finished."""
     return [
         _fused(study, name, fusion, members)
         for name, fusion in study.plan.fuse.items()
@@ -62,7 +62,7 @@ def fuse_runs(study: Study) -> list[Fused]:
 
 
 def _members(runs: Sequence[StudyRun], fusion: Fusion) -> Iterator[list[StudyRun]]:
-    """The runs that a fusion joins, all seeds; one list for each value of what it does not list."""
+    """The runs of a fusion, all seeds; one list per value of each field that it does not list."""
     listed = {
         "recipe": fusion.recipes,
         "stream": tuple(str(stream) for stream in fusion.streams),

@@ -19,7 +19,7 @@ class StudyRun:
         data: Name of its data in the plan.
         recipe: Its recipe, as the plan names it.
         stream: Input stream.
-        split: Who trains and who tests.
+        split: Split of the clips.
         setting: Name of its setting; empty for the recipe as it is.
         seed: Its seed.
         overrides: What is set in the recipe, ``KEY=VALUE``.
@@ -36,7 +36,7 @@ class StudyRun:
 
     @property
     def group(self) -> tuple[str, str, str, str, str]:
-        """What it has in common with the runs of other seeds."""
+        """The fields that it shares with the runs of other seeds."""
         return (self.data, self.recipe, self.stream, self.split, self.setting)
 
 
@@ -45,7 +45,7 @@ def list_runs(plan: StudyPlan, folder: Path) -> tuple[StudyRun, ...]:
 
     Args:
         plan: The plan.
-        folder: Its folder, from which the files of recipes are named.
+        folder: Its folder, which recipe files are relative to.
 
     Raises:
         StudyError: Two runs have one name.

@@ -1,7 +1,7 @@
-"""A run of a study as a job: the commands that it still needs, and how it ended.
+"""A run of a study as a job: its remaining commands and its outcome.
 
-A job is carried out by commands of the lab, each a process of its own. What it needs next is read
-off its run folder each time, so that a job can be stopped anywhere, by whatever means, and go on.
+A job runs skelab commands, each in a process of its own. The next command is derived
+from the run folder each time, so that a job can be stopped at any point and resumed.
 """
 
 import json
@@ -25,16 +25,16 @@ _LONGEST_REASON: Final = 300
 
 @dataclass(frozen=True)
 class Job:
-    """A run, and all that a process elsewhere must know to carry it out.
+    """A run with everything that a remote process needs to carry it out.
 
     Attributes:
         name: Name of the run.
         recipe: Name of the recipe, or its file.
         overrides: What is set in it, ``KEY=VALUE``.
         store: The clips.
-        digest: Digest of the clips that the study began with.
+        digest: Digest of the clips when the study was started.
         folder: The run folder.
-        log: Where the commands write what they say.
+        log: Log file of the commands.
         parts: Parts of the split to score once it is trained.
     """
 
@@ -50,7 +50,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended.
+    """The outcome of a job.
 
     Attributes:
         name: Name of the run.
@@ -64,7 +64,7 @@ class Outcome:
 
 
 def next_command(job: Job) -> tuple[str, ...] | None:
-    """The words of the command that a job needs next; None if it is done.
+    """The arguments of the next command of a job; None if it is done.
 
     Raises:
         StudyError: The store has changed since the study began.
@@ -85,7 +85,7 @@ def next_command(job: Job) -> tuple[str, ...] | None:
 
 
 def is_trained(run: Path) -> bool:
-    """Whether a run has ended, and its network has been chosen.
+    """Whether a run has finished and chosen its network.
 
     Raises:
         TrainingError: The records of the run are damaged.
@@ -95,7 +95,7 @@ def is_trained(run: Path) -> bool:
 
 
 def is_scored(run: Path, part: str) -> bool:
-    """Whether the network that a run ended with has scores of a part."""
+    """Whether the chosen network of a run has scores of a part."""
     scores = run / f"scores-{part}.npz"
     if not scores.is_file():
         return False
@@ -103,7 +103,7 @@ def is_scored(run: Path, part: str) -> bool:
 
 
 def check_store(job: Job) -> None:
-    """Refuse clips other than those that the study began with.
+    """Refuse clips that differ from those of the start of the study.
 
     Raises:
         StudyError: The digest is another.
@@ -119,7 +119,7 @@ def check_store(job: Job) -> None:
 
 
 def failure_of(job: Job, status: int) -> Outcome:
-    """A job whose command has failed, with the last line that it said.
+    """A job whose command has failed, with its last line of output.
 
     Args:
         job: The job.
@@ -133,9 +133,9 @@ def failure_of(job: Job, status: int) -> Outcome:
 
 
 def note_outcome(job: Job, outcome: Outcome) -> None:
-    """Keep the reason of a failure beside the log; forget it when the job is done.
+    """Save the reason of a failure beside the log; remove it once the job is done.
 
-    A full disk is no reason to stop: the study then knows the outcome only while it runs.
+    A full disk is ignored: the outcome is then kept in memory only.
     """
     path = _failure_file(job.log)
     try:
@@ -149,7 +149,7 @@ def note_outcome(job: Job, outcome: Outcome) -> None:
 
 
 def noted_failure(log: Path) -> str:
-    """Why a job failed when it was last tried; empty if it did not."""
+    """Why the last attempt of a job failed; empty if it did not."""
     try:
         found = json.loads(_failure_file(log).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""The page of a study: its table with intervals as bars, what failed, and how to read it."""
+"""The page of a study: its table with intervals as bars, failures, and a reading guide."""
 
 import math
 from pathlib import Path
@@ -23,7 +23,7 @@ def write_study_page(table: StudyTable, folder: Path) -> Path:
 
 
 def render_study(table: StudyTable) -> str:
-    """The page as text; it fetches nothing."""
+    """The self-contained page as text."""
     columns, rows = table_cells(table)
     scale = _scale(table)
     remarks = [(row.name, row.remark) for row in table.rows if row.remark]

@@ -15,7 +15,7 @@ from skelab.recipes import Protocol, Recipe, load_recipe
 from skelab.recipes.recipe import first_fault
 
 Name = Annotated[str, Field(pattern=r"^[\w][\w .+-]*$", max_length=60)]
-"""The name of a data set, a setting or a fusion, as it stands in tables and file names."""
+"""The name of a data set, a setting or a fusion in tables and file names."""
 
 OWN_KEYS: Final = ("data.split", "data.stream", "training.seed", "seeds", "name")
 """Keys of a recipe that the plan itself sets."""
@@ -31,8 +31,8 @@ class PlanData(_Section):
     """The clips of some of the runs.
 
     Attributes:
-        path: A clip store, clips that others prepared, or recordings, which are ingested first. A
-            relative path is one from the folder of the study's data.
+        path: A clip store, prepared clips of other code, or recordings, which are ingested first. A
+            relative path starts from the folder of the study's data.
         pipeline: Preprocessing of recordings; None takes what fits them.
         splits: Splits of these clips; empty for those of the plan.
     """
@@ -50,7 +50,7 @@ class PlanData(_Section):
 class Fusion(_Section):
     """Runs whose scores are fused by sample name.
 
-    What is listed is fused. The fusion is made for each value of what is not listed, and always
+    The listed values are fused, once for each value of the fields that are not listed, and always
     for each data set, split and seed.
 
     Attributes:
@@ -128,14 +128,14 @@ Choices = Annotated[tuple[bool | int | float | str, ...], Field(min_length=2)]
 
 
 class Search(_Section):
-    """A search for the best settings of a recipe, by what validation says.
+    """A search for the best settings of a recipe by the validation metric.
 
     Attributes:
-        trials: Settings that are tried.
-        space: What is drawn for each key of the recipe: a range, or a list of values.
+        trials: Number of trials.
+        space: The range or list of values of each searched key of the recipe.
         prune: Stop a trial that does worse than the median of the others at the same epoch.
-        seed: Seed of what is drawn.
-        part: Where a trial is judged; there is one such part.
+        seed: Seed of the random draws.
+        part: The part that trials are evaluated on; only validation is possible.
     """
 
     trials: int = Field(default=20, ge=1, le=10_000, strict=True)
@@ -163,13 +163,13 @@ class Search(_Section):
 
 
 class Slurm(_Section):
-    """What each run asks of SLURM.
+    """SLURM resources of each run.
 
     Attributes:
-        partition: None takes the cluster's usual one.
-        minutes: Time limit of a job; one that reaches it is queued again and goes on.
+        partition: None for the cluster's default.
+        minutes: Time limit of a job; a job that reaches it is requeued and resumes.
         cpus: Processors of a run.
-        memory_gb: Memory of a run; None takes the cluster's usual.
+        memory_gb: Memory of a run; None for the cluster's default.
         gpus: GPUs of a run.
         options: Further options of ``sbatch``, without the dashes.
     """
@@ -189,8 +189,8 @@ class StudyPlan(_Section):
 
     Attributes:
         name: Its name.
-        summary: What it is to answer, in a line.
-        data: The clips, by a name of the plan's own.
+        summary: The question of the study, in one line.
+        data: The clips, by name within the plan.
         recipes: Recipes by name, or files relative to the plan's folder.
         streams: Input streams; empty takes the one of each recipe.
         splits: Splits; empty takes the one of each recipe.
@@ -199,9 +199,9 @@ class StudyPlan(_Section):
         seeds: Seeds; empty takes the one of each recipe.
         settings: Named lists of ``KEY=VALUE``; empty for the recipes as they are.
         fuse: Named fusions.
-        baseline: What the others are compared with; None for no comparison.
-        search: Search the settings instead of carrying out those that are named.
-        slurm: What each run asks of SLURM.
+        baseline: The run that others are compared with; None for no comparison.
+        search: Search the settings instead of running the named ones.
+        slurm: SLURM resources of each run.
     """
 
     name: Name
@@ -290,7 +290,7 @@ class StudyPlan(_Section):
 
     @property
     def num_runs(self) -> int:
-        """How many runs the plan stands for; of a search, all that its trials can take."""
+        """Number of runs of the plan; of a search, the maximum over its trials."""
         splits = sum(max(1, len(self.splits_of(name))) for name in self.data)
         others = (self.recipes, self.streams, self.seeds, self.settings)
         count = splits
@@ -300,7 +300,7 @@ class StudyPlan(_Section):
 
 
 def load_plan(path: Path) -> StudyPlan:
-    """Read a plan, and check all that can be known before anything runs.
+    """Read a plan, and check everything that can be checked before a run.
 
     Raises:
         StudyError: The file cannot be read, is no YAML, has an unknown key or a value out of
@@ -319,12 +319,12 @@ def load_plan(path: Path) -> StudyPlan:
 
 
 def recipe_path(name: str, folder: Path) -> str:
-    """The name of a recipe, or the path of its file from the plan's folder."""
+    """The name of a recipe, or the path of its file relative to the plan."""
     return str(folder / name) if name.endswith((".yaml", ".yml")) else name
 
 
 def _check_recipes(plan: StudyPlan, path: Path) -> None:
-    """Load every recipe with every setting, so that a slip is found before the first run."""
+    """Load every recipe with every setting, to find mistakes before the first run."""
     for name in plan.recipes:
         for setting, overrides in (plan.settings or {"": ()}).items():
             where = f"{path}: setting {setting}" if setting else str(path)
@@ -336,7 +336,7 @@ def _check_recipes(plan: StudyPlan, path: Path) -> None:
 
 
 def _check_validation(plan: StudyPlan, name: str, recipe: Recipe, where: str) -> None:
-    """Refuse to fit on validation people who are not there, or who are the test part."""
+    """Refuse a validation part that is empty or equals the test part."""
     fitted = any(fusion.weights == "fitted" for fusion in plan.fuse.values())
     if not fitted and plan.search is None:
         return
@@ -393,5 +393,5 @@ def _known_keys(above: Sequence[str]) -> list[str]:
 
 
 def slug(text: str) -> str:
-    """A text as a part of a file name."""
+    """A text made safe for a file name."""
     return re.sub(r"[^\w.,+-]+", ".", text).strip(".") or "-"

@@ -1,7 +1,7 @@
-"""A search for settings by Optuna: trials of one recipe, judged on the validation part alone.
+"""A search for settings with Optuna: trials of one recipe, evaluated on the validation part only.
 
-The trials are runs of the study, and none is ever scored on the test part. What was drawn is kept
-in a journal beside them, so that a search that was killed goes on with the trials it had begun.
+The trials are runs of the study; none is ever scored on the test part. The drawn settings are kept
+in a journal beside them, so that a killed search resumes its trials.
 """
 
 import json
@@ -30,7 +30,7 @@ from skelab.training.records import read_history
 from skelab.training.trackers import flatten_settings
 
 JOURNAL: Final = "search.journal"
-"""What was drawn, and how it went; Optuna's journal."""
+"""Optuna's journal: the drawn settings and their outcomes."""
 
 FOUND: Final = "search.json"
 """The trials as JSON."""
@@ -38,13 +38,13 @@ FOUND: Final = "search.json"
 
 @dataclass(frozen=True)
 class Trial:
-    """One try of a search.
+    """One trial of a search.
 
     Attributes:
         number: Its number, from 0.
         state: ``complete``, ``pruned``, ``fail`` or ``running``.
         value: Its best validation metric, mean over its runs; None where it has none.
-        settings: What was drawn, by the key of the recipe.
+        settings: The drawn values, by recipe key.
     """
 
     number: int
@@ -55,11 +55,11 @@ class Trial:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search has found.
+    """The result of a search.
 
     Attributes:
         name: Name of the study.
-        metric: What the trials were judged by, on the validation part.
+        metric: The validation metric of the trials.
         trials: All trials, by number.
         best: Number of the best; None before any is complete.
     """
@@ -106,9 +106,9 @@ def carry_out_search(
     on_message: Callable[[str], None],
     on_progress: Callable[[int, int], None] | None = None,
 ) -> SearchResult:
-    """Carry out what is missing of a search.
+    """Run the remaining trials of a search.
 
-    The first trial has the recipe's own settings as far as they lie within the search.
+    The first trial uses the recipe's own settings where they are inside the search space.
 
     Raises:
         StudyError: Optuna is not installed, the space has changed since the search began, or the
@@ -126,7 +126,7 @@ def carry_out_search(
 
 
 def search_result(study: Study) -> SearchResult:
-    """What a search has found so far, from its journal.
+    """The results of a search so far, read from its journal.
 
     Raises:
         StudyError: Optuna is not installed, or no search has begun.
@@ -150,7 +150,7 @@ def search_result(study: Study) -> SearchResult:
 
 
 def check_optuna() -> None:
-    """Refuse to go on without Optuna.
+    """Check that Optuna is installed.
 
     Raises:
         StudyError: The message names the command that installs it.
@@ -163,13 +163,13 @@ def check_optuna() -> None:
 
 
 class Searcher:
-    """Draws trials, makes jobs of them, and tells Optuna how they went.
+    """Draws trials, turns them into jobs, and reports their results to Optuna.
 
     Args:
         study: The study.
-        data: The folder from which the plan's paths are meant.
-        on_message: Told what is going on.
-        on_progress: Told how many trials have ended, and of how many.
+        data: The folder that the plan's paths are relative to.
+        on_message: Called with progress messages.
+        on_progress: Called with the finished trials and their total.
     """
 
     def __init__(
@@ -192,7 +192,7 @@ class Searcher:
             self._drawn.enqueue_trial(_own_settings(_recipe(study), self._search))
 
     def jobs(self) -> Iterator[Job]:
-        """The jobs of the trials that are left: first of those that were begun, then new ones."""
+        """The jobs of the remaining trials: started ones first, then new ones."""
         import optuna
 
         states = optuna.trial.TrialState
@@ -228,7 +228,7 @@ class Searcher:
         return jobs
 
     def on_end(self, job: Job, outcome: Outcome) -> None:
-        """Tell Optuna how a trial went once all its runs have ended."""
+        """Report a trial to Optuna once all its runs have ended."""
         note_outcome(job, outcome)
         trial = self._trials[job.name]
         left = self._jobs[trial.number]
@@ -248,7 +248,7 @@ class Searcher:
                 self._end(trial, "COMPLETE", f"{self._choice.metric} {mean:.4f}", mean)
 
     def _end(self, trial: Any, state: str, told: str, value: float | None = None) -> None:
-        """Tell Optuna of the end of a trial; one of which another run has failed has ended."""
+        """Report the end of a trial to Optuna, unless a failed run of it has ended it."""
         with suppress(ValueError, RuntimeError):
             self._drawn.tell(trial, value, state=_state(state))
         self._tell(f"trial {trial.number}: {told}")
@@ -256,9 +256,9 @@ class Searcher:
             self._show(trial.number + 1, self._search.trials)
 
     def should_stop(self, job: Job) -> bool:
-        """Whether a trial does worse than others did at the same epoch; asked while it runs.
+        """Whether a running trial is worse than the median of the others at the same epoch.
 
-        Trials of several runs are never stopped, since none of these speaks for the others.
+        Trials of several runs are never stopped, since no single run represents the trial.
         """
         trial = self._trials[job.name]
         if not self._search.prune or len(self._jobs[trial.number]) != 1:
@@ -270,7 +270,7 @@ class Searcher:
                 value = record.get(f"validation_{self._choice.metric}")
                 if value is not None and math.isfinite(value):
                     with warnings.catch_warnings():
-                        warnings.simplefilter("ignore")  # of an epoch that was told before
+                        warnings.simplefilter("ignore")  # about an epoch that was reported before
                         trial.report(float(value), int(record["epoch"]))
         return bool(trial.should_prune())
 
@@ -286,13 +286,13 @@ def _recipe(study: Study) -> Recipe:
 
 
 def _choice(study: Study) -> Choice:
-    """By what the recipe's task chooses the epoch; a trial is judged by the same."""
+    """The metric by which the recipe's task chooses the epoch; trials use the same."""
     task = _recipe(study).task
     return get_task(task.name, task.options).choice
 
 
 def _open_journal(study: Study, choice: Choice) -> Any:
-    """The search in the journal of a study, begun there if it has not."""
+    """Open the search in the journal of a study, or create it."""
     import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
@@ -313,10 +313,10 @@ def _open_journal(study: Study, choice: Choice) -> Any:
 
 
 def _draw(trial: Any, search: Search) -> dict[str, Any]:
-    """What is drawn for each key; of a trial that was begun, what was drawn then.
+    """The value drawn for each key; a resumed trial keeps its values.
 
     Raises:
-        StudyError: The space is another than the one that the search began with.
+        StudyError: The space has changed since the search was started.
     """
     drawn: dict[str, Any] = {}
     try:
@@ -337,7 +337,7 @@ def _draw(trial: Any, search: Search) -> dict[str, Any]:
 
 
 def _own_settings(recipe: Recipe, search: Search) -> dict[str, Any]:
-    """The recipe's own values of the keys that are searched, where they lie within the space."""
+    """The recipe's own values of the searched keys, where they are inside the space."""
     values = flatten_settings(recipe.model_dump(mode="json"))
     own: dict[str, Any] = {}
     for key, space in search.space.items():
@@ -372,5 +372,5 @@ def _finite(value: float | None) -> float | None:
 
 
 def _yaml(value: Any) -> str:
-    """A value as the command line takes it."""
+    """A value in the syntax of the command line."""
     return json.dumps(value) if isinstance(value, bool | str) else repr(value)

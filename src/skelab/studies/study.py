@@ -1,4 +1,4 @@
-"""A study carried out: what is missing of its runs, and then its table and page."""
+"""Runs a study: its remaining runs, then its table and page."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,21 +23,21 @@ from skelab.studies.job import (
 from skelab.studies.plan import StudyPlan, load_plan
 
 ASK_ABOVE: Final = 100
-"""A plan of more runs is carried out only if it is asked for a second time."""
+"""Plans with more runs need a confirmation."""
 
 LARGEST: Final = 100_000
-"""No plan stands for more runs."""
+"""Maximum number of runs of a plan."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """A plan and the folder in which it is carried out.
+    """A plan and its output folder.
 
     Attributes:
         plan: The plan.
         source: Its file.
-        folder: Where the runs lie.
-        runs: All runs; of a search none, as its trials are drawn one by one.
+        folder: The folder of its runs.
+        runs: All runs; empty for a search, whose trials are drawn one by one.
     """
 
     plan: StudyPlan
@@ -47,12 +47,12 @@ class Study:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The parts that each run is scored on; validation where weights are fitted on it."""
+        """The parts that each run is scored on; validation only if fusion weights are fitted."""
         fitted = any(fusion.weights == "fitted" for fusion in self.plan.fuse.values())
         return ("validation", "test") if fitted else ("test",)
 
     def is_done(self, run: StudyRun) -> bool:
-        """Whether a run has been trained and scored; one whose records are damaged has not."""
+        """Whether a run is trained and scored; False if its records are damaged."""
         folder = self.folder.run(run.name)
         try:
             return is_trained(folder) and all(is_scored(folder, part) for part in self.parts)
@@ -62,12 +62,12 @@ class Study:
 
 @dataclass
 class Progress:
-    """How far a study is, and who is told.
+    """The progress of a study and its callbacks.
 
     Attributes:
-        total: Jobs that are to be carried out.
-        on_message: Told of each job that ends.
-        on_progress: Told how many have ended, and of how many.
+        total: Number of jobs.
+        on_message: Called when a job ends.
+        on_progress: Called with the finished jobs and their total.
         failed: The jobs that failed, with their reasons.
         ended: Jobs that have ended.
     """
@@ -79,7 +79,7 @@ class Progress:
     ended: int = 0
 
     def on_end(self, job: Job, outcome: Outcome) -> None:
-        """Note and tell how a job has ended."""
+        """Record and report the outcome of a job."""
         note_outcome(job, outcome)
         self.ended += 1
         if outcome.state == FAILED:
@@ -91,7 +91,7 @@ class Progress:
 
 
 def open_study(plan_file: Path, out: Path) -> Study:
-    """Read a plan, and see that the folder is that of its study.
+    """Read a plan, and check that the folder belongs to its study.
 
     Raises:
         StudyError: The plan cannot be carried out, two runs have one name, or the folder belongs
@@ -107,10 +107,10 @@ def open_study(plan_file: Path, out: Path) -> Study:
 
 
 def check_size(plan: StudyPlan, where: Path, *, agreed: bool) -> None:
-    """Refuse a plan of very many runs unless somebody has agreed to them.
+    """Refuse a plan of very many runs without a confirmation.
 
     Raises:
-        StudyError: Nobody has.
+        StudyError: There is no confirmation.
     """
     if plan.num_runs > ASK_ABOVE and not agreed:
         raise StudyError(
@@ -127,16 +127,16 @@ def carry_out(
     on_message: Callable[[str], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, str]:
-    """Carry out what is missing of a study; a run that fails leaves the others alone.
+    """Run the remaining runs of a study; a failure does not stop the others.
 
-    A study that was stopped, by whatever means, goes on where it was.
+    A stopped or killed study is resumed.
 
     Args:
         study: The study.
-        engine: Where the runs are carried out.
-        data: The folder from which the plan's paths are meant; None takes the plan's own.
-        on_message: Told what is going on, in lines.
-        on_progress: Told how many of the runs have ended.
+        engine: The engine that runs the jobs.
+        data: The folder that the plan's paths are relative to; None for the plan's own.
+        on_message: Called with progress messages.
+        on_progress: Called with the number of finished runs.
 
     Returns:
         The runs that failed, with their reasons.
@@ -165,7 +165,7 @@ def prepare(
     parts: tuple[str, ...],
     on_message: Callable[[str], None],
 ) -> list[Job]:
-    """The runs of a study as jobs, once its clips are there and fit what was begun.
+    """The runs of a study as jobs, after a check of its clips and of started runs.
 
     Raises:
         StudyError: Data are missing or have changed, or a run was begun with other settings.
@@ -181,7 +181,7 @@ def prepare(
 
 
 def _tell_nobody(_: str) -> None:
-    """Where nobody watches."""
+    """Ignore a message."""
 
 
 def _never(_: Job) -> bool:

@@ -24,7 +24,7 @@ MARKDOWN: Final = "table.md"
 JSON: Final = "table.json"
 
 ALL_FOLDS: Final = "all folds"
-"""Stands in the column of the split where all folds are taken together."""
+"""Value of the split column for rows over all folds."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class StudyRow:
         split: Split, or ``all folds``.
         setting: Setting, or several joined by ``+``.
         fusion: Name of the fusion; empty for runs by themselves.
-        planned: Seeds that the plan has.
-        done: Seeds that count here.
-        problems: What failed or is missing, by run.
-        run: The figures; None where nothing is done yet.
+        planned: Number of seeds in the plan.
+        done: Seeds that are included.
+        problems: Failures and missing results, by run.
+        run: The figures; None before any run has finished.
         weights: Weights of a fusion, a list for each seed (and fold).
-        difference: Against the baseline; None for itself, and where there is none.
+        difference: Difference to the baseline; None for the baseline itself or without one.
     """
 
     data: str
@@ -61,13 +61,13 @@ class StudyRow:
 
     @property
     def name(self) -> str:
-        """The row in a few words."""
+        """A short description of the row."""
         pieces = (self.fusion, self.data, self.recipe, self.stream, self.split, self.setting)
         return " · ".join(piece for piece in pieces if piece)
 
     @property
     def remark(self) -> str:
-        """What is not as planned; empty if nothing is."""
+        """Deviations from the plan; empty without any."""
         failed = {name: why for name, why in self.problems.items() if why}
         if failed:
             name, why = next(iter(failed.items()))
@@ -79,13 +79,13 @@ class StudyRow:
 
 @dataclass(frozen=True)
 class StudyTable:
-    """What a study found.
+    """The results of a study.
 
     Attributes:
         name: Its name.
-        summary: What it is to answer.
+        summary: The question of the study.
         rows: The rows, those of one data set and split together.
-        baseline: What the others are compared with; empty for nothing.
+        baseline: The run that others are compared with; empty for none.
     """
 
     name: str
@@ -113,7 +113,7 @@ class StudyTable:
 
 
 def make_table(study: Study) -> StudyTable:
-    """The table of what a study has found so far; nothing is run.
+    """The table of a study's results so far; nothing is run.
 
     Raises:
         ScoresError: Scores of a run are damaged.
@@ -134,7 +134,7 @@ def make_table(study: Study) -> StudyTable:
 
 
 def narrow_tables(table: StudyTable) -> list[tuple[list[str], list[tuple[str, ...]]]]:
-    """The table cut into tables that a terminal has room for: figures, differences, costs."""
+    """The table split into narrower ones for a terminal: figures, differences, costs."""
     columns, rows = table_cells(table)
     shared = len(_naming(table))
     cuts = [columns.index("seeds") + 1, columns.index("minutes"), columns.index("memory") + 1]
@@ -147,7 +147,7 @@ def narrow_tables(table: StudyTable) -> list[tuple[list[str], list[tuple[str, ..
 
 
 def _naming(table: StudyTable) -> list[str]:
-    """What tells the rows apart."""
+    """The columns in which rows differ."""
     return [
         name
         for name in ("data", "recipe", "stream", "split", "setting", "fusion")
@@ -156,7 +156,7 @@ def _naming(table: StudyTable) -> list[str]:
 
 
 def table_cells(table: StudyTable) -> tuple[list[str], list[tuple[str, ...]]]:
-    """The table as text: columns, of those that name a run the ones in which rows differ."""
+    """The table as text; of the columns that name a run, only those in which rows differ."""
     naming = _naming(table)
     figure = _headline(table)
     compared = [] if not table.baseline else ["against the baseline", "95 % of it", "p"]
@@ -171,7 +171,7 @@ def table_cells(table: StudyTable) -> tuple[list[str], list[tuple[str, ...]]]:
 
 
 def markdown(table: StudyTable) -> str:
-    """The table as Markdown; of synthetic clips it says so."""
+    """The table as Markdown, with a note if clips are synthetic."""
     columns, rows = table_cells(table)
     rule = ["---:" if name in _NUMBERS else "---" for name in columns]
     lines = [f"| {' | '.join(cells)} |" for cells in (columns, rule, *map(_escaped, rows))]
@@ -308,7 +308,7 @@ def _together(costs: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _compared(study: Study, rows: Sequence[StudyRow]) -> tuple[list[StudyRow], str]:
-    """The rows with what they differ from the baseline of their data and split."""
+    """The rows with their differences to the baseline of the same data and split."""
     plan, base = study.plan, study.plan.baseline
     if base is None:
         return list(rows), ""
@@ -339,7 +339,7 @@ def _place(row: StudyRow) -> tuple[str, str]:
 
 
 def _headline(table: StudyTable) -> str:
-    """The figure that stands in the table: top-1, or the first of the task."""
+    """The main figure of the table: top-1, or the first metric of the task."""
     names = [name for row in table.rows if row.run for name in row.run.figures]
     return "top-1" if "top1" in names or not names else names[0]
 

@@ -94,7 +94,7 @@ def test_a_preprocessing_that_is_not_ours_is_said_so_unless_one_is_named(
     assumed = import_weights_file(name, tmp_path / "theirs.pt", out)
     named = import_weights_file(name, tmp_path / "theirs.pt", out, pipeline="ctrgcn", force=True)
 
-    assert f"{nearest} comes closest" in assumed.notes[0]
+    assert f"{nearest} is closest" in assumed.notes[0]
     assert named.notes == ()
     assert named.checkpoint.inputs.pipeline == "ctrgcn"
 

@@ -61,7 +61,7 @@ _CLEAR: Final = 0.60  # cosine from which a direction counts
 
 @dataclass(frozen=True)
 class AnatomyReport:
-    """What the joints of some clips say of their layout.
+    """The anatomy check of some clips against their layout.
 
     Attributes:
         layout: Name of the layout that was tested.
@@ -75,9 +75,9 @@ class AnatomyReport:
         upright: Share of the clips whose heads lie there.
         not_finite: Clips with a value that is NaN or infinite.
         odd: Names of clips whose bones are strangely long, though the whole is plausible.
-        likely: What happened, and so what would be right; None where nothing is wrong or known.
+        likely: The likely cause, which names the correct order; None if sound or unknown.
         reason: The verdict in one line.
-        notes: What is unusual, a line each, though it is no reason to refuse the clips.
+        notes: Unusual properties that are no reason to refuse the clips, one line each.
     """
 
     layout: str
@@ -96,7 +96,7 @@ class AnatomyReport:
 
     @property
     def plausible(self) -> bool:
-        """False only where the joints are proven not to be those of the layout."""
+        """False only if the joints are proven not to be those of the layout."""
         return self.verdict != SCRAMBLED
 
     def to_dict(self) -> dict[str, Any]:
@@ -124,14 +124,14 @@ class ClipSet(Protocol):
 
     @property
     def info(self) -> StoreInfo:
-        """What holds for all of them."""
+        """The description that all clips share."""
 
     @property
     def index(self) -> ClipIndex:
-        """What is known of each."""
+        """The index: label, subject, camera and so on of each clip."""
 
     def __len__(self) -> int:
-        """How many there are."""
+        """The number of clips."""
 
     def clip(self, row: int) -> Clip:
         """The clip of a row; raises DataError if it cannot be read."""
@@ -145,7 +145,7 @@ def check_anatomy(
     units: str = "",
     names: Sequence[str] = (),
 ) -> AnatomyReport:
-    """Judge whether clips have the joints of a layout, and name the order that they likely have.
+    """Check whether clips have the joints of a layout, and name the likely order if not.
 
     The verdict is on all clips together; give a few dozen, spread over a set. Right clips are
     never called scrambled: that takes bones that are too long in the median clip *and* an order
@@ -153,7 +153,7 @@ def check_anatomy(
 
     Args:
         sample: Clips, recordings, or arrays M T V C; zeros where a body is absent.
-        layout: What they are said to be.
+        layout: Their claimed layout.
         up: Direction in which heads must lie above feet, ``+y`` in the frame of a camera, where
             it is known for certain; see :func:`usual_up`.
         units: Units of the coordinates; of ``metres`` it is known how long a bone can be.
@@ -204,7 +204,7 @@ def check_anatomy(
 
 
 def check_source(source: Source, items: Sequence[SourceItem] | None = None) -> AnatomyReport:
-    """The report on some samples of a source, spread evenly over it; damaged ones are passed over.
+    """Check the anatomy of evenly spaced samples of a source; damaged ones are skipped.
 
     Args:
         source: The source.
@@ -221,11 +221,11 @@ def check_source(source: Source, items: Sequence[SourceItem] | None = None) -> A
 
 
 def check_clips(clips: ClipSet, rows: Iterable[int] | None = None) -> AnatomyReport:
-    """The report on some opened clips; damaged ones are passed over.
+    """Check the anatomy of some clips; damaged ones are skipped.
 
     Args:
         clips: The clips.
-        rows: Which of them; by default some that are spread evenly over all.
+        rows: The rows to check; evenly spaced ones by default.
     """
     sample, names = [], []
     for row in spread(len(clips)) if rows is None else rows:
@@ -238,14 +238,14 @@ def check_clips(clips: ClipSet, rows: Iterable[int] | None = None) -> AnatomyRep
 
 
 def refuse_if_scrambled(report: AnatomyReport, where: Path) -> AnatomyReport:
-    """The report, unless it says that the joints are scrambled.
+    """Return the report, or raise an error if the joints are scrambled.
 
     Args:
-        report: What the clips looked like.
-        where: What they are from, for the message.
+        report: The report on the clips.
+        where: Their path, for the message.
 
     Raises:
-        SourceError: They are scrambled; the message says what is likely right.
+        SourceError: They are scrambled; the message names the likely cause.
     """
     if not report.plausible:
         raise SourceError(f"{where}: {report.reason}; --no-anatomy-check goes on all the same")
@@ -253,13 +253,13 @@ def refuse_if_scrambled(report: AnatomyReport, where: Path) -> AnatomyReport:
 
 
 def spread(count: int, most: int = SAMPLED) -> list[int]:
-    """Up to ``most`` rows of ``count``, evenly spread, the first and the last among them."""
+    """At most ``most`` of ``count`` rows, evenly spaced, including the first and the last."""
     chosen = np.linspace(0, count - 1, min(most, count)).round().astype(int)
     return [int(row) for row in chosen]
 
 
 def usual_up(dataset: str, pipeline: str | None = None) -> str | None:
-    """Where heads lie above feet, as ``+y``; None where nothing is known for certain.
+    """The vertical axis of a data set, such as ``+y``; None if it is not certain.
 
     Args:
         dataset: Kind of the source.
@@ -290,7 +290,7 @@ def _direction(measured: Sequence[BodyMeasures], layout: Layout) -> tuple[str | 
 def _fault(
     clips: Sequence[Poses], layout: Layout, known: Sequence[BodyMeasures]
 ) -> tuple[str | None, str | None]:
-    """What likely happened to the joints, and the sign of it; None and None where they are fine."""
+    """The likely cause and the symptom of scrambled joints; None and None if they are sound."""
     compactness = _median(measure.compactness for measure in known)
     dimensions, enough = _dimensions(layout), len(known) >= _ENOUGH
     if compactness < (_SOUND if enough else _SOUND_FEW[dimensions]):
@@ -303,7 +303,7 @@ def _fault(
             return None, "their bones are no shorter than those of joints in random order"
         if pair := _exchanged(distances, layout):
             return f"{pair[0]} and {pair[1]} exchanged", "two joints stand in each other's place"
-    if layout not in list_layouts():  # bones of one's own may be meant to be long
+    if layout not in list_layouts():  # custom layouts may have long bones
         return None, None
     if compactness < _HOPELESS[dimensions]:
         return None, "their bones are far too long"
@@ -318,12 +318,12 @@ def _fault(
 
 
 def _is_star(layout: Layout) -> bool:
-    """Whether most bones meet in one joint, so that the order of the others hardly matters."""
+    """Whether most bones share one joint, so that the order of the others hardly matters."""
     return bool(np.bincount(np.array(layout.bones).ravel()).max() > layout.num_joints / 2)
 
 
 def _is_chance(distances: Float64[ndarray, "V V"], layout: Layout) -> bool:
-    """Whether joints in random order have bones as short, more often than a body ever shows."""
+    """Whether too many random orders of the joints give bones as short."""
     ends, starts = np.array(layout.bones).T
     own = distances[ends, starts].sum()
     rng = np.random.default_rng(0)
@@ -333,7 +333,7 @@ def _is_chance(distances: Float64[ndarray, "V V"], layout: Layout) -> bool:
 
 
 def _exchanged(distances: Float64[ndarray, "V V"], layout: Layout) -> tuple[str, str] | None:
-    """Two joints whose exchange makes the bones clearly shorter; None if there are none."""
+    """Two joints whose swap makes the bones clearly shorter; None without any."""
     ends, starts = np.array(layout.bones).T
     own = distances[ends, starts].sum()
     order = np.arange(layout.num_joints)
@@ -348,7 +348,7 @@ def _exchanged(distances: Float64[ndarray, "V V"], layout: Layout) -> tuple[str,
 
 
 def _search(clips: Sequence[Poses], layout: Layout) -> str | None:
-    """The name of the known scramble that, undone, makes bodies of the clips."""
+    """The known scramble whose inverse gives plausible bodies; None without one."""
     most, poses = _SEARCHED
     some = [clips[row] for row in np.linspace(0, len(clips) - 1, min(most, len(clips))).astype(int)]
     usual = _undone(None, some, layout, poses)
@@ -405,7 +405,7 @@ def _undone(
 
 
 def _turned(direction: str | None, upright: float | None, up: str) -> tuple[str | None, str | None]:
-    """What is wrong with the axes where nearly all heads lie in one direction that is not up."""
+    """The fault of the axes if nearly all heads point in one direction that is not up."""
     if direction is None or upright is None or direction == up or upright < _AGREE:
         return None, None
     likely = f"{up} is up here, so that {direction} stands where {up} should"
@@ -416,7 +416,7 @@ def _turned(direction: str | None, upright: float | None, up: str) -> tuple[str 
 
 
 def _not_in_metres(known: Sequence[BodyMeasures], layout: Layout) -> tuple[str | None, str | None]:
-    """That the coordinates are no metres, where a bone is longer than a person."""
+    """The fault of the units if a bone is longer than a person."""
     bone = _median(measure.bone for measure in known)
     if _dimensions(layout) < 3 or bone <= _LONGEST_BONE:
         return None, None
@@ -425,7 +425,7 @@ def _not_in_metres(known: Sequence[BodyMeasures], layout: Layout) -> tuple[str |
 
 
 def _is_mirrored(known: Sequence[BodyMeasures]) -> bool:
-    """Whether toes point to where the back is, in nearly all clips."""
+    """Whether the toes point backwards in nearly all clips."""
     facing = np.array([measure.facing for measure in known])
     facing = facing[np.isfinite(facing)]
     return len(facing) >= _ENOUGH and float((facing < _MIRRORED).mean()) >= _AGREE
@@ -435,7 +435,7 @@ _MIRROR: Final = "left and right exchanged, two axes exchanged, or one axis poin
 
 
 def _notes(known: Sequence[BodyMeasures], layout: Layout, mirrored: bool) -> Iterator[str]:
-    """What is unusual, though a network may be trained on it."""
+    """Unusual properties that do not prevent training."""
     if mirrored:
         yield f"the bodies are mirror images, their toes point backwards: {_MIRROR}"
     if all(measure.rooted for measure in known):
@@ -456,7 +456,7 @@ def _reason(layout: Layout, compactness: float, fault: str | None, likely: str |
 
 
 def _dimensions(layout: Layout) -> int:
-    """Axes that are coordinates; a score is none."""
+    """The number of coordinate axes (without scores)."""
     return len(coordinate_axes(layout))
 
 
@@ -480,7 +480,7 @@ def _array(
 
 
 def _dense(raw: RawClip, layout: Layout) -> Float64[ndarray, "M T V C"]:
-    """Every body of a recording where it stands."""
+    """The bodies of a recording as one array."""
     pose = next((t.joints.shape[1:] for t in raw.bodies.values()), (layout.num_joints, 3))
     joints = np.zeros((len(raw.bodies), raw.num_frames, *pose))
     for body, track in zip(joints, raw.bodies.values(), strict=True):

@@ -1,7 +1,7 @@
-"""What the joints of one clip say of a body: compactness, bone lengths, symmetry, direction.
+"""Measurements of the bodies of a clip: compactness, bone lengths, symmetry, direction.
 
-Every figure is invariant under rotation and translation, and all but the length of a bone under
-scaling, so that the units and the camera do not matter.
+All measures are invariant under rotation and translation, and all but bone length under
+scaling, so that units and camera do not matter.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from numpy import ndarray
 from skelab.skeleton import Layout
 
 POSES: Final = 16
-"""Poses of a body that are measured, at most."""
+"""Maximum number of measured poses of a body."""
 
 _COORDINATES: Final = ("x", "y", "z")
 _TINY: Final = 1e-12
@@ -23,13 +23,13 @@ _TOUCHING: Final = 1e-7  # of the mean distance
 
 @dataclass(frozen=True)
 class BodyMeasures:
-    """The figures of one clip.
+    """The measures of one clip.
 
     Attributes:
         compactness: Length of the minimum spanning tree of the joints over the length of all bones.
         variation: Variation of bone length over time, as a share of the mean bone.
         asymmetry: Difference of left and right bones, as a share of the longer.
-        vanished: Share of the bones that have no length.
+        vanished: Share of bones of length 0.
         feet_to_head: Mean direction from the feet to the head; 0 where it is unknown.
         facing: Cosine between the direction in which the toes point and the one that left and
             right shoulder give: about 1 for a body, about -1 for its mirror image; nan where it is
@@ -57,8 +57,8 @@ def measure_body(
 
     Args:
         clip: Its joints; zeros where a body is absent.
-        layout: What they are said to be.
-        poses: Poses of a body that are measured, at most.
+        layout: Their claimed layout.
+        poses: Maximum number of measured poses of a body.
     """
     coordinates = coordinate_axes(layout)
     if len(coordinates) < 2:
@@ -88,12 +88,12 @@ def measure_body(
 
 
 def coordinate_axes(layout: Layout) -> list[int]:
-    """The axes of a joint that are coordinates; a score is none."""
+    """The axes of a joint that are coordinates (not scores)."""
     return [place for place, axis in enumerate(layout.axes) if axis in _COORDINATES]
 
 
 def _some_poses(body: Float[ndarray, "T V D"], most: int) -> Float64[ndarray, "P V D"]:
-    """Up to ``most`` poses, spread over the clip; those at one point or not finite are passed."""
+    """At most ``most`` poses, evenly spaced; degenerate and non-finite ones are skipped."""
     finite = np.isfinite(body).all(axis=(1, 2))
     extent = np.ptp(np.where(finite[:, None, None], body, 0), axis=1).max(axis=1)
     present = np.flatnonzero(extent > _TINY)
@@ -107,12 +107,12 @@ def _some_poses(body: Float[ndarray, "T V D"], most: int) -> Float64[ndarray, "P
 
 def shortest_trees(distances: Float64[ndarray, "P V V"]) -> Float64[ndarray, " P"]:
     """Length of the minimum spanning tree of the joints of each pose."""
-    from scipy.sparse import csr_array  # which a refusal should not wait for
+    from scipy.sparse import csr_array  # loaded late: quick refusals
     from scipy.sparse.csgraph import minimum_spanning_tree
 
     poses, num_joints, _ = distances.shape
     scale = distances.mean(axis=(1, 2)).clip(_TINY)
-    # For SciPy an edge of no length, below 1e-8, is none: joints at one place would fall apart.
+    # SciPy drops edges shorter than 1e-8, which would disconnect coincident joints.
     edges = (distances / scale[:, None, None]).clip(_TOUCHING)
     ends = np.arange(poses * num_joints).reshape(poses, 1, num_joints).repeat(num_joints, axis=1)
     starts = np.arange(poses * num_joints + 1) * num_joints
@@ -142,7 +142,7 @@ def _asymmetry(lengths: Float64[ndarray, "P B"], layout: Layout) -> float:
 
 
 def _feet_to_head(poses: Float64[ndarray, "P V D"], layout: Layout) -> Float64[ndarray, " D"]:
-    """Mean direction from the feet to the head, 1 long where it never changes; 0 where unknown."""
+    """Mean unit vector from the feet to the head; 0 if unknown."""
     names = list(layout.joints)
     head = [names.index(name) for name in ("head", "nose") if name in names][:1]
     feet = [i for i, name in enumerate(names) if name.endswith((" foot", " ankle"))]

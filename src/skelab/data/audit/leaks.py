@@ -1,10 +1,10 @@
-"""Clips that stand on both sides of a split: a network is tested on what it was trained on.
+"""Duplicates across training and test.
 
-In NW-UCLA as it is passed on, every clip of view 3 of two actions equals its namesake of view 2,
+In NW-UCLA as distributed, every clip of view 3 of two actions equals its namesake of view 2,
 a fifth of the test part. Clips are compared by the digest of their joints, whatever their names.
 
-Of sequences another camera's view of the same recording is a leak, too: its joints differ, but
-the actions and their order are the same, so that whoever has seen one knows what comes next.
+For sequences, another camera's view of the same recording is a leak as well: the joints differ, but
+the actions and their order are the same.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from skelab.data.clips.store import Excluded
 
 
 class Leak(NamedTuple):
-    """A training clip that equals a test clip, number for number.
+    """A training clip that is identical to a test clip.
 
     Attributes:
         train: Name of the training clip.
@@ -35,7 +35,7 @@ def find_leaks(index: ClipIndex, digests: Sequence[bytes], split: Split) -> tupl
     Args:
         index: Names and numbers of the clips.
         digests: Digest of the joints of each clip, as a store has them.
-        split: What divides them.
+        split: The split.
 
     Raises:
         SplitError: The split does not fit the clips.
@@ -52,14 +52,14 @@ def find_leaks(index: ClipIndex, digests: Sequence[bytes], split: Split) -> tupl
 def find_other_views(index: ClipIndex, split: Split) -> tuple[Leak, ...]:
     """Training sequences whose recording is in the test part from another camera.
 
-    Recordings are the same where subject, setup, replication and script are; the replication has
-    to be known, the others may be unknown. The first test sequence of each is named. Trimmed clips
-    are not looked at: that views of one action stand on both sides is what a cross-view split of
+    Recordings are the same if subject, setup, replication and script are; the replication has
+    to be known, the others may be unknown. The first test sequence of each is given. Trimmed clips
+    are ignored: views of one action on both sides are the purpose of a cross-view split of
     clips means.
 
     Args:
         index: Names and numbers.
-        split: What divides them.
+        split: The split.
 
     Raises:
         SplitError: The split does not fit the clips.
@@ -81,7 +81,7 @@ def find_other_views(index: ClipIndex, split: Split) -> tuple[Leak, ...]:
 
 
 def leave_out_leaks(split: Split) -> Callable[[ClipIndex, Sequence[bytes]], Sequence[Excluded]]:
-    """What tells an ingest to leave out the training copies of test clips, with their reason."""
+    """A filter for ``ingest`` that excludes training duplicates of test clips."""
 
     def leave_out(index: ClipIndex, digests: Sequence[bytes]) -> Sequence[Excluded]:
         return [

@@ -1,4 +1,4 @@
-"""How many clips the published splits have, and whether a set that looks complete has as many."""
+"""Compares a data set with the clip counts of its published splits."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,10 +12,10 @@ from skelab.errors import SplitError
 
 @dataclass(frozen=True)
 class CountCheck:
-    """What came of comparing a set with the official counts.
+    """The comparison of a set with the official counts.
 
     Attributes:
-        title: The data set that it claims to be.
+        title: The data set that its size suggests.
         differences: One line for each number that differs; empty where all agree.
     """
 
@@ -30,13 +30,13 @@ class CountCheck:
         return f"looks like {self.title}, but {'; '.join(self.differences)}"
 
 
-_CLOSE: Final = 0.01  # a set of this share around the official size claims to be complete
+_CLOSE: Final = 0.01  # relative deviation from the official size of a complete set
 
 
 def check_counts(index: ClipIndex, dataset: str) -> CountCheck | None:
-    """Compare a set with the data set that it claims to be by its size; None if it claims nothing.
+    """Compare a set with the data set that its size suggests; None without one.
 
-    A set within one per cent of the official size claims to be complete. Its splits are compared
+    A set within one per cent of the official size counts as complete. Its splits are compared
     as far as the clips have subjects, cameras and setups; rows without names are compared by the
     two parts that their file puts them in.
 

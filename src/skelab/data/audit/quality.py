@@ -1,4 +1,4 @@
-"""How well bodies were tracked: drop-outs, bones that change length, joints that jump."""
+"""Tracking quality: drop-outs, variation of bone length, jumping joints."""
 
 import math
 from collections.abc import Callable
@@ -14,17 +14,17 @@ from skelab.data.feeding.transforms.protocol import num_coordinates
 from skelab.skeleton import Layout
 
 JUMP: Final = 1.0
-"""A joint jumps where it moves further than this many mean bone lengths from frame to frame."""
+"""Movement between frames that counts as a jump, in mean bone lengths."""
 
 
 @dataclass(frozen=True)
 class ClipQuality:
-    """How well the bodies of one clip were tracked.
+    """Tracking quality of one clip.
 
     Attributes:
         name: The clip.
-        empty_frames: Share of the frames in which a body is not there at all; 0..1.
-        missing_joints: Share of the joints that are zero where their body is there.
+        empty_frames: Share of the frames in which a body is absent; 0..1.
+        missing_joints: Share of zero joints in frames where their body is present.
         bone_variation: Standard deviation of a bone's length over its mean, mean over the bones;
             nan where there are too few poses.
         jumps: Share of the steps from frame to frame in which a joint jumps.
@@ -43,7 +43,7 @@ FIGURES: Final = ("empty_frames", "missing_joints", "bone_variation", "jumps")
 
 @dataclass(frozen=True)
 class QualityReport:
-    """How well the bodies of a set were tracked.
+    """Tracking quality of a set.
 
     Attributes:
         clips: One entry for each clip, in the order of the set.
@@ -85,7 +85,7 @@ class QualityReport:
 def check_quality(
     clips: OpenedClips, on_progress: Callable[[int, int], None] | None = None
 ) -> QualityReport:
-    """Measure how well the bodies of all clips were tracked; every clip is read.
+    """Measure the tracking quality of all clips; every clip is read.
 
     Args:
         clips: The clips.
@@ -104,7 +104,7 @@ def check_quality(
 
 
 def clip_quality(name: str, joints: Float[ndarray, "M T V C"], layout: Layout) -> ClipQuality:
-    """Measure how well the bodies of one clip were tracked."""
+    """Measure the tracking quality of one clip."""
     poses = joints[..., : num_coordinates(layout)].astype(np.float64)
     seen = (poses != 0).any(axis=3)  # M T V
     there = seen.any(axis=2)  # M T

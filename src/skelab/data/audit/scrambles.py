@@ -1,7 +1,7 @@
-"""The ways in which joints are known to get scrambled, each with what would mend it.
+"""Known ways of scrambling joints, each with its inverse.
 
-Every repository flattens frames T, bodies M, joints V and axes C in an order of its own. Who reads
-one order as another gets numbers of the right shape and of no meaning.
+Each repository flattens frames T, bodies M, joints V and axes C in its own order. Reading
+one order as another gives numbers of the right shape without meaning.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,20 +17,20 @@ from numpy import ndarray
 from skelab.skeleton import Layout, list_layouts
 
 _ORDERS: Final = ("TMVC", "CTVM", "MTVC", "TVMC", "TVCM", "TCVM")
-"""Orders of whole clips: CTR-GCN's, MS-G3D's, PYSKL's, and what they are taken for."""
+"""Axis orders of whole clips: CTR-GCN's, MS-G3D's, PYSKL's, and what they are mistaken for."""
 _LOOPED_FRAMES: Final = 300
 _TWO: Final = 2
-"""Bodies of the arrays that others keep; a clip may have lost an absent second one."""
+"""Number of bodies in arrays of other code; a clip may lack an absent second one."""
 
 
 @dataclass(frozen=True)
 class Scramble:
-    """What may have happened to the joints, and what gives them back.
+    """A scramble of the joints and its inverse.
 
     Attributes:
-        name: What happened, in words that say what would be right.
-        undo: Gives the right array of one clip, M T V C; it may have more bodies or frames.
-        layout: The layout of the array that comes out.
+        name: A description that includes the correct order.
+        undo: Restores the array of one clip, M T V C; it may have more bodies or frames.
+        layout: The layout of the restored array.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Scramble:
 
 
 def known_scrambles(shape: tuple[int, int, int, int], layout: Layout) -> Iterator[Scramble]:
-    """Everything that may have happened to clips of this shape M T V C; the likeliest first.
+    """All known scrambles of clips of this shape M T V C, most likely first.
 
     First joints in the order of another layout; then the values of each frame read in a wrong
     order of bodies, joints and axes, all thirty pairs of orders; then whole clips kept as one
@@ -48,7 +48,7 @@ def known_scrambles(shape: tuple[int, int, int, int], layout: Layout) -> Iterato
 
     Args:
         shape: Bodies, frames, joints and axes of the clips.
-        layout: What the clips are said to be.
+        layout: The claimed layout of the clips.
     """
     for other in list_layouts():
         if other.num_joints == layout.num_joints and other.joints != layout.joints:
@@ -75,7 +75,7 @@ def known_scrambles(shape: tuple[int, int, int, int], layout: Layout) -> Iterato
 def scramble(
     joints: Float[ndarray, "M T V C"], stored: str, read: str
 ) -> Float[ndarray, "M T V C"]:
-    """What comes out if a clip is stored in one order and read in another.
+    """The array that results from storing a clip in one order and reading it in another.
 
     Args:
         joints: The clip.
@@ -95,7 +95,7 @@ def _reorder(
     frames: int | None,
     joints: Float[ndarray, "M T V C"],
 ) -> Float[ndarray, "bodies S V C"]:
-    """Undo the reading of one order as another, after absent bodies and frames were put back."""
+    """Undo reading one order as another, after restoring absent bodies and frames."""
     present, length, *pose = joints.shape
     padded = np.zeros((bodies, frames or length, *pose), dtype=joints.dtype)
     padded[:present, :length] = joints[:, : padded.shape[1]]
@@ -107,7 +107,7 @@ def _as_it_is(joints: Float[ndarray, "M T V C"]) -> Float[ndarray, "M T V C"]:
 
 
 def _pairs(orders: Sequence[str], usual: str) -> list[tuple[str, str]]:
-    """Two different orders each, stored and read; those in which one is the usual order first."""
+    """Pairs of different orders, stored and read; pairs with the usual order first."""
     pairs = list(permutations(orders, 2))
     return sorted(pairs, key=lambda pair: pair.index(usual) if usual in pair else 2)
 

@@ -1,4 +1,4 @@
-"""What the segments of a data set look like: how many of each class, how long, how far apart."""
+"""Statistics of the segments of a data set: counts, lengths, gaps."""
 
 from collections import Counter
 from itertools import pairwise

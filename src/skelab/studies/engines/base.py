@@ -11,9 +11,9 @@ from typing import Final, Protocol, runtime_checkable
 from skelab.studies.job import Job, Outcome
 
 THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-"""What tells numerical libraries how many threads to use."""
+"""Environment variables that set the number of threads of numerical libraries."""
 
-_PATIENCE: Final = 20.0  # seconds that a command has to end by itself
+_PATIENCE: Final = 20.0  # seconds before a command is killed
 
 
 @runtime_checkable
@@ -27,21 +27,21 @@ class Engine(Protocol):
         on_end: Callable[[Job, Outcome], None],
         should_stop: Callable[[Job], bool],
     ) -> None:
-        """Carry out all jobs; one that fails leaves the others alone.
+        """Run all jobs; a failure does not stop the others.
 
         Args:
             jobs: The jobs; the next one is asked for when there is room for it.
-            on_end: Told how each job ended.
-            should_stop: Asked now and then whether a job that runs is to be stopped.
+            on_end: Called with the outcome of each job.
+            should_stop: Polled for whether to stop a running job.
         """
 
 
 def start_command(
     job: Job, words: tuple[str, ...], environment: Mapping[str, str]
 ) -> "subprocess.Popen[bytes]":
-    """Start one command of a job; what it says is appended to the log of the job.
+    """Start one command of a job; its output is appended to the job's log.
 
-    It has a session of its own, so that Ctrl-C reaches it through the study alone, and ends with
+    It runs in a session of its own, so that Ctrl-C reaches it only through the study, and ends with
     the process that calls this.
 
     Raises:
@@ -62,7 +62,7 @@ def start_command(
 
 
 def stop_command(process: "subprocess.Popen[bytes]", patience: float = _PATIENCE) -> None:
-    """End a command as Ctrl-C does; where that does not help, kill it and its children."""
+    """Interrupt a command as Ctrl-C does; if it does not end, kill it and its children."""
     if process.poll() is None:
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGINT)

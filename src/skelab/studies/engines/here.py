@@ -1,4 +1,4 @@
-"""The engine of this machine: several commands at once, which share processors and GPUs."""
+"""The local engine: runs several commands at once, sharing cores and GPUs."""
 
 import os
 import subprocess
@@ -21,8 +21,8 @@ from skelab.studies.job import (
     next_command,
 )
 
-_PAUSE: Final = 0.1  # seconds between two looks at the commands
-_ASKED: Final = 1.0  # seconds between two questions whether a job is to be stopped
+_PAUSE: Final = 0.1  # seconds between polls of the commands
+_ASKED: Final = 1.0  # seconds between polls of ``should_stop``
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Shares:
     gpus: tuple[str, ...] = ()
 
     def environment(self, place: int) -> dict[str, str]:
-        """What the job at a place is told of its share."""
+        """The environment variables of the job at a place."""
         told = dict.fromkeys(THREADS, str(self.threads))
         if self.gpus:
             told["CUDA_VISIBLE_DEVICES"] = self.gpus[place % len(self.gpus)]
@@ -48,7 +48,7 @@ class Shares:
 
     @property
     def title(self) -> str:
-        """The shares in a few words."""
+        """A short description of the shares."""
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''} each"
         gpus = f", GPUs {', '.join(self.gpus)} in turn" if self.gpus else ""
         return f"{self.jobs} at a time, {threads}{gpus}"
@@ -59,7 +59,7 @@ def share_machine(
 ) -> Shares:
     """Share this machine between jobs.
 
-    Unless it is said, there is a job for each GPU; without one, a job for each core, since small
+    The default is one job per GPU, or one per core without a GPU, since small
     networks gain little from a second thread.
 
     Args:
@@ -94,7 +94,7 @@ def visible_gpus() -> tuple[str, ...]:
 
 @dataclass
 class _Running:
-    """A job that is being carried out."""
+    """A running job."""
 
     job: Job
     words: tuple[str, ...]
@@ -103,7 +103,7 @@ class _Running:
 
 
 class Here:
-    """Carries out jobs as processes of this machine.
+    """Runs jobs as processes of this machine.
 
     Args:
         shares: How it is shared.
@@ -119,9 +119,9 @@ class Here:
         on_end: Callable[[Job, Outcome], None],
         should_stop: Callable[[Job], bool],
     ) -> None:
-        """Carry out all jobs; one that fails leaves the others alone.
+        """Run all jobs; a failure does not stop the others.
 
-        If this is interrupted, the commands that run are stopped; they can go on later.
+        An interruption stops the running commands; they can be resumed later.
         """
         waiting = iter(jobs)
         running: dict[int, _Running] = {}
@@ -161,7 +161,7 @@ class Here:
     def _look_after(
         self, place: int, running: dict[int, _Running], should_stop: Callable[[Job], bool]
     ) -> Outcome | None:
-        """See to the job at a place; its outcome if it has ended."""
+        """Poll the job at a place; returns its outcome if it has ended."""
         each = running[place]
         status = each.process.poll()
         if status is None:
@@ -181,7 +181,7 @@ class Here:
         return None
 
     def _start(self, job: Job, place: int, *, before: tuple[str, ...] | None) -> _Running | Outcome:
-        """Start the next command of a job, or say how the job has ended."""
+        """Start the next command of a job, or return the outcome of the job."""
         try:
             words = next_command(job)
             if words is None:

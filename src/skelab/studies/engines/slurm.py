@@ -1,9 +1,9 @@
-"""The engine of a cluster: runs as array jobs of SLURM, by submitit.
+"""The cluster engine: runs as SLURM array jobs, submitted with submitit.
 
-A job that is preempted, or reaches its time limit, is queued again and goes on from its newest
-checkpoint. How a job ended is read off its run folder and not off SLURM, whose accounting need not
-be switched on; SLURM only says which jobs it still has. So a study that was killed finds the jobs
-again that it had submitted.
+A job that is preempted or reaches its time limit is requeued and resumes from its newest
+checkpoint. The outcome of a job is read from its run folder: SLURM's accounting need not
+be enabled; SLURM only lists the jobs that it still has. A killed study thus finds the jobs
+that it had submitted.
 """
 
 import os
@@ -32,9 +32,9 @@ from skelab.studies.job import (
 )
 from skelab.studies.plan import Slurm
 
-_PAUSE: Final = 0.2  # seconds between two looks at a command
-_LOOK: Final = 2.0  # seconds between two looks at the queue
-_SECONDS: Final = 60  # that a command of SLURM has to answer
+_PAUSE: Final = 0.2  # seconds between polls of a command
+_LOOK: Final = 2.0  # seconds between polls of the queue
+_SECONDS: Final = 60  # time limit of a SLURM command
 
 
 class RunOnNode:
@@ -54,15 +54,15 @@ class RunOnNode:
         return {**self.__dict__, "_process": None}
 
     def __call__(self) -> str:
-        """Carry out what the job still needs; returns its state."""
+        """Run the remaining commands of the job; returns its state."""
         outcome = self._carry_out()
         note_outcome(self._job, outcome)
         return outcome.state
 
     def checkpoint(self) -> object:
-        """Stop the command, whose newest checkpoint is on disk, and go on in a new job.
+        """Stop the command after its newest checkpoint, and resume in a new job.
 
-        submitit calls this in a handler of a signal, in which no lock may be waited for.
+        submitit calls this in a signal handler, which must not wait for locks.
         """
         import submitit
 
@@ -93,11 +93,11 @@ class RunOnNode:
 
 
 class Cluster:
-    """Carries out jobs on a cluster.
+    """Runs jobs on a cluster.
 
     Args:
         folder: Where submitit keeps its files; all nodes must see it.
-        settings: What each run asks of the cluster.
+        settings: Resources of each run.
         at_once: Jobs at a time; None leaves it to SLURM.
         cluster: ``slurm``, or ``local`` for submitit's own processes on this machine.
 
@@ -128,10 +128,10 @@ class Cluster:
         on_end: Callable[[Job, Outcome], None],
         should_stop: Callable[[Job], bool],
     ) -> None:
-        """Carry out all jobs; one that fails leaves the others alone.
+        """Run all jobs; a failure does not stop the others.
 
-        A list of jobs is submitted as one array. If this is interrupted, they are cancelled; if
-        the process is killed, they go on, and the next one finds them.
+        The jobs are submitted as one array. An interruption cancels them; if
+        the process is killed, they continue, and the next call finds them.
         """
         waiting = iter(jobs)
         room = None if isinstance(jobs, Sequence) else self._at_once or 1
@@ -156,7 +156,7 @@ class Cluster:
             raise
 
     def _submit(self, jobs: Sequence[Job]) -> dict[str, tuple[Job, Any]]:
-        """Submit jobs that no earlier study has submitted, and find those that one has."""
+        """Submit the jobs that are not on the cluster yet, and find those that are."""
         if not jobs:
             return {}
         found = {job.name: (job, self._submitted(job)) for job in jobs}
@@ -179,7 +179,7 @@ class Cluster:
         return running
 
     def _executor(self) -> Any:
-        """What submits jobs, with what each asks for."""
+        """The submitit executor with the resources of each job."""
         import submitit
 
         asked = self._settings
@@ -200,7 +200,7 @@ class Cluster:
         return executor
 
     def _submitted(self, job: Job) -> Any:
-        """The job of SLURM that carries out a run since an earlier study; None without one."""
+        """The SLURM job of a run that an earlier call submitted; None without one."""
         import submitit
 
         record = self._record(job)
@@ -212,7 +212,7 @@ class Cluster:
         return self._folder / f"{job.name}.id"
 
     def _active(self, handles: Sequence[Any]) -> set[str]:
-        """The numbers of those jobs that still wait or run."""
+        """The numbers of the jobs that are pending or running."""
         if self._cluster != "slurm":
             return {handle.job_id for handle in handles if not handle.done()}
         return _queued(handles)
@@ -224,7 +224,7 @@ class Cluster:
 
 
 def check_submitit() -> None:
-    """Refuse to go on without submitit.
+    """Check that submitit is installed.
 
     Raises:
         StudyError: The message names the command that installs it.
@@ -237,7 +237,7 @@ def check_submitit() -> None:
 
 
 def _queued(handles: Sequence[Any]) -> set[str]:
-    """What the queue of SLURM says; while it does not answer, every job is taken to be there."""
+    """The jobs in SLURM's queue; all of them while SLURM does not answer."""
     ids = [handle.job_id for handle in handles]
     if not ids:
         return set()
@@ -252,7 +252,7 @@ def _queued(handles: Sequence[Any]) -> set[str]:
 
 
 def _outcome(job: Job) -> Outcome:
-    """How a job that the cluster no longer has has ended, by what it left."""
+    """The outcome of a job that has left the cluster, read from its files."""
     try:
         if next_command(job) is None:
             return Outcome(job.name, DONE)
