@@ -27,6 +27,7 @@ from skelab.cli import (
     lists,
     predict,
     report,
+    sequences,
     study,
     synth,
     train,
@@ -65,6 +66,8 @@ app.command("convert")(convert.convert_command)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(anticipate.anticipate)
+app.command("next")(sequences.next_command)
+app.command()(sequences.detect)
 app.command()(ensemble.ensemble)
 app.command()(report.report)
 app.command("study")(study.study_command)
