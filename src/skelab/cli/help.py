@@ -31,6 +31,8 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "skelab evaluate runs/ntu60 --data ntu60.arrow --part validation",
     ),
     "anticipate": ("skelab anticipate runs/early --data ntu60.arrow",),
+    "next": ("skelab next runs/next --data precog.arrow",),
+    "detect": ("skelab detect runs/detection --data precog.arrow",),
     "ensemble": ("skelab ensemble runs/joint runs/bone --weights equal --out runs/both",),
     "report": ("skelab report runs/joint runs/bone --out compared",),
     "study": ("skelab study plan.yaml --out studies/streams",),

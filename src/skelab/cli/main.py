@@ -30,6 +30,7 @@ from skelab.cli import (
     lists,
     predict,
     report,
+    sequences,
     study,
     synth,
     train,
@@ -71,6 +72,8 @@ command("convert")(convert.convert_command)
 command()(train.train)
 command()(evaluate.evaluate)
 command()(anticipate.anticipate)
+command("next")(sequences.next_command)
+command()(sequences.detect)
 command()(ensemble.ensemble)
 command()(report.report)
 command("study")(study.study_command)

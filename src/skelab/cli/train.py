@@ -87,6 +87,7 @@ def train(
     from skelab.runs.seeds import train_seeds
     from skelab.runs.synthetic import synthetic_store
     from skelab.runs.transfer import open_weights, with_source
+    from skelab.tasks import clips_of, get_task
     from skelab.training.processes import Processes
     from skelab.training.records import read_history
     from skelab.training.trackers import check_trackers
@@ -107,6 +108,8 @@ def train(
             store = synthetic_store(out / "synthetic", on_progress=bar)
     else:
         store = open_data(data, names, ignore, layout, anatomy_check=not no_anatomy_check)
+    task = get_task(loaded.task.name, loaded.task.options)
+    store = clips_of(task, store, loaded.data.feeder)
     if not any(override.startswith("data.split=") for override in overrides):
         loaded, why = use_given_split(loaded, store)
         if why:

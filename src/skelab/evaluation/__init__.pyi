@@ -73,6 +73,23 @@ from .metrics import (
     topk_accuracy as topk_accuracy,
     wilson_interval as wilson_interval,
 )
+from .next_action import (
+    FollowerTable as FollowerTable,
+    Guess as Guess,
+    NextFigures as NextFigures,
+    NextQuestions as NextQuestions,
+    Order as Order,
+    guess_ladder as guess_ladder,
+    known_orders as known_orders,
+    next_figures as next_figures,
+    rank_classes as rank_classes,
+)
+from .online import (
+    Hysteresis as Hysteresis,
+    choose_hysteresis as choose_hysteresis,
+    detect_online as detect_online,
+    frames_of_detections as frames_of_detections,
+)
 from .output_scores import (
     OutputScores as OutputScores,
     load_any_scores as load_any_scores,

@@ -7,6 +7,14 @@ from .comparison import (
     write_comparison as write_comparison,
 )
 from .confused_clips import clips_to_show as clips_to_show
+from .detection import (
+    DetectionFigures as DetectionFigures,
+    detection_note as detection_note,
+    detection_rows as detection_rows,
+    detection_section as detection_section,
+    overlap_rows as overlap_rows,
+    write_detection_page as write_detection_page,
+)
 from .early import (
     EXPLANATIONS as EXPLANATIONS,
     EarlyCurve as EarlyCurve,
@@ -18,6 +26,13 @@ from .early import (
     exit_rows as exit_rows,
     settling_rows as settling_rows,
     write_early_page as write_early_page,
+)
+from .next_action import (
+    NEXT_COLUMNS as NEXT_COLUMNS,
+    NextBlock as NextBlock,
+    next_rows as next_rows,
+    next_sections as next_sections,
+    write_next_page as write_next_page,
 )
 from .plots import (
     figure_svg as figure_svg,

@@ -30,6 +30,7 @@ from skelab.report import Report, Section, clips_to_show, write_report
 from skelab.runs.parts import choose_parts, describe_parts
 from skelab.runs.progress import unfinished
 from skelab.runs.transfer import origin_notes
+from skelab.tasks import clips_of
 from skelab.training.records import read_environment, read_history
 from skelab.viewer import Scene, scene_of
 
@@ -91,6 +92,7 @@ def evaluate_run(
     """
     network = open_network(path, engine=engine or FASTEST, trust=trust)
     spec = network.spec
+    store = clips_of(network.task, store, spec.inputs.feeder)
     spec.check_store(store.info, store.path, str(path))
     trained, recipe, rows = recipes_and_rows(
         network, store, split, part, needs_labels=network.task.needs_labels

@@ -20,7 +20,7 @@ from skelab.recipes import Recipe
 from skelab.runs.parts import choose_parts, describe_parts, settle_parts, warn_of_parts
 from skelab.runs.transfer import compare_clips
 from skelab.runs.workers import choose_workers
-from skelab.tasks import Task, TaskSpec, get_task, observing_of
+from skelab.tasks import Task, TaskSpec, clips_of, get_task, observing_of
 from skelab.training.job import TrainingJob
 from skelab.training.processes import Processes
 from skelab.training.transfer import SourceWeights
@@ -56,8 +56,9 @@ def plan_training(
         TrainingError: A clip has no label, or one that is no class.
         DataError: The store holds sequences, or the feeder does not fit the layout.
     """
-    check_trimmed(store)
     task = get_task(recipe.task.name, recipe.task.options)
+    store = clips_of(task, store, recipe.data.feeder)
+    check_trimmed(store)
     if task.needs_labels:
         _check_labels(store)
     model, inputs = _specify_model(recipe, store), _specify_inputs(recipe, store)

@@ -3,9 +3,11 @@
 from skelab.synthetic.actions import SyntheticAction, list_actions
 from skelab.synthetic.clips import synthetic_clip, synthetic_file
 from skelab.synthetic.names import clip_names
+from skelab.synthetic.sequences import Grammar, synthetic_sequence, write_sequences
 from skelab.synthetic.writer import SyntheticSet, read_marker, write_synthetic
 
 __all__ = [
+    "Grammar",
     "SyntheticAction",
     "SyntheticSet",
     "clip_names",
@@ -13,5 +15,7 @@ __all__ = [
     "read_marker",
     "synthetic_clip",
     "synthetic_file",
+    "synthetic_sequence",
+    "write_sequences",
     "write_synthetic",
 ]

@@ -58,7 +58,7 @@ def make_take(action: int, number: int, replication: int, setup: int, seed: int)
     place = np.array([draws.uniform(-0.25, 0.25), draws.uniform(-0.25, 0.25)])
     if what.solo is not None:
         pose = what.solo(Performance(who, frames, draws))
-        bodies = [_placed(joints_of(pose, who.physique), heading, place)]
+        bodies = [placed(joints_of(pose, who.physique), heading, place)]
     else:
         other = performer(partner_of(number), seed=seed)
         both = _play(what, who, other, frames, draws)
@@ -66,8 +66,8 @@ def make_take(action: int, number: int, replication: int, setup: int, seed: int)
         ahead = _direction(heading)
         gap = 0.5 * both.gap * ahead
         bodies = [
-            _placed(joints_of(both.first, who.physique), heading, place - gap),
-            _placed(joints_of(both.second, other.physique), heading + TURN / 2, place + gap),
+            placed(joints_of(both.first, who.physique), heading, place - gap),
+            placed(joints_of(both.second, other.physique), heading + TURN / 2, place + gap),
         ]
     joints = np.stack(bodies)
     joints.flags.writeable = False
@@ -95,7 +95,7 @@ def _direction(heading: float) -> Float64[ndarray, " 2"]:
     return np.array(sine_cosine_of(heading))
 
 
-def _placed(
+def placed(
     joints: Float64[ndarray, "3 25 T"], heading: float, place: Float64[ndarray, " 2"]
 ) -> Float64[ndarray, "3 25 T"]:
     """From left, up, forward of a body to the room."""

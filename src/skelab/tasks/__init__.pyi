@@ -1,8 +1,10 @@
 from .classification import ClassificationTask as ClassificationTask
+from .detection import DetectionTask as DetectionTask, NO_ACTION as NO_ACTION
 from .early import (
     EarlyFramesTask as EarlyFramesTask,
     EarlyTask as EarlyTask,
 )
+from .next_action import HORIZONS as HORIZONS, NextActionTask as NextActionTask
 from .outputs import model_outputs as model_outputs
 from .registry import (
     get_task as get_task,
@@ -20,6 +22,7 @@ from .task import (
     Losses as Losses,
     ScoredClips as ScoredClips,
     Task as Task,
+    clips_of as clips_of,
     observing_of as observing_of,
     ratios_of as ratios_of,
 )

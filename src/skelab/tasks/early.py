@@ -113,13 +113,7 @@ class EarlyFramesTask(ClassificationTask):
         Raises:
             TaskError: The network is not causal.
         """
-        if not isinstance(model, SkeletonModel) or not model.traits.causal:
-            raise TaskError(
-                f"{self.name}: expected a causal network, which answers without knowing later"
-                " frames, found another; --set model.causal=true makes one of stgcn, ctrgcn or"
-                " msg3d, and the task early asks no such thing"
-            )
-        model.answers_per_frame = True
+        let_answer_per_frame(model, self.name)
 
     def losses(self, output: ModelOutput, batch: Batch) -> Losses:
         """The mean cross-entropy over all frames of all clips."""
@@ -155,6 +149,21 @@ class EarlyFramesTask(ClassificationTask):
     ) -> Scores:
         """Logits of the last frame, which has seen the whole clip, and labels by sample name."""
         return super().scores(np.ascontiguousarray(outputs[:, -1]), targets, clips)
+
+
+def let_answer_per_frame(model: nn.Module, name: str) -> None:
+    """Let a causal network answer at each frame.
+
+    Raises:
+        TaskError: The network is not causal.
+    """
+    if not isinstance(model, SkeletonModel) or not model.traits.causal:
+        other = ", and the task early asks no such thing" if name == EarlyFramesTask.name else ""
+        raise TaskError(
+            f"{name}: expected a causal network, which answers without knowing later frames, found"
+            f" another; --set model.causal=true makes one of stgcn, ctrgcn or msg3d{other}"
+        )
+    model.answers_per_frame = True
 
 
 def _share(key: str, value: object) -> float:

@@ -6,14 +6,17 @@ from typing import Any, TypeVar
 
 from skelab.errors import TaskError, unknown_name
 from skelab.tasks.classification import ClassificationTask
+from skelab.tasks.detection import DetectionTask
 from skelab.tasks.early import EarlyFramesTask, EarlyTask
+from skelab.tasks.next_action import NextActionTask
 from skelab.tasks.spec import DEFAULT_TASK
 from skelab.tasks.task import Task
 
 Maker = TypeVar("Maker", bound=Callable[..., Task])
 
 _TASKS: dict[str, Callable[..., Task]] = {
-    kind.name: kind for kind in (ClassificationTask, EarlyTask, EarlyFramesTask)
+    kind.name: kind
+    for kind in (ClassificationTask, EarlyTask, EarlyFramesTask, NextActionTask, DetectionTask)
 }
 
 

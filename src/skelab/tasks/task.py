@@ -8,7 +8,9 @@ from jaxtyping import Float, Float32, Int64, Shaped
 from numpy import ndarray
 from torch import Tensor, nn
 
+from skelab.data.clips.opened_clips import OpenedClips
 from skelab.data.feeding.batch import Batch
+from skelab.data.feeding.config import FeederConfig
 from skelab.data.feeding.observing import Observing
 from skelab.evaluation import OutputScores, Scores, ScoresInfo
 from skelab.models import ModelOutput
@@ -69,8 +71,9 @@ class ScoredClips:
 class Task(Protocol):
     """What is predicted, with its losses and metrics.
 
-    Training, checkpoints, evaluation and the report know a task only by what stands here. Two
-    further attributes are optional, see :func:`observing_of` and :func:`ratios_of`.
+    Training, checkpoints, evaluation and the report know a task only by what stands here. Three
+    further attributes are optional, see :func:`observing_of`, :func:`ratios_of` and
+    :func:`clips_of`.
     """
 
     @property
@@ -133,3 +136,19 @@ def ratios_of(task: Task) -> tuple[float, ...]:
     """
     found: tuple[float, ...] = getattr(task, "ratios", ())
     return found
+
+
+def clips_of(task: Task, clips: OpenedClips, feeder: FeederConfig) -> OpenedClips:
+    """The clips that a task is trained and tested on: by its ``clips_of``, others as they are.
+
+    What comes out can be given again, and stays as it is.
+
+    Raises:
+        DataError: The clips are not what the task needs.
+        TaskError: The feeder does not fit the task.
+    """
+    make = getattr(task, "clips_of", None)
+    if make is None:
+        return clips
+    made: OpenedClips = make(clips, feeder)
+    return made

@@ -140,6 +140,40 @@ class GivenSplit(Split):
         return frozenset({train}), frozenset({test})
 
 
+@dataclass(frozen=True)
+class CrossedSplit(Split):
+    """A split by one criterion that withholds numbers of another one from training.
+
+    Training rows are in both training parts. Test rows are in the first test part, and in either
+    part of the second: some of them differ from training by the first criterion alone, and others
+    by both, say people, and people and script.
+
+    Attributes:
+        crossed: The second split.
+    """
+
+    crossed: Split | None = None
+
+    def rows(self, index: ClipIndex) -> tuple[Int64[ndarray, " A"], Int64[ndarray, " B"]]:
+        """Training rows and test rows of an index, each in index order.
+
+        Raises:
+            SplitError: The clips do not have a column, or a part is empty.
+        """
+        train, test = super().rows(index)
+        if self.crossed is None:
+            return train, test
+        other_train, other_test = self.crossed.rows(index)
+        train = np.intersect1d(train, other_train)
+        test = np.intersect1d(test, np.union1d(other_train, other_test))
+        if not len(train) or not len(test):
+            raise SplitError(
+                f"split {self.name}: no clip for the {'test' if len(train) else 'training'} part,"
+                f" where {self.by} and {self.crossed.by} must both fit"
+            )
+        return train, test
+
+
 def list_parts(index: ClipIndex) -> tuple[str, ...]:
     """The parts of the source's own splits, by name."""
     return tuple(sorted({part for parts in set(index.parts) for part in parts}))
@@ -147,6 +181,8 @@ def list_parts(index: ClipIndex) -> tuple[str, ...]:
 
 def parse_written_split(text: str, names: Iterable[str] = ()) -> Split:
     """Parse a split: ``subject:1,3,5/7``, ``part:a_train/a_val`` or ``given``.
+
+    ``subject:1,3/5+script:1,2/3`` withholds script 3 from training, see ``CrossedSplit``.
 
     Args:
         text: The split.
@@ -160,6 +196,15 @@ def parse_written_split(text: str, names: Iterable[str] = ()) -> Split:
     if parts := re.fullmatch(r"part:([^/]+)/([^/]+)", text):
         train_parts, test_parts = (frozenset(side.split(",")) for side in parts.groups())
         return GivenSplit(text, "part", frozenset(), frozenset(), "", train_parts, test_parts)
+    if "+" in text:
+        first, _, second = text.partition("+")
+        one, two = parse_written_split(first, names), parse_written_split(second, names)
+        if isinstance(one, GivenSplit) or isinstance(two, GivenSplit) or one.by == two.by:
+            raise SplitError(
+                f"split {text}: expected two different criteria, say"
+                " subject:1,3/5+script:1,2/3, found others"
+            )
+        return CrossedSplit(text, one.by, one.train, one.test, "", two)
     match = re.fullmatch(r"(\w+):([\d,\-]+)/([\d,\-]+)", text)
     if match is None or match[1] not in COLUMNS:
         raise SplitError(

@@ -1,10 +1,13 @@
 """Batches of clips in the axis order N C T V M."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from jaxtyping import Float, Int64
 from torch import Tensor
+
+NO_FRAME: Final = -2
+"""Label of a frame that only fills the window."""
 
 
 class MixedLabels(NamedTuple):
@@ -32,6 +35,8 @@ class Batch:
         mixed: Labels and weights of mixed-in clips; None without mixup.
         whole: The stream of the whole clips, if ``joints`` shows only their beginnings and the
             task needs both; else None.
+        frame_labels: Class index of each frame of the window, -1 without an action and
+            ``NO_FRAME`` where the clip has no frame; None for clips with one label each.
     """
 
     joints: Float[Tensor, "N C T V M"]
@@ -39,10 +44,12 @@ class Batch:
     rows: tuple[int, ...]
     mixed: MixedLabels | None = None
     whole: Float[Tensor, "N C T V M"] | None = None
+    frame_labels: Int64[Tensor, "N T"] | None = None
 
     def part(self, start: int, size: int) -> "Batch":
         """Up to ``size`` clips from ``start`` on."""
         own = slice(start, start + size)
         mixed = self.mixed and MixedLabels(*(column[own] for column in self.mixed))
         whole = None if self.whole is None else self.whole[own]
-        return Batch(self.joints[own], self.labels[own], self.rows[own], mixed, whole)
+        frames = None if self.frame_labels is None else self.frame_labels[own]
+        return Batch(self.joints[own], self.labels[own], self.rows[own], mixed, whole, frames)

@@ -17,7 +17,9 @@ from torch.utils.data import Dataset
 
 from skelab.data.clips.clip import Clip
 from skelab.data.clips.index import UNKNOWN, ClipIndex
+from skelab.data.clips.sequence import UntrimmedSequence
 from skelab.data.clips.store import PackedPoses
+from skelab.data.feeding.batch import NO_FRAME
 from skelab.errors import LoaderError, SkelabError
 from skelab.native import count_filled
 
@@ -145,6 +147,8 @@ class PaddedClips:
         rows: Row of each clip in its source.
         names: Name of each clip.
         known_labels: The labels on the CPU, readable without synchronising a device.
+        frame_labels: Label of each frame, -1 without an action, ``NO_FRAME`` behind the end of a
+            clip; None for clips with one label each.
     """
 
     poses: Float32[Tensor, "poses V C"]
@@ -156,6 +160,7 @@ class PaddedClips:
     rows: tuple[int, ...]
     names: tuple[str, ...]
     known_labels: tuple[int, ...]
+    frame_labels: Int64[Tensor, "N T"] | None = None
 
     @cached_property
     def joints(self) -> Float32[Tensor, "N C T V M"]:
@@ -187,11 +192,15 @@ class PaddedClips:
             self,
             poses=self.poses.to(device, non_blocking=True),
             labels=self.labels.to(device, non_blocking=True),
+            frame_labels=None
+            if self.frame_labels is None
+            else self.frame_labels.to(device, non_blocking=True),
         )
 
 
 def pad_clips(items: Sequence[tuple[int, Clip]] | RowsOfSource, max_bodies: int) -> PaddedClips:
     """Collate clips to a batch, with up to ``max_bodies`` bodies of each; absent ones are zero."""
+    frame_labels = None
     if isinstance(items, RowsOfSource):
         rows = items.rows
         packed = items.source.pack(rows, max_bodies)
@@ -207,6 +216,7 @@ def pad_clips(items: Sequence[tuple[int, Clip]] | RowsOfSource, max_bodies: int)
         labels = torch.tensor(known)
         names = tuple([clip.info.name for clip in clips])
         clip_of = dict(items).__getitem__
+        frame_labels = _frame_labels(clips)
     return PaddedClips(
         poses=torch.from_numpy(packed.poses),
         frames=packed.frames,
@@ -217,7 +227,20 @@ def pad_clips(items: Sequence[tuple[int, Clip]] | RowsOfSource, max_bodies: int)
         rows=rows,
         names=names,
         known_labels=tuple(labels.tolist()),
+        frame_labels=frame_labels,
     )
+
+
+def _frame_labels(clips: Sequence[Clip]) -> Int64[Tensor, "N T"] | None:
+    """The labels of the frames of each clip; None unless all clips have them."""
+    given = [clip.frame_labels for clip in clips if isinstance(clip, UntrimmedSequence)]
+    found = [labels for labels in given if labels is not None]
+    if len(found) < len(clips):
+        return None
+    made = torch.full((len(found), max(map(len, found))), NO_FRAME, dtype=torch.int64)
+    for row, labels in zip(made, found, strict=True):
+        row[: len(labels)] = torch.from_numpy(labels.astype(np.int64))
+    return made
 
 
 def _packed(clips: Sequence[Clip], max_bodies: int) -> PackedPoses:

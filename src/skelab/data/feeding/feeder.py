@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 from torch import Tensor
 
-from skelab.data.feeding.batch import Batch
+from skelab.data.feeding.batch import NO_FRAME, Batch
 from skelab.data.feeding.chance import ClipChance, EpochChance
 from skelab.data.feeding.config import FeederConfig
 from skelab.data.feeding.dataset import PaddedClips
@@ -210,7 +210,8 @@ class Feeder:
         for label, transform, _ in steps[done:]:
             batch = transform.apply(batch, drawn[label])
         stream = derive_stream(batch.joints, self.config.stream, self.layout)
-        return Batch(stream, batch.labels, batch.rows, batch.mixed)
+        frames = _fitted(clips.frame_labels, self.config.window)
+        return Batch(stream, batch.labels, batch.rows, batch.mixed, frame_labels=frames)
 
     def _begin(self, steps: Sequence[Step], clips: PaddedClips, drawn: Draws) -> tuple[Batch, int]:
         """The clips after the first steps in compiled code, and the number of these steps."""
@@ -235,6 +236,14 @@ class Feeder:
         turns = None if angles is None else rotation_matrices(angles).astype(np.float32)
         resample_clips(clips.poses.numpy(), table, turns, inputs.numpy())
         return inputs
+
+
+def _fitted(labels: Int64[Tensor, "N T"] | None, window: int) -> Int64[Tensor, "N W"] | None:
+    """The labels of frames, as many as the window has; right for clips that are not resized."""
+    if labels is None:
+        return None
+    missing = max(window - labels.shape[1], 0)
+    return torch.nn.functional.pad(labels, (0, missing), value=NO_FRAME)[:, :window]
 
 
 def _window(
