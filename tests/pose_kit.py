@@ -172,6 +172,44 @@ class KnowingEstimator:
         return Region(x, y, 2.5 * person.size)
 
 
+@dataclass
+class SteadyEstimator:
+    """An estimator that sees one person, who waves, whatever the picture shows.
+
+    Attributes:
+        people: How many it sees; nobody with 0.
+    """
+
+    people: int = 1
+    name: str = "made-up"
+    digest: str = "1" * 64
+    looked: int = 0
+
+    def detect(self, picture: UInt8[ndarray, "H W 3"]) -> list[Detection]:
+        """Everybody, side by side."""
+        return [
+            Detection(self._region(picture, place), 0.9, (0.0, 0.0, 1.0, 1.0))
+            for place in range(self.people)
+        ]
+
+    def locate(self, picture: UInt8[ndarray, "H W 3"], region: Region) -> EstimatedPose:
+        """The person in a region, a little later each time."""
+        self.looked += 1
+        world = standing_world()
+        for number in (13, 15, 17, 19, 21):
+            world[number, 1] += 0.1 * np.sin(self.looked / 3)
+        flat = world * region.side / 2.5
+        flat[:, :2] += (region.x, region.y)
+        visible = np.full(33, 0.9, dtype=np.float32)
+        return EstimatedPose(as_float32(flat), as_float32(world), visible, 0.99, region)
+
+    def _region(self, picture: UInt8[ndarray, "H W 3"], place: int) -> Region:
+        high, wide = picture.shape[:2]
+        return Region(
+            wide * (place + 1) / (self.people + 1), high / 2, high / (0.5 * self.people + 0.5)
+        )
+
+
 def numbered_picture(number: int, width: int = 640, height: int = 480) -> UInt8[ndarray, "H W 3"]:
     """A black picture that tells its number."""
     picture = np.zeros((height, width, 3), dtype=np.uint8)

@@ -55,7 +55,8 @@ def test_every_command_that_a_page_shows_exists_with_its_options(page: Page) -> 
 
     for number, name, rest in named_commands(page):
         assert name in known, f"{page.name}, line {number}: there is no `skelab {name}`"
-        options = {option for param in known[name].params for option in param.opts}
+        params = known[name].params
+        options = {option for param in params for option in (*param.opts, *param.secondary_opts)}
         for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", rest):
             known_option = option in options or option == "--help"
             assert known_option, f"{page.name}, line {number}: `skelab {name}` has no {option}"

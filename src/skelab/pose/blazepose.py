@@ -5,7 +5,9 @@ Source: Bazarevsky et al., arXiv:2006.10204; model cards of MediaPipe's ``pose_d
 maps that the landmark model gives besides are not used.
 """
 
+import contextlib
 import os
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any, Final
 
@@ -107,8 +109,9 @@ class _Model:
     def __init__(self, content: bytes, title: str, threads: int) -> None:
         runtime = _need_litert()
         try:
-            self._model = runtime.Interpreter(model_content=content, num_threads=threads)
-            self._model.allocate_tensors()
+            with _silent():
+                self._model = runtime.Interpreter(model_content=content, num_threads=threads)
+                self._model.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise PoseError(f"the {title} cannot be run by LiteRT: {error}") from None
         self._input = self._model.get_input_details()[0]["index"]
@@ -119,6 +122,20 @@ class _Model:
         self._model.set_tensor(self._input, values)
         self._model.invoke()
         return [self._model.get_tensor(index) for index in self._outputs]
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Keep LiteRT's own log, which it writes past Python, off the terminal."""
+    before = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(nowhere)
 
 
 def _need_litert() -> Any:

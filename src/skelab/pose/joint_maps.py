@@ -12,7 +12,6 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float32, Float64
 from numpy import ndarray
-from scipy.ndimage import median_filter, uniform_filter1d
 
 from skelab.data.clips.clip import BodyTrack, RawClip
 from skelab.errors import LayoutError
@@ -161,6 +160,8 @@ def _places(landmarks: Landmarks) -> Points:
 
 def _metres_per_pixel(landmarks: Landmarks) -> Float64[ndarray, " E"]:
     """Size of a pixel at each body's distance, in Kinect's metres."""
+    from scipy.ndimage import median_filter, uniform_filter1d  # who reads no video needs no scipy
+
     flat = landmarks.picture[..., :2].astype(np.float64)
     world = landmarks.world[..., :2].astype(np.float64)
     spread = [
