@@ -18,6 +18,7 @@ from skelab.cli import (
     bench,
     convert,
     demo,
+    doctor,
     ensemble,
     evaluate,
     export,
@@ -78,6 +79,7 @@ app.command()(lists.models)
 app.command()(lists.recipes)
 app.command()(lists.layouts)
 app.command()(lists.datasets)
+app.command()(doctor.doctor)
 
 
 def _print_version(wanted: bool) -> bool:
