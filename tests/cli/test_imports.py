@@ -55,6 +55,7 @@ def imported(*words: str, cwd: Path) -> tuple[int, set[str], str]:
         ["recipes", "--json"],
         ["layouts"],
         ["datasets"],
+        ["doctor"],
     ],
     ids=" ".join,
 )
