@@ -35,8 +35,26 @@ def models(
     print_entries({card.name: list(_describe(card)) for card in cards})
 
 
-def recipes(as_json: AsJson = False) -> None:
+def recipes(
+    as_json: AsJson = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of a recipe, for editors.")
+    ] = False,
+    plan_schema: Annotated[
+        bool, typer.Option("--plan-schema", help="Print the JSON schema of a study's plan.")
+    ] = False,
+) -> None:
     """List the recipes that come with the lab."""
+    if schema:
+        from skelab.recipes.schema import recipe_schema
+
+        print_json(recipe_schema())
+        return
+    if plan_schema:
+        from skelab.studies import schema as of_plans
+
+        print_json(of_plans.plan_schema())
+        return
     from skelab.recipes import list_recipes
 
     found = list_recipes()
