@@ -73,8 +73,24 @@ def _fetch_models(action: str, what: str | None, variant: str, source: Path | No
 def recipes(
     name: Annotated[str | None, typer.Argument(help="Print this one as YAML.")] = None,
     as_json: AsJson = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of a recipe, for editors.")
+    ] = False,
+    plan_schema: Annotated[
+        bool, typer.Option("--plan-schema", help="Print the JSON schema of a study's plan.")
+    ] = False,
 ) -> None:
     """List the recipes that come with the lab, or print one, every setting written out."""
+    if schema:
+        from skelab.recipes.schema import recipe_schema
+
+        print_json(recipe_schema())
+        return
+    if plan_schema:
+        from skelab.studies import schema as of_plans
+
+        print_json(of_plans.plan_schema())
+        return
     from skelab.recipes import list_recipes, load_recipe
 
     if name is not None:
