@@ -37,7 +37,9 @@ def _channel_graph(plan: ProgramPlan, numbers: tuple[int, ...], frames: int) -> 
     return topologies + rows * width * (depth * (subsets + projections) + subsets * joints)
 
 
-def _graph(plan: ProgramPlan, source: int, windows: int, frames: int, graph: tuple[int, ...]) -> int:
+def _graph(
+    plan: ProgramPlan, source: int, windows: int, frames: int, graph: tuple[int, ...]
+) -> int:
     """Mixture and transforms of the windows of a tensor; transforms are of each frame once."""
     depth, width, window, scales, mixes_first = graph
     nodes = window * plan.joints
