@@ -102,8 +102,20 @@ docs: $(VENV)/.dev ## Build the documentation into site/
 	$(BIN)/zensical build --clean --strict
 
 .PHONY: test-all
-test-all: $(VENV)/.dev ## Every test, the slow ones too
+test-all: $(VENV)/.dev sanitize ## Every test, the slow ones too, and `make sanitize`
 	$(PYTEST) $(ARGS)
+
+# A build of its own, which the sanitizers' libraries must be loaded before; Python itself leaks.
+SANITIZED := build/sanitized
+.PHONY: sanitize
+sanitize: $(VENV)/.dev ## The compiled code under AddressSanitizer and UBSan (needs gcc with both)
+	rm -rf $(SANITIZED)
+	mkdir -p $(SANITIZED)
+	cp -r src $(SANITIZED)/src
+	SKELAB_SANITIZE=1 $(VENV)/bin/python setup.py -q build_ext --force --build-lib $(SANITIZED)/src --build-temp $(SANITIZED)/objects
+	PYTHONPATH=$(SANITIZED)/src LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	$(VENV)/bin/python -m pytest -q -n0 -p no:cacheprovider -m "not slow" tests/unit/native tests/property/test_native.py
 
 .PHONY: test-oldest
 test-oldest: ## `make test` with PyTorch 2.3.1 and numpy 1.26, which the cuda image holds

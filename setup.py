@@ -4,6 +4,7 @@ They use Python's stable interface, so one build serves every Python from 3.11 o
 the machine that they are built on beyond its kind of processor.
 """
 
+import os
 import platform
 from pathlib import Path
 
@@ -14,6 +15,8 @@ SOURCES = Path("src/skelab/native")
 FLAGS = ["-std=c++17", "-O3", "-g0", "-fvisibility=hidden"]
 SAME_BITS = ["-ffp-contract=off"]  # as numpy computes: no multiplication fused with an addition
 FAST = ["-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
+SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-O1", "-g1"]
+SANITIZE = SANITIZED if os.environ.get("SKELAB_SANITIZE") else []  # `make sanitize`
 INSTRUCTION_SETS = {
     "baseline": [],
     "avx2": ["-mavx2", "-mfma"],
@@ -32,7 +35,8 @@ def kernel(name: str, source: str, flags: list[str], headers: list[str]) -> Exte
         [str(SOURCES / source)],
         depends=headers,
         define_macros=[("Py_LIMITED_API", STABLE_SINCE)],
-        extra_compile_args=FLAGS + flags,
+        extra_compile_args=FLAGS + flags + SANITIZE,
+        extra_link_args=SANITIZE[:1],
         language="c++",
         optional=True,  # without a compiler, Python and torch do all
         py_limited_api=True,

@@ -1,6 +1,7 @@
 """`skelab bench`."""
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from cli_outcome import Outcome
@@ -23,6 +24,8 @@ DONE = BenchRow(
     peak_mb=312.4,
     deviation=0.0,
     rounds=15,
+    speedup=Quartiles(1.0, 0.9, 1.1),
+    peak_share=0.29,
 )
 MISSING = BenchRow(
     "ctrgcn",
@@ -65,6 +68,44 @@ def test_the_table_names_the_machine_and_what_is_missing(
     assert ["onnx", "fp32", "-", "-", "-", "-", "-"] in rows
     expected = "not measured: ctrgcn onnx fp32, batch 16: onnxruntime is not installed"
     assert expected in done.out
+
+
+def test_comparisons_take_every_runtime_and_show_ratios_and_a_figure(
+    measured: list[tuple[Sequence[str], BenchPlan]], skelab: Skelab, tmp_path: Path
+) -> None:
+    figure = tmp_path / "compared.png"
+
+    done = skelab("bench", "ctrgcn", "--compare", "--plot", figure)
+
+    ((_, plan),) = measured
+    assert plan.runtimes == tuple(Runtime)
+    rows = [line.split() for line in done.out.splitlines()]
+    shown = ["12.5", "12-14.2", "1.00", "0.29", "0e+00"]
+    assert ["eager", "fp32", *shown] in rows
+    assert ["onnx", "fp32", *["-"] * 5] in rows
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert f"figure {figure}" in done.err
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("times.txt", "expected a name that ends with .png, .svg, .pdf, found '.txt'"),
+        ("none/times.png", "there is no folder"),
+    ],
+)
+def test_a_figure_that_cannot_be_written_is_refused_before_anything_is_measured(
+    measured: list[tuple[Sequence[str], BenchPlan]],
+    skelab: Skelab,
+    tmp_path: Path,
+    file: str,
+    message: str,
+) -> None:
+    done = skelab("bench", "ctrgcn", "--plot", tmp_path / file)
+
+    assert done.status == 2
+    assert message in done.err
+    assert measured == []
 
 
 def test_json_has_every_figure(
@@ -114,7 +155,10 @@ def test_options_say_what_is_measured(
         (["--batch", "0"], "--batch: expected whole numbers from 1, found '0'"),
         (["--batch", ","], "--batch: expected at least one, separated by commas, found none"),
         (["--precision", "fp8"], "--precision: expected some of fp32, bf16, found 'fp8'"),
-        (["--runtime", "tflite"], "--runtime: expected some of eager, onnx, openvino"),
+        (
+            ["--runtime", "tflite"],
+            "--runtime: expected some of eager, compile, onnx, openvino, native",
+        ),
     ],
 )
 def test_wishes_that_cannot_be_met_are_refused_in_one_line(

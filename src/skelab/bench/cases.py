@@ -12,14 +12,16 @@ class Runtime(StrEnum):
     """What computes a network."""
 
     EAGER = "eager"
+    COMPILE = "compile"
     ONNX = "onnx"
     OPENVINO = "openvino"
+    NATIVE = "native"
 
     @property
     def engine(self) -> Engine:
-        """The inference engine of the runtime."""
-        names = {"eager": "torch", "onnx": "onnxruntime", "openvino": "openvino"}
-        return get_engine(names[self.value])
+        """The inference engine of the runtime; PyTorch, whose graph ``compile`` compiles."""
+        names = {"eager": "torch", "compile": "torch", "onnx": "onnxruntime"}
+        return get_engine(names.get(self.value, self.value))
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class BenchCase:
     """One network in one runtime and precision.
 
     Attributes:
-        file: A checkpoint for ``eager``, otherwise its exported file.
+        file: A checkpoint, or its exported file for ``onnx`` and ``openvino``.
         runtime: Runtime.
         precision: ``fp32`` or ``bf16``.
         shape: Input shape N C T V M.
@@ -57,8 +59,14 @@ class BenchCase:
 WAYS: tuple[tuple[Runtime, Precision], ...] = (
     (Runtime.EAGER, Precision.FP32),
     (Runtime.EAGER, Precision.BF16),
+    (Runtime.COMPILE, Precision.FP32),
     (Runtime.ONNX, Precision.FP32),
     (Runtime.OPENVINO, Precision.FP32),
     (Runtime.OPENVINO, Precision.BF16),
+    (Runtime.NATIVE, Precision.FP32),
+    (Runtime.NATIVE, Precision.BF16),
 )
 """The combinations of runtime and precision."""
+
+USUAL: tuple[Runtime, ...] = tuple(each for each in Runtime if each is not Runtime.COMPILE)
+"""The runtimes that are measured unless others are asked for; compiling takes minutes."""

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float32
 from numpy import ndarray
 
-from skelab.bench.cases import WAYS, BenchCase, Runtime
+from skelab.bench.cases import USUAL, WAYS, BenchCase, Runtime
 from skelab.data.feeding.config import FeederConfig
 from skelab.errors import SkelabError
 from skelab.export import export_checkpoint
@@ -28,8 +28,11 @@ from skelab.host.timing import Quartiles, in_turn, quartiles
 from skelab.host.worker_process import ProcessError, WorkerProcess
 from skelab.inference.checkpoint import Checkpoint, InputSpec
 from skelab.inference.files import read_network_file
+from skelab.inference.folding import can_fold, fold
 from skelab.inference.places import chosen_checkpoint, file_kind
-from skelab.models import create_model, get_card, model_spec
+from skelab.models import SkeletonModel, create_model, get_card, model_spec
+from skelab.native.cost import count_operations
+from skelab.native.networks import can_compute, get_kernels
 from skelab.recipes import Recipe, list_recipes, load_recipe
 from skelab.training.config import Precision
 
@@ -59,15 +62,17 @@ class BenchPlan:
         seconds: Time limit per network and batch size, with at least three rounds.
         frames: Frames of a clip; those of the family's recipe or of the file by default.
         threads: Threads to compute with; all cores by default.
+        compile_seconds: Time limit of compiling a network.
     """
 
     batches: tuple[int, ...] = (1, 16)
-    runtimes: tuple[Runtime, ...] = tuple(Runtime)
+    runtimes: tuple[Runtime, ...] = USUAL
     precisions: tuple[Precision, ...] = (Precision.FP32, Precision.BF16)
     rounds: int = 15
     seconds: float = 60.0
     frames: int | None = None
     threads: int | None = None
+    compile_seconds: float = 180.0
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,10 @@ class BenchRow:
         deviation: Largest difference from the logits of PyTorch in fp32, relative to the largest
             logit; None without that reference.
         rounds: Number of measured rounds.
+        speedup: How many times as fast as PyTorch in fp32, round by round; None without it.
+        peak_share: Floating-point operations a second, as a share of what as many cores reach in a
+            loop without memory. The operations are those of the folded network. None for bf16,
+            without compiled kernels, and for networks that have no program.
         note: The reason why it could not be measured.
     """
 
@@ -98,6 +107,8 @@ class BenchRow:
     peak_mb: float | None = None
     deviation: float | None = None
     rounds: int = 0
+    speedup: Quartiles | None = None
+    peak_share: float | None = None
     note: str = ""
 
     @property
@@ -115,12 +126,14 @@ class _MeasuredNetwork:
         clip: C T V M.
         files: The file that each runtime loads.
         faults: The reason why a runtime has no file.
+        operations: Floating-point operations of a clip with every body; None where unknown.
     """
 
     name: str
     clip: tuple[int, int, int, int]
     files: dict[Runtime, Path] = field(default_factory=dict)
     faults: dict[Runtime, str] = field(default_factory=dict)
+    operations: int | None = None
 
 
 def bench(
@@ -175,7 +188,13 @@ def _prepare(
     file = chosen_checkpoint(path) if path.exists() else _draw_checkpoint(target, plan, folder)
     spec = read_network_file(file).spec
     spec.traits.check_length(spec.model.name, plan.frames or spec.window)
-    network = _MeasuredNetwork(target, spec.shape(1, plan.frames)[1:], {Runtime.EAGER: file})
+    network = _MeasuredNetwork(target, spec.shape(1, plan.frames)[1:])
+    network.operations = _operations_of(file, network.clip)
+    network.files = {Runtime.EAGER: file, Runtime.COMPILE: file}
+    if Runtime.NATIVE.engine.is_installed:
+        network.files[Runtime.NATIVE] = file
+    else:
+        network.faults[Runtime.NATIVE] = Runtime.NATIVE.engine.missing
     for runtime in set(plan.runtimes) & _EXPORTED_AS.keys():
         if not runtime.engine.is_installed:
             network.faults[runtime] = runtime.engine.missing
@@ -189,6 +208,15 @@ def _prepare(
         else:
             network.files[runtime] = out
     return network
+
+
+def _operations_of(file: Path, clip: tuple[int, int, int, int]) -> int | None:
+    """Operations of a clip in the folded network, without lanes that pad vectors."""
+    checkpoint = read_network_file(file).checkpoint
+    model = None if checkpoint is None else checkpoint.build()
+    if not isinstance(model, SkeletonModel) or not can_fold(model):
+        return None
+    return clip[3] * count_operations(fold(model, 1).plan, clip[1])
 
 
 def _draw_checkpoint(name: str, plan: BenchPlan, folder: Path) -> Path:
@@ -233,6 +261,7 @@ def _measure(
     """The rows of one batch size of a network, one per combination of runtime and precision."""
     known = {*network.files, *network.faults} & set(plan.runtimes)
     measured = _Measurements([way for way in WAYS if way[0] in known and way[1] in plan.precisions])
+    measured.peaks = [] if can_compute() else None
     with ExitStack() as stack:
         workers = _start_workers(stack, network, batch, plan, note, measured)
         _run_rounds(
@@ -251,6 +280,8 @@ def _measure(
             peak_mb=result.peak_mb,
             deviation=None if yardstick is None else _deviation(result.logits, yardstick.logits),
             rounds=len(result.seconds),
+            speedup=None if yardstick is None else _speedup(yardstick, result),
+            peak_share=_peak_share(network, batch, precision, plan, measured, result),
         )
 
 
@@ -270,13 +301,17 @@ def _start_workers(
         if runtime not in network.files:
             measured.faults[way] = network.faults[runtime]
             continue
-        if way == (Runtime.OPENVINO, Precision.BF16) and not machine.bf16:
+        needs_bf16 = precision is Precision.BF16 and runtime in (Runtime.OPENVINO, Runtime.NATIVE)
+        if needs_bf16 and not machine.bf16:
             measured.faults[way] = "this processor has no bf16 instructions"
             continue
         note(f"{network.name}, batch {batch}: loading {runtime.value} {precision.value}")
         file, shape = str(network.files[runtime]), (batch, *network.clip)
         worker = stack.enter_context(
-            _Worker(BenchCase(file, runtime, precision, shape, machine.threads))
+            _Worker(
+                BenchCase(file, runtime, precision, shape, machine.threads),
+                plan.compile_seconds if runtime is Runtime.COMPILE else None,
+            )
         )
         try:
             measured.results[way] = _Result(worker.logits)
@@ -308,6 +343,8 @@ def _run_rounds(
         for way, sample in samples.items():
             if sample:
                 measured.results[way].add(sample)
+        if measured.peaks is not None:
+            measured.peaks.append(get_kernels().measure_peak())
         note(f"round {number} of {plan.rounds}")
         late = time.monotonic() - started > plan.seconds
         if late and number >= min(FEWEST_ROUNDS, plan.rounds):
@@ -316,6 +353,29 @@ def _run_rounds(
 
 def _deviation(found: Float32[ndarray, "N K"], expected: Float32[ndarray, "N K"]) -> float:
     return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+def _speedup(yardstick: "_Result", result: "_Result") -> Quartiles | None:
+    """Ratios of the rounds that both have."""
+    pairs = zip(yardstick.seconds, result.seconds, strict=False)
+    ratios = [plain / other for plain, other in pairs]
+    return quartiles(ratios) if ratios else None
+
+
+def _peak_share(
+    network: _MeasuredNetwork,
+    batch: int,
+    precision: Precision,
+    plan: BenchPlan,
+    measured: "_Measurements",
+    result: "_Result",
+) -> float | None:
+    """Operations a second in the median round, as a share of the peak measured beside it."""
+    if network.operations is None or not measured.peaks or precision is not Precision.FP32:
+        return None
+    cores = describe_machine(plan.threads).threads
+    peak = quartiles(measured.peaks).median * cores
+    return network.operations * batch / quartiles(result.seconds).median / peak
 
 
 @dataclass
@@ -334,18 +394,23 @@ class _Result:
 
 @dataclass
 class _Measurements:
-    """The results of the combinations that ran, and the reasons of the others."""
+    """The results of the combinations that ran, and the reasons of the others.
+
+    ``peaks`` are those of a core, one a round, operations a second; None without kernels.
+    """
 
     ways: list[_Way]
     results: dict[_Way, _Result] = field(default_factory=dict)
     faults: dict[_Way, str] = field(default_factory=dict)
+    peaks: list[float] | None = None
 
 
 class _Worker:
     """The worker process of one case; a context manager."""
 
-    def __init__(self, case: BenchCase) -> None:
+    def __init__(self, case: BenchCase, first_seconds: float | None = None) -> None:
         self._case = case
+        self._first_seconds = first_seconds
         self._process = WorkerProcess("skelab.bench.worker")
         self._calls = 1
 
@@ -368,7 +433,12 @@ class _Worker:
         Raises:
             ProcessError: The network cannot run.
         """
-        first = self._process.ask(self._case.to_dict())
+        try:
+            first = self._process.ask(self._case.to_dict(), self._first_seconds)
+        except ProcessError:
+            if self._first_seconds is not None:  # it may be at it still, and disturb the others
+                self._process.kill()
+            raise
         self._calls = max(1, round(SHORTEST / max(first["seconds"], 1e-6)))
         return np.array(first["logits"], dtype=np.float32)
 

@@ -8,15 +8,18 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import torch
 from jaxtyping import Float32
 from numpy import ndarray
 
-from skelab.bench.cases import BenchCase
+from skelab.bench.cases import BenchCase, Runtime
 from skelab.host.memory import memory_growth, reset_peak_memory
 from skelab.host.worker_process import own_answers
+from skelab.inference.checkpoint import load_checkpoint
 from skelab.inference.network import open_network
 
 Clips = Float32[ndarray, "N C T V M"]
@@ -43,9 +46,7 @@ def serve(commands: Iterator[str], write: Callable[[str], object]) -> None:
         engine = case.runtime.engine
         engine.prepare()  # memory is counted from here: that of the network
         before = reset_peak_memory()
-        run = open_network(
-            case.file, engine=engine.name, threads=case.threads, precision=case.precision.value
-        ).logits
+        run = _ready(case)
         started = time.perf_counter()
         logits = run(clips)
         seconds = time.perf_counter() - started
@@ -57,6 +58,26 @@ def serve(commands: Iterator[str], write: Callable[[str], object]) -> None:
             answer(seconds=seconds, peak_mb=_growth(before))
     except Exception as error:  # any error is reported by the process that asked
         answer(error=f"{type(error).__name__}: {' '.join(str(error).split())}")
+
+
+def _ready(case: BenchCase) -> Run:
+    """The network of a case, ready to compute."""
+    if case.runtime is Runtime.COMPILE:
+        torch.set_num_threads(case.threads)
+        compiled = torch.compile(load_checkpoint(Path(case.file)))
+
+        def run(clips: Clips) -> Logits:
+            with torch.inference_mode():
+                logits: Logits = compiled(torch.from_numpy(clips)).numpy()
+            return logits
+
+        return run
+    return open_network(
+        case.file,
+        engine=case.runtime.engine.name,
+        threads=case.threads,
+        precision=case.precision.value,
+    ).logits
 
 
 def _time(run: Run, clips: Clips, calls: int) -> float:

@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from skelab.bench.inference import BenchRow
     from skelab.host.machine import Machine
 
+ALL_RUNTIMES = "eager,compile,onnx,openvino,native"
+MEASURED = [
+    "runtime",
+    "ms per clip",
+    "interquartile range",
+    "clips/s",
+    "MB",
+    "max. relative error",
+]
+COMPARED = ["runtime", "ms per clip", "quartiles", "x eager", "of peak", "max. error"]
 QUICK_ROUNDS, QUICK_SECONDS = 3, 10.0
 
 
@@ -28,8 +38,19 @@ def bench_command(
     batch: Annotated[str, typer.Option(help="Clips at once, separated by commas.")] = "1,16",
     precision: Annotated[str, typer.Option(help="Number formats: fp32, bf16.")] = "fp32,bf16",
     runtime: Annotated[
-        str, typer.Option(help="What computes: eager, onnx, openvino.")
-    ] = "eager,onnx,openvino",
+        str, typer.Option(help="What computes: eager, compile, onnx, openvino, native.")
+    ] = "eager,onnx,openvino,native",
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare",
+            help="Every runtime, with its ratio to eager and its share of the processor's peak.",
+        ),
+    ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw the times into a .png, .svg or .pdf file.", metavar="FILE"),
+    ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Rounds, at most.")] = 15,
     frames: Annotated[
         int | None, typer.Option(min=4, help="Frames of a clip; the recipe's by default.")
@@ -43,7 +64,7 @@ def bench_command(
     """Measure networks: ms per clip, clips per second, memory; the ways take turns."""
     batches = [_count("--batch", word) for word in _words("--batch", batch)]
     precisions = _known("--precision", precision, ("fp32", "bf16"))
-    runtimes = _known("--runtime", runtime, ("eager", "onnx", "openvino"))
+    runtimes = _known("--runtime", ALL_RUNTIMES if compare else runtime, _words("", ALL_RUNTIMES))
 
     from skelab.models import get_card, list_models
 
@@ -51,6 +72,10 @@ def bench_command(
         if not Path(model).exists():
             get_card(model)
 
+    if plot is not None:
+        from skelab.bench.plot import check_plot_path
+
+        check_plot_path(plot)
     from skelab.bench import inference
     from skelab.bench.cases import Runtime
     from skelab.host.machine import describe_machine
@@ -78,26 +103,25 @@ def bench_command(
     except KeyboardInterrupt:
         if rows:
             say(f"stopped; rows that were done: {len(rows)}")
-            _show(rows, machine, as_json)
+            _show(rows, machine, compare, as_json)
         raise
-    _show(rows, machine, as_json)
+    _show(rows, machine, compare, as_json)
+    if plot is not None:
+        from skelab.bench.plot import write_plot
+
+        write_plot(rows, machine.title, plot)
+        say(f"figure {plot}")
 
 
-def _show(rows: Sequence["BenchRow"], machine: "Machine", as_json: bool) -> None:
+def _show(rows: Sequence["BenchRow"], machine: "Machine", compare: bool, as_json: bool) -> None:
     if as_json:
         print_json({"machine": asdict(machine), "rows": [_as_dict(row) for row in rows]})
         return
     result(machine.title)
-    columns = [
-        "runtime",
-        "ms per clip",
-        "interquartile range",
-        "clips/s",
-        "MB",
-        "max. relative error",
-    ]
+    columns = COMPARED if compare else MEASURED
     for (model, frames, batch), group in groupby(rows, _table_of):
-        table = [(f"{row.runtime.value} {row.precision.value}", *_figures(row)) for row in group]
+        figures = _compared if compare else _figures
+        table = [(f"{row.runtime.value} {row.precision.value}", *figures(row)) for row in group]
         title = f"{model}, {frames} frames, batch {batch}"
         print_table(columns, table, title=title, right=",".join(columns[1:]))
     reasons: dict[str, list[str]] = {}
@@ -124,6 +148,13 @@ def _figures(row: "BenchRow") -> tuple[str, ...]:
         "-" if row.peak_mb is None else f"{row.peak_mb:.0f}",
         "-" if row.deviation is None else f"{row.deviation:.0e}",
     )
+
+
+def _compared(row: "BenchRow") -> tuple[str, ...]:
+    middle, spread, _, _, deviation = _figures(row)
+    speedup = "-" if row.speedup is None else f"{row.speedup.median:.2f}"
+    share = "-" if row.peak_share is None else f"{row.peak_share:.2f}"
+    return middle, spread, speedup, share, deviation
 
 
 def _number(value: float) -> str:

@@ -19,4 +19,10 @@ def test_a_case_comes_back_from_its_json(runtime: Runtime, precision: Precision)
 
 
 def test_every_runtime_names_its_package() -> None:
-    assert [runtime.engine.package for runtime in Runtime] == ["torch", "onnxruntime", "openvino"]
+    assert [runtime.engine.package for runtime in Runtime] == [
+        "torch",
+        "torch",
+        "onnxruntime",
+        "openvino",
+        "skelab.native._networks_baseline",
+    ]

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,11 +13,17 @@ from bench_kit import small_checkpoint
 from numpy import ndarray
 
 from skelab.bench import inference
-from skelab.bench.cases import BenchCase, Runtime
+from skelab.bench.cases import USUAL, BenchCase, Runtime
 from skelab.bench.inference import BenchPlan, BenchRow, bench
 from skelab.errors import ExportError, ModelError
 from skelab.host.timing import Quartiles
 from skelab.host.worker_process import ProcessError
+from skelab.inference.checkpoint import load_checkpoint
+from skelab.inference.engines import get_engine
+from skelab.inference.folding import fold
+from skelab.models import SkeletonModel
+from skelab.native.cost import count_operations
+from skelab.native.networks import Kernels, can_compute
 from skelab.training.config import Precision
 
 EAGER = BenchPlan(batches=(2,), runtimes=(Runtime.EAGER,), precisions=(Precision.FP32,), rounds=3)
@@ -32,7 +39,7 @@ class MadeUpWorker:
     asked: list[str]
     broken: dict[Precision, int]
 
-    def __init__(self, case: BenchCase) -> None:
+    def __init__(self, case: BenchCase, first_seconds: float | None = None) -> None:
         self.case = case
         self.rounds = itertools.count(1)
 
@@ -81,6 +88,8 @@ def test_the_ways_take_turns_and_end(worker: type[MadeUpWorker], tmp_path: Path)
 
     turns = ["fp32", "bf16", "bf16", "fp32", "fp32", "bf16"]
     assert worker.asked == ["start fp32", "start bf16", *turns, "end bf16", "end fp32"]
+    assert full.peak_share is None or full.peak_share > 0
+    full, half = replace(full, peak_share=None), replace(half, peak_share=None)
     assert full == BenchRow(
         str(net),
         frames=8,
@@ -91,7 +100,9 @@ def test_the_ways_take_turns_and_end(worker: type[MadeUpWorker], tmp_path: Path)
         peak_mb=30.0,
         deviation=0.0,
         rounds=3,
+        speedup=Quartiles(1.0, 1.0, 1.0),
     )
+    assert half.speedup == Quartiles(2.0, 2.0, 2.0)
     assert half.ms_per_clip == Quartiles(500.0, 375.0, 625.0)
     assert half.deviation == 0.125
     assert (full.clips_per_second, half.clips_per_second) == (1.0, 2.0)
@@ -218,11 +229,66 @@ def test_exported_networks_are_measured_and_agree(tmp_path: Path) -> None:
 
     rows = list(bench([str(net)], plan))
 
-    assert [row.note for row in rows] == ["", "", ""]
-    assert [row.runtime for row in rows] == list(Runtime)
-    for row in rows:
+    native = [""] if can_compute() else [get_engine("native").missing]
+    assert [row.note for row in rows] == ["", "", "", *native]
+    assert [row.runtime for row in rows] == list(USUAL)
+    for row in rows[: 3 + can_compute()]:
         assert row.deviation is not None
         assert row.deviation < 1e-4
+
+
+def test_kernels_that_are_not_built_say_what_a_compiler_would_give(
+    worker: type[MadeUpWorker], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = small_checkpoint(tmp_path / "net.safetensors")
+    monkeypatch.setattr(
+        "skelab.inference.engines.registry.find_spec", lambda name: None if "_net" in name else 1
+    )
+    monkeypatch.setattr(inference, "can_compute", lambda: False)
+    runtimes = (Runtime.EAGER, Runtime.NATIVE)
+
+    eager, native = bench(
+        [str(net)],
+        BenchPlan(batches=(1,), runtimes=runtimes, precisions=(Precision.FP32,), rounds=1),
+    )
+
+    assert (eager.peak_share, eager.rounds) == (None, 1)
+    assert "a C++17 compiler, and then the package again" in native.note
+
+
+@pytest.mark.skipif(not can_compute(), reason="the kernels were not built")
+def test_the_share_of_the_peak_is_operations_a_second_over_those_of_the_cores(
+    worker: type[MadeUpWorker], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = small_checkpoint(tmp_path / "net.safetensors")
+    monkeypatch.setattr(Kernels, "measure_peak", lambda self: 1e9)
+    plan = BenchPlan(
+        batches=(3,), runtimes=(Runtime.EAGER,), rounds=1, threads=2, precisions=(Precision.FP32,)
+    )
+
+    (row,) = bench([str(net)], plan)
+
+    model = load_checkpoint(net)
+    assert isinstance(model, SkeletonModel)
+    operations = 2 * count_operations(fold(model, 1).plan, row.frames)
+    assert row.peak_share == pytest.approx(operations * 3 / 1.0 / 2e9)
+
+
+@pytest.mark.slow
+def test_a_compiled_graph_is_measured_or_says_why_not(tmp_path: Path) -> None:
+    net = small_checkpoint(tmp_path / "net.safetensors")
+    plan = BenchPlan(
+        batches=(1,),
+        runtimes=(Runtime.EAGER, Runtime.COMPILE),
+        precisions=(Precision.FP32,),
+        rounds=1,
+        threads=1,
+        compile_seconds=1.0,
+    )
+
+    _, compiled = bench([str(net)], plan)
+
+    assert compiled.note == "no answer after 1 s"
 
 
 @pytest.mark.slow

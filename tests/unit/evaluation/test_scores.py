@@ -285,6 +285,13 @@ def test_provenance_of_another_type_is_told(tmp_path: Path, name: str, value: ob
         Scores.load(path)
 
 
+def test_files_from_before_engines_were_named_still_open(tmp_path: Path) -> None:
+    header = {name: value for name, value in asdict(made_info()).items() if name != "engine"}
+    path = _changed(tmp_path, info=np.array(json.dumps(header)))
+
+    assert Scores.load(path).info == replace(made_info(), engine="")
+
+
 def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "scores.npz"
     made_scores().save(path)

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from export_kit import SMALL, family_checkpoint
+from export_kit import family_checkpoint
 from jaxtyping import Float32
+from module_kit import SMALL
 from numpy import ndarray
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -121,6 +122,7 @@ def test_ten_blocks_are_exact_with_other_options_layouts_and_channels(
     model = create_model(
         family, num_classes=4, layout=layout, in_channels=channels, max_bodies=2, **options
     )
+    assert isinstance(model, SkeletonModel)
     joints = model.input_norm.clip_shape[1]
     clips = np.random.default_rng(1).standard_normal((5, channels, frames, joints, 2))
     clips[1:3, ..., 1] = 0
@@ -280,16 +282,15 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 @pytest.mark.skipif("avx512bf16" not in built_instruction_sets(), reason="no bf16 here")
 @pytest.mark.parametrize("family", foldable_families())
 def test_bf16_stays_close(family: str) -> None:
-    model = trained(
-        create_model(family, num_classes=7, layout="ntu25", max_bodies=2, **OPTIONS[family])
-    )
+    options: dict[str, Any] = OPTIONS[family]
+    model = trained(create_model(family, num_classes=7, layout="ntu25", max_bodies=2, **options))
     clips = some_clips(3, 16, 25, 2)
     with torch.inference_mode():
         expected = model(torch.from_numpy(clips)).numpy()
 
     kernels = get_kernels("avx512bf16")
-    options = EngineOptions(threads=1, precision="bf16")
-    found = NativeForward(fold(model, kernels.lanes), kernels, options)(clips)
+    halved = EngineOptions(threads=1, precision="bf16")
+    found = NativeForward(fold(model, kernels.lanes), kernels, halved)(clips)
 
     assert np.abs(found - expected).max() < 3e-2 * np.abs(expected).max()
 
