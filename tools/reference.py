@@ -82,7 +82,7 @@ def _call(thing: Any) -> str:
             keywords = True
         if parameter.kind is parameter.VAR_POSITIONAL:
             keywords = True
-        stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+        stars = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}.get(parameter.kind.name, "")
         plain = parameter.default is None or isinstance(
             parameter.default, str | int | float | tuple
         )

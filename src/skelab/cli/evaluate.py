@@ -192,7 +192,7 @@ def _print_metrics(made: "EvaluationResult", scores: "OutputScores", as_json: bo
 def _print_seeds(results: Mapping[str, "EvaluationResult"], as_json: bool) -> None:
     """The figures of each seed, and their mean."""
     from skelab.evaluation import Scores, evaluate_scores
-    from skelab.report import percent
+    from skelab.report import percent, top5_says_something
     from skelab.runs.seeds import mean_over_seeds
 
     found = {
@@ -207,7 +207,11 @@ def _print_seeds(results: Mapping[str, "EvaluationResult"], as_json: bool) -> No
         return
     figures = {
         "top-1": mean_over_seeds([each.top1.value for each in found.values()]),
-        "top-5": mean_over_seeds([each.top5.value for each in found.values()]),
+        **(
+            {"top-5": mean_over_seeds([each.top5.value for each in found.values()])}
+            if top5_says_something(next(iter(found.values())))
+            else {}
+        ),
         "macro F1": mean_over_seeds([each.macro_f1 for each in found.values()]),
     }
     if as_json:
@@ -215,7 +219,12 @@ def _print_seeds(results: Mapping[str, "EvaluationResult"], as_json: bool) -> No
         print_json({**{name: asdict(figure) for name, figure in figures.items()}, "files": files})
         return
     rows: list[tuple[str, ...]] = [
-        (name, percent(each.top1.value), percent(each.top5.value), percent(each.macro_f1))
+        (
+            name,
+            percent(each.top1.value),
+            *([percent(each.top5.value)] if "top-5" in figures else []),
+            percent(each.macro_f1),
+        )
         for name, each in found.items()
     ]
     means = figures.values()

@@ -25,7 +25,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -391,12 +391,15 @@ def _main_unnamed() -> Iterator[None]:
     So a script needs no ``if __name__ == "__main__":`` of its own.
     """
     main = sys.modules["__main__"]
-    hidden = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
+    found = vars(main)
+    hidden: dict[str, Any] = {
+        name: found.pop(name) for name in ("__file__", "__spec__") if name in found
+    }
     main.__spec__ = None
     try:
         yield
     finally:
-        vars(main).update(hidden)
+        found.update(hidden)
 
 
 def _is_of_main(source: Source) -> bool:

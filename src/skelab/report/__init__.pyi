@@ -51,4 +51,5 @@ from .tables import (
     confused_rows as confused_rows,
     percent as percent,
     summary_rows as summary_rows,
+    top5_says_something as top5_says_something,
 )
