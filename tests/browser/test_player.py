@@ -336,7 +336,7 @@ def test_everything_fits_on_a_phone_and_is_large_enough_to_touch(
 
 def test_the_answer_and_the_reasons_can_be_read_and_switched(page: Any, file: Path) -> None:
     open_page(page, file)
-    aside = page.get_by_role("complementary", name="What the network says")
+    aside = page.get_by_role("complementary", name="Prediction")
 
     text = aside.inner_text()
     page.get_by_role("radio", name="Off").check()

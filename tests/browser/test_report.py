@@ -41,7 +41,7 @@ def test_a_click_on_a_wrong_square_shows_its_clips(browser: Any, file: Path) -> 
 
         heading = page.locator("#confused-clips h3").inner_text()
         assert heading.startswith(
-            f"action {truth}, taken for action {prediction}: {len(names)} clips"
+            f"action {truth}, predicted as action {prediction}: {len(names)} clips"
         )
         assert player.get_attribute("data-frame") == "1"
         assert player.get_attribute("aria-label") == f"Clip {names[0]}"
@@ -58,7 +58,7 @@ def test_keys_alone_lead_from_the_table_to_the_clips(browser: Any, file: Path) -
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
 
-        assert "taken for" in focused
+        assert "predicted as" in focused
         pressed = page.locator("#confused-clips [aria-pressed=true]").inner_text()
         assert pressed == page.evaluate("document.activeElement.textContent")
         assert page.evaluate("document.documentElement.scrollWidth") == 390

@@ -236,7 +236,7 @@ def softmax(logits: Float[ndarray, "N K"]) -> Float64[ndarray, "N K"]:
 
 
 def log_loss(logits: Float[ndarray, "N K"], labels: Int64[ndarray, " N"]) -> float:
-    """The mean negative log-likelihood of the right class, nats: the cross entropy."""
+    """The cross entropy: mean negative log-likelihood of the true class, nats."""
     return float(-log_softmax(logits)[np.arange(len(labels)), labels].mean())
 
 
@@ -244,8 +244,9 @@ def confusion_matrix(
     labels: Int64[ndarray, " N"], predictions: Int64[ndarray, " N"], num_classes: int
 ) -> Int64[ndarray, "K K"]:
     """The confusion matrix: rows are true classes, columns predicted ones."""
-    counts = np.bincount(labels * num_classes + predictions, minlength=num_classes**2)
-    return counts.reshape(num_classes, num_classes).astype(np.int64)
+    known = np.arange(num_classes)
+    counts: ndarray = sklearn.metrics.confusion_matrix(labels, predictions, labels=known)
+    return counts.astype(np.int64)
 
 
 def class_results(scores: Scores) -> tuple[ClassResult, ...]:

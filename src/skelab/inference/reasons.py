@@ -1,7 +1,7 @@
-"""Why a network says what it says: which joints and frames of a clip its answer hangs on.
+"""Explains predictions: which joints and frames of a clip matter for a class.
 
 Two methods are computed side by side, since neither is the truth: gradient times input, which is
-exact for small changes, and occlusion, which replaces joints and looks at what is said then. Both
+exact for small changes, and occlusion, which replaces joints and compares the outputs. Both
 measure from the same baseline, the mean of the training clips that the network's input norm keeps.
 """
 
@@ -29,7 +29,7 @@ from skelab.inference.spec import NetworkSpec
 from skelab.nn import BodyNorm, ChannelTopologyConv
 
 SPANS: Final = 16
-"""Stretches of the window that are occluded, one after the other, to learn which frames matter."""
+"""Number of spans of the window that are occluded in turn."""
 
 _BATCH: Final = 16
 _NOTES: Final = {
@@ -42,11 +42,11 @@ _NOTES: Final = {
 
 @dataclass(frozen=True)
 class Topology:
-    """What a layer passes between joints for one clip, the mean over channels and subsets.
+    """The refined topology of a layer for one clip, averaged over channels and subsets.
 
     Attributes:
         layer: Name of the layer, as in the state dict.
-        weights: Magnitude with which the second joint reaches the first.
+        weights: Magnitude of the weight of the second joint for the first.
     """
 
     layer: str
@@ -55,19 +55,19 @@ class Topology:
 
 @dataclass(frozen=True)
 class Reasons:
-    """What an answer hangs on. Values are log-odds of the class; positive ones speak for it.
+    """An explanation. Values are log-odds of the class; positive ones support it.
 
     Attributes:
-        prediction: What the network says of the clip.
-        target: The class that the reasons are about.
+        prediction: The prediction.
+        target: The explained class.
         gradient: Gradient times input of each body, frame of the clip and joint; 0 in frames that
             the network is not shown, and for bodies beyond those that it takes.
-        occlusion: What the answer loses if the joint of a body is replaced in all frames.
-        spans: What it loses if all joints are replaced for a stretch, on each frame of the stretch.
-        agreement: Spearman's rank correlation of the two methods over joints, and over stretches;
-            NaN where a method gives one value everywhere.
+        occlusion: Loss of log-odds if the joint of a body is replaced in all frames.
+        spans: Loss of log-odds if all joints are replaced in a span, for each frame of the span.
+        agreement: Spearman's rank correlation of the two methods over joints, and over spans;
+            NaN if a method is constant.
         layers: Learned topologies, for networks that have them.
-        note: What a joint stands for, if the stream is another than joints.
+        note: Meaning of the joints, for streams other than joint.
     """
 
     prediction: Prediction
@@ -81,12 +81,12 @@ class Reasons:
 
 
 def explain(network: Path | str | NetworkFile, clip: Clip, *, target: str | None = None) -> Reasons:
-    """Say which joints and frames of a clip speak for a class, by two methods.
+    """Explain a prediction: evidence of joints and frames for a class, by two methods.
 
     Args:
         network: A run folder or a checkpoint, as a path or as it was read.
         clip: A clip, prepared as the network was trained on.
-        target: The class; by default the likeliest.
+        target: The class; the most likely one by default.
 
     Raises:
         NetworkError: The network is an exported file, which has no gradients; or it does not
@@ -156,7 +156,7 @@ def _baseline(module: nn.Module, x: Float[Tensor, "1 C T V M"]) -> Float[Tensor,
 
 
 def _present(x: Float[Tensor, "1 C T V M"]) -> Bool[ndarray, " M"]:
-    """Which bodies are there; an absent one is all zeros, and stays so."""
+    """Which bodies are present; absent ones are all zeros and stay so."""
     return np.asarray((x != 0).any(dim=3).any(dim=2).any(dim=1)[0].numpy())
 
 
@@ -174,7 +174,7 @@ def _gradient(
 def _occlude_joints(
     margin: Margin, x: Float[Tensor, "1 C T V M"], baseline: Float[Tensor, "1 C 1 V M"]
 ) -> Float32[ndarray, "M V"]:
-    """What is lost by each joint of each present body."""
+    """The loss of log-odds by occluding each joint of each present body."""
     present = _present(x)
     places = [(m, v) for m in np.flatnonzero(present).tolist() for v in range(x.shape[3])]
 
@@ -193,7 +193,7 @@ def _occlude_joints(
 def _occlude_spans(
     margin: Margin, x: Float[Tensor, "1 C T V M"], baseline: Float[Tensor, "1 C 1 V M"]
 ) -> Float32[ndarray, " S"]:
-    """What is lost by each stretch of the window, all joints of all present bodies at once."""
+    """The loss of log-odds by occluding each span of the window in all present bodies."""
     present = torch.from_numpy(_present(x))
 
     def occluded(span: Int64[ndarray, " F"]) -> Tensor:
@@ -264,9 +264,9 @@ def _as_bodies(values: Float32[ndarray, "K ..."], bodies: int) -> Float32[ndarra
 
 
 def _frames_of_window(clip: Clip, spec: NetworkSpec) -> Float64[ndarray, " W"]:
-    """Which frame of the clip each frame of the window shows, between two where it interpolates.
+    """The frame of the clip in each frame of the window, fractional if interpolated.
 
-    The feeder itself says so: it is fed a clip whose coordinates are the numbers of its frames.
+    Found by feeding a clip whose coordinates are its frame numbers.
     """
     config = spec.inputs.feeder.model_copy(update={"stream": Stream.JOINT})
     gaps = get_pipeline(spec.inputs.pipeline).keeps_gaps
@@ -280,13 +280,12 @@ def _frames_of_window(clip: Clip, spec: NetworkSpec) -> Float64[ndarray, " W"]:
 
 
 def _rank_correlation(a: Float[ndarray, " ..."], b: Float[ndarray, " ..."]) -> float:
-    """Spearman's rank correlation; NaN where all values of one are equal."""
-    from scipy.stats import rankdata
+    """Spearman's rank correlation; NaN if one is constant."""
+    from scipy.stats import spearmanr
 
-    first, second = rankdata(a.ravel()), rankdata(b.ravel())
-    if np.ptp(first) == 0 or np.ptp(second) == 0:
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
-    return float(np.corrcoef(first, second)[0, 1])
+    return float(spearmanr(a.ravel(), b.ravel()).statistic)
 
 
 def _topologies(module: nn.Module, x: Float[Tensor, "1 C T V M"]) -> list[Topology]:

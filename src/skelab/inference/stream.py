@@ -1,4 +1,4 @@
-"""A stream of frames through a causal network: an answer after each, as it comes.
+"""Streams frames through a causal network, with a prediction after each frame.
 
 Frames come as arrays, or as lines of JSON, one frame a line::
 
@@ -30,10 +30,10 @@ FRAME_FORMAT: Final = 1
 """Version of the lines that are read and written."""
 
 LONGEST_GAP: Final = 1.0
-"""Seconds without a frame after which a stream begins anew."""
+"""Seconds without a frame after which a stream is reset."""
 
 LONGEST_LINE: Final = 1 << 20
-"""Bytes of a line; a longer one is no frame."""
+"""Maximum size of a line, bytes."""
 
 _ORIGIN: Final = "ctrgcn"
 _AS_GIVEN: Final = "as-given"
@@ -45,7 +45,7 @@ class StreamFrame:
 
     Attributes:
         bodies: Coordinates V C of each body that is seen, by its name.
-        time: When, in seconds; None where nobody says.
+        time: Time stamp, seconds; None if unknown.
     """
 
     bodies: Mapping[str, Float64[ndarray, "V C"]]
@@ -54,14 +54,14 @@ class StreamFrame:
 
 @dataclass(frozen=True)
 class StreamAnswer:
-    """What a network says after a frame.
+    """The prediction after a frame.
 
     Attributes:
-        frame: Number of the frame, from 0, those that were left out included.
-        time: When it was, as the frame says.
-        top: The likeliest classes with their probabilities, the likeliest first; empty for a frame
-            that was left out.
-        notes: What was done about a frame that is not as it should be.
+        frame: Number of the frame, from 0, including skipped ones.
+        time: Time stamp of the frame.
+        top: The most likely classes with probabilities, in descending order; empty for a frame
+            that was skipped.
+        notes: How an irregular frame was handled.
     """
 
     frame: int
@@ -83,17 +83,17 @@ class StreamAnswer:
 
 @dataclass
 class _Slots:
-    """Which body has which place in the input of the network."""
+    """Assigns bodies to the body slots of the network's input."""
 
     count: int
     names: dict[int, str] = field(default_factory=dict)
     seen: dict[int, int] = field(default_factory=dict)
 
     def place(self, bodies: Mapping[str, Any], frame: int) -> tuple[dict[str, int], list[str]]:
-        """The place of each body, and the bodies for which there is none.
+        """The slot of each body, and the bodies without one.
 
-        A body keeps its place. A new one takes a free place, else that of the body which has been
-        away for longest; one that changes its name is a new one.
+        A body keeps its slot. A new one takes a free slot, or else that of the body that has been
+        absent longest; a body with a new name is a new body.
         """
         known = {name: place for place, name in self.names.items()}
         placed = {name: known[name] for name in bodies if name in known}
@@ -119,9 +119,9 @@ class NetworkStream:
     the network's horizon averages are over its latest frames.
 
     Args:
-        spec: What the network must be shown.
+        spec: Its inputs and outputs.
         model: The network, causal.
-        where: What to call it in messages.
+        where: Its name in messages.
 
     Raises:
         NetworkError: The network's stream needs the next frame, or its preprocessing the whole
@@ -148,7 +148,7 @@ class NetworkStream:
         self.restart()
 
     def restart(self) -> None:
-        """Forget all frames and bodies; the numbers of frames go on."""
+        """Reset the state; frame numbers continue."""
         self._network.restart()
         self._slots = _Slots(self.spec.max_bodies)
         self._origin: Float64[ndarray, " C"] | None = None
@@ -156,11 +156,11 @@ class NetworkStream:
 
     @property
     def num_bytes(self) -> int:
-        """Memory of what is remembered of earlier frames."""
+        """Size of the state, bytes."""
         return self._network.num_bytes
 
     def step(self, bodies: Float32[ndarray, "M V C"]) -> Float32[ndarray, " K"]:
-        """Logits after one frame more, of coordinates prepared as the network was trained on them.
+        """Logits after another frame of preprocessed coordinates.
 
         Args:
             bodies: Place m of the clip in row m; zeros, or fewer rows, where a body is absent.
@@ -185,7 +185,7 @@ class NetworkStream:
         return logits
 
     def answer(self, frame: StreamFrame, *, top: int = 5) -> StreamAnswer:
-        """What the network says after a frame as recorded.
+        """The prediction after a frame as recorded.
 
         - A frame that is not later than the one before is left out.
         - After more than ``LONGEST_GAP`` seconds the stream begins anew.
@@ -216,7 +216,7 @@ class NetworkStream:
         return StreamAnswer(self._frame, frame.time, named, tuple(notes))
 
     def answers(self, lines: Iterable[bytes], *, top: int = 5) -> Iterator[StreamAnswer]:
-        """What the network says after each line of JSON.
+        """The prediction after each line of JSON.
 
         A last line that was cut off is noted, and ends the stream.
 
@@ -241,7 +241,7 @@ class NetworkStream:
                 raise DataError(f"line {number}: {error}") from None
 
     def _prepared(self, frame: StreamFrame, notes: list[str]) -> Float32[ndarray, "M V C"]:
-        """The bodies in their places, moved as the network's preprocessing moves them."""
+        """The bodies in their slots, centred as in the network's preprocessing."""
         layout, channels = self.spec.layout, self.spec.model.in_channels
         finite = {}
         for name, joints in frame.bodies.items():

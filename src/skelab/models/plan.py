@@ -25,6 +25,8 @@ class PlannedBlocks(nn.Sequential):
         width: The plan counts output channels in widths.
         plan: Output channels and temporal stride of each block.
         make_block: The family's block.
+
+    Source: arXiv:1801.07455, with the plan of each family.
     """
 
     def __init__(

@@ -106,7 +106,10 @@ def step_with_residual(
 
 
 class CausalConv2d(nn.Conv2d):
-    """Causal temporal convolution, whose window ends with the frame; see :func:`make_causal`."""
+    """Causal temporal convolution, whose window ends with the frame; see :func:`make_causal`.
+
+    Source: arXiv:1609.03499, section 2.1.
+    """
 
     @property
     def reach(self) -> int:

@@ -1,4 +1,4 @@
-"""Clips to look at: a page with a player, pictures, films; and what a network's answer hangs on."""
+"""Views clips: a page with a player, pictures, films, and explanations of predictions."""
 
 from lazy_loader import attach_stub
 

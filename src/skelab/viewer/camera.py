@@ -1,4 +1,4 @@
-"""From points in space to a picture: where the player's camera stands at first, for pictures."""
+"""The camera: projects points in space to a picture from the player's initial view."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -18,11 +18,11 @@ _LIMB: Final = 0.13  # thickness of a limb, as a share of a long bone
 
 @dataclass(frozen=True)
 class Camera:
-    """Looks at a clip from where it was recorded, turned a little; nothing moves with the people.
+    """A static camera near the recording viewpoint.
 
     Attributes:
-        centre: What it looks at.
-        half: Half extents of where nearly all joints are.
+        centre: Its target.
+        half: Half extents of the region with nearly all joints.
         floor: Height of the floor.
         limb: Thickness of a limb, in units of the clip.
         angles: Yaw and pitch, radians.
@@ -38,7 +38,7 @@ class Camera:
     def fitting(
         cls, poses: Float32[ndarray, "M T V 3"], layout: Layout, *, flat: bool = False
     ) -> "Camera":
-        """The camera that sees the bodies in nearly all frames; a tracker's slip may fall out."""
+        """The camera that shows the bodies in nearly all frames; outliers may be outside."""
         seen = poses[:, np.isfinite(poses).any(axis=(0, 2, 3))].astype(np.float64)
         low = np.quantile(np.nanmin(seen, axis=(0, 2)), 0.02, axis=0)
         high = np.quantile(np.nanmax(seen, axis=(0, 2)), 0.98, axis=0)
@@ -56,7 +56,7 @@ class Camera:
         )
 
     def scale(self, width: float, height: float) -> float:
-        """Pixels a unit, at the centre, with which everything has room."""
+        """Pixels per unit at the centre, so that everything fits."""
         x, y, z = self.half.tolist()
         flat = self.angles == (0.0, 0.0)
         across, up = (x, y) if flat else (float(np.hypot(x, z)), y + 0.25 * z)
@@ -65,7 +65,7 @@ class Camera:
     def see(
         self, points: Float[ndarray, "*points 3"], size: tuple[float, float], scale: float
     ) -> Float[ndarray, "*points 4"]:
-        """Of each point x, y (down), depth and pixels a unit in a picture of a size."""
+        """Project points to x, y (down), depth and pixels per unit in a picture of a given size."""
         yaw, pitch = self.angles
         x, y, z = np.moveaxis(np.asarray(points, np.float64) - self.centre, -1, 0)
         across = x * np.cos(yaw) + z * np.sin(yaw)

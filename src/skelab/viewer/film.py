@@ -15,7 +15,7 @@ from skelab.viewer.picture import SIZE, Painter
 from skelab.viewer.scene import Scene
 
 MOST_FRAMES: Final = 3000
-"""Longest film, which is 100 s of a Kinect."""
+"""Maximum number of frames of a film; 100 s of a Kinect."""
 
 INSTALL: Final = "pip install 'skeleton-action-lab[video]'"
 
@@ -44,7 +44,7 @@ def write_film(path: Path, scene: Scene, *, theme: str = "light", height: int = 
 
 
 def check_film(path: Path, scene: Scene) -> None:
-    """Refuse what makes no film, before anything is drawn.
+    """Check that a film can be made, before drawing.
 
     Raises:
         DataError: The clip has one frame only, or too many.
@@ -65,7 +65,7 @@ def check_film(path: Path, scene: Scene) -> None:
 
 
 def _write_gif(path: Path, painter: Painter) -> None:
-    """One palette for all frames, so that only what moves is stored."""
+    """One palette for all frames, so that only changes are stored."""
     speed = painter.scene.frames_per_second
     every = max(1, math.ceil(speed / _GIF_RATE))
     length = round(1000 * every / speed / _GIF_STEP) * _GIF_STEP

@@ -1,4 +1,4 @@
-"""Poses as a short text: steps between frames, as bytes, in base64."""
+"""Compact poses: differences between frames as bytes, in base64."""
 
 import base64
 from collections.abc import Iterator
@@ -10,15 +10,15 @@ from jaxtyping import Bool, Float32, Int64
 from numpy import ndarray
 
 LEVELS: Final = 4095
-"""Places along the longest side of what is shown; 0.7 mm where people walk through 3 m."""
+"""Quantisation steps along the longest side; 0.7 mm for a range of 3 m."""
 
 
 def pack_poses(poses: Float32[ndarray, "M T V 3"]) -> dict[str, Any]:
-    """Poses as plain containers: where they lie, and of each body its stretches and its text.
+    """Pack poses into plain containers: their bounds, and spans and encoded text of each body.
 
     A coordinate is a whole number of steps from the lowest corner, plus one; 0 stands for a joint
-    that is absent. Frames in which a body is absent are not written. Of every number follows the
-    difference to the frame before, folded so that small ones of either sign are small, seven bits
+    that is absent. Frames without the body are omitted. Each number is stored as its
+    difference to the previous frame, zigzag-encoded so that small differences are small, seven bits
     a byte, the lowest first, the eighth bit set if more follow.
     """
     low = np.nanmin(poses, axis=(0, 1, 2)).astype(np.float64)
@@ -40,7 +40,7 @@ def pack_poses(poses: Float32[ndarray, "M T V 3"]) -> dict[str, Any]:
 def unpack_poses(
     packed: dict[str, Any], shape: tuple[int, int, int, int]
 ) -> Float32[ndarray, "M T V 3"]:
-    """What :func:`pack_poses` packed, as the player reads it."""
+    """Unpack the output of :func:`pack_poses`."""
     poses = np.full(shape, np.nan, np.float32)
     for body, entry in zip(poses, packed["bodies"], strict=True):
         numbers = _unpack(base64.b64decode(entry["data"]))
@@ -62,7 +62,7 @@ def pack_signed(values: Float32[ndarray, " ..."], peak: float) -> str:
 
 
 def _stretches(there: Bool[ndarray, " T"]) -> Iterator[tuple[int, int]]:
-    """First frame of each stretch, and the frame after its last."""
+    """First frame of each span, and the frame after its last."""
     edges = np.flatnonzero(np.diff(there.astype(np.int8), prepend=0, append=0)).tolist()
     yield from list(pairwise(edges))[::2]
 

@@ -1,4 +1,4 @@
-"""A scene as HTML: the player's element, and a page that holds all it needs."""
+"""A scene as HTML: the player element and a self-contained page."""
 
 import base64
 import hashlib
@@ -25,20 +25,20 @@ from skelab.viewer.scene import (
 )
 
 MOST_LINKS: Final = 16
-"""Pairs of joints that are drawn for a layer."""
+"""Number of joint pairs drawn per layer."""
 
 MOST_RANKS: Final = 5
-"""Joints that are named beside the player."""
+"""Number of joints named beside the player."""
 
 _FRAME_HEIGHT: Final = {False: 640, True: 900}  # in notebooks; with an answer it is higher
 
 
 def render_page(scene: Scene, *, autoplay: bool = True) -> str:
-    """One HTML file that holds everything and asks the network for nothing; the same bytes always.
+    """One self-contained, reproducible HTML file.
 
     Args:
         scene: The clip.
-        autoplay: Play at once, unless the reader's system asks for little motion.
+        autoplay: Start playing, unless the system prefers reduced motion.
     """
     style, script = player_style() + _verbatim("page.css"), player_script()
     return _template().render(
@@ -54,7 +54,7 @@ def render_page(scene: Scene, *, autoplay: bool = True) -> str:
 
 
 def render_frame(scene: Scene) -> str:
-    """The page inside an element for notebooks, apart from their own styles and scripts."""
+    """The page in an isolated element for notebooks."""
     page = escape(render_page(scene, autoplay=False))
     height = _FRAME_HEIGHT[scene.answer is not None]
     title = escape(f"Clip {scene.name}")
@@ -65,7 +65,7 @@ def render_frame(scene: Scene) -> str:
 
 
 def player_element(scene: Scene, *, autoplay: bool = False) -> Markup:
-    """The element that :func:`player_script` turns into a player, for a page of another room."""
+    """The element that :func:`player_script` turns into a player, for other pages."""
     return Markup(
         '<div data-skelab-clip{}><script type="application/json">{}</script>'
         "<noscript>This clip needs JavaScript to be seen.</noscript></div>"
@@ -73,7 +73,7 @@ def player_element(scene: Scene, *, autoplay: bool = False) -> Markup:
 
 
 def json_text(content: Mapping[str, Any]) -> Markup:
-    """JSON for an element ``<script type="application/json">``: no tag can begin inside it."""
+    """JSON escaped for an element ``<script type="application/json">``."""
     text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
     for character in "<\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -81,22 +81,22 @@ def json_text(content: Mapping[str, Any]) -> Markup:
 
 
 def player_script() -> str:
-    """The player: one script without a library, for an inline element."""
+    """The player script, without dependencies, for inlining."""
     return _verbatim("player.js")
 
 
 def player_style() -> str:
-    """The player's style sheet; it styles nothing else."""
+    """The player's style sheet, scoped to the player."""
     return _verbatim("player.css")
 
 
 def digest(text: str) -> str:
-    """What a content policy calls an inline script or style by, behind ``sha256-``."""
+    """The hash of an inline script or style for a content security policy, after ``sha256-``."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def facts_of(scene: Scene) -> list[str]:
-    """A few facts about the clip, for a line below its heading."""
+    """A few facts about the clip for its subtitle."""
     bodies = len(scene.panes[-1].poses)
     return [
         scene.name,
@@ -108,7 +108,7 @@ def facts_of(scene: Scene) -> list[str]:
 
 
 def player_data(scene: Scene) -> dict[str, Any]:
-    """What the player shows, as plain containers."""
+    """The player's data as plain containers."""
     layout = scene.layout
     return {
         "name": scene.name,
@@ -149,7 +149,7 @@ def _answer(answer: Answer, bones: tuple[tuple[int, int], ...]) -> dict[str, Any
 
 
 def _evidence(evidence: Evidence) -> dict[str, Any]:
-    """Values from -1 to 1 as bytes: of joints relative to the strongest, of frames likewise."""
+    """Values from -1 to 1 as bytes, relative to the largest of joints or frames."""
     peak = float(np.abs(evidence.joints).max())
     return {
         "title": evidence.method,
@@ -160,7 +160,7 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
 
 
 def ranks(evidence: Evidence) -> list[tuple[int, int, float]]:
-    """The joints that speak most for the class: body, joint, share of all that speaks for it."""
+    """The joints with most evidence for the class: body, joint, share of all positive evidence."""
     totals = np.maximum(evidence.joints.mean(axis=1), 0)  # M V
     order = np.argsort(-totals, axis=None, kind="stable")[:MOST_RANKS]
     places = [divmod(int(place), totals.shape[1]) for place in order]

@@ -17,7 +17,7 @@ SIZE: Final = 480
 
 POSES_OF_STRIP: Final = 6
 
-_OVERSAMPLING: Final = 2  # drawn so many times larger, for smooth edges
+_OVERSAMPLING: Final = 2  # supersampling factor for smooth edges
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,14 @@ class Theme:
     """Colours of a picture.
 
     Attributes:
-        paper: Ground.
+        paper: Background.
         ink: Text.
-        muted: Text that matters less.
+        muted: Secondary text.
         rule: Floor and shadows.
-        bone: Limbs where joints carry reasons.
-        speaks_for: Joints that speak for the class.
-        speaks_against: Joints that speak against it.
-        bodies: Of each body its colour, and that of its left limbs.
+        bone: Limbs in views with evidence.
+        speaks_for: Joints with evidence for the class.
+        speaks_against: Joints with evidence against it.
+        bodies: The colour of each body, and of its left limbs.
     """
 
     paper: str
@@ -59,11 +59,11 @@ THEMES: Final = {
 
 
 See = Callable[[Float[ndarray, "*points 3"]], Float[ndarray, "*points 4"]]
-"""Takes points in space to x, y, depth and pixels a unit in a picture."""
+"""Projects points to x, y, depth and pixels per unit."""
 
 
 class Painter:
-    """Draws frames of a scene, all of one size and seen by one camera each pane.
+    """Draws frames of a scene at one size, with one camera per pane.
 
     Args:
         scene: The clip.
@@ -71,7 +71,7 @@ class Painter:
         height: Pixels.
 
     Attributes:
-        size: Width and height of a picture, both even, as films want them.
+        size: Width and height of a picture; both even, as video codecs require.
     """
 
     def __init__(self, scene: Scene, *, theme: str = "light", height: int = SIZE) -> None:
@@ -90,7 +90,7 @@ class Painter:
         self._scales = [min(scales)] * len(scales) if alike else scales
 
     def frame(self, number: int) -> Image.Image:
-        """The picture of a frame: all panes, headings, and the time that has passed."""
+        """The picture of a frame: all panes, headings, and the elapsed time."""
         picture = Image.new("RGB", self.size, self.theme.paper)
         for place, pane in enumerate(self.scene.panes):
             drawn = self.pose(number, place)
@@ -131,7 +131,7 @@ class Painter:
     def text(
         self, picture: Image.Image, x: int, y: int, text: str, *, muted: bool, room: int = 0
     ) -> None:
-        """Write a line that is cut where there is no more room; a pane's width unless given."""
+        """Write a line, truncated to a width; a pane's width by default."""
         pen = ImageDraw.Draw(picture)
         font = ImageFont.load_default(size=15)
         room = room or self.pane_size[0] - 24
@@ -140,7 +140,7 @@ class Painter:
         pen.text((x, y), text, fill=self.theme.muted if muted else self.theme.ink, font=font)
 
     def _time(self, picture: Image.Image, number: int) -> None:
-        """A line at the foot, as long as the share of the clip that has passed."""
+        """A progress bar at the bottom."""
         pen = ImageDraw.Draw(picture)
         left, right, y = 12, self.size[0] - 12, self.size[1] - 10
         passed = number / max(self.scene.num_frames - 1, 1)
@@ -197,7 +197,7 @@ class Painter:
                 self._reason(pen, camera, spots[body, joints[0]], value)
 
     def _evidence(self, pane: Pane, number: int) -> Float[ndarray, "M V"] | None:
-        """What each joint of the last pane says, from -1 to 1; None without reasons."""
+        """The evidence of each joint of the last pane, from -1 to 1; None without explanations."""
         answer = self.scene.answer
         if answer is None or not answer.evidence or pane is not self.scene.panes[-1]:
             return None
@@ -255,7 +255,7 @@ def draw_frame(scene: Scene, number: int, *, theme: str = "light") -> Image.Imag
 def draw_strip(
     scene: Scene, *, poses: int = POSES_OF_STRIP, theme: str = "light", height: int = SIZE
 ) -> Image.Image:
-    """Poses of the last pane side by side, spread evenly over the clip, each with its time."""
+    """Evenly spaced poses of the last pane side by side, each with its time."""
     painter = Painter(scene, theme=theme, height=height)
     place = len(scene.panes) - 1
     present = np.flatnonzero(scene.panes[place].present.any(axis=0))
@@ -311,7 +311,7 @@ def _disc(pen: ImageDraw.ImageDraw, spot: Float[ndarray, " 4"], radius: float, c
 
 
 def _mix(ground: str, colour: str, share: float) -> str:
-    """A colour laid over another."""
+    """Blend a colour over another."""
     pairs = [(int(ground[k : k + 2], 16), int(colour[k : k + 2], 16)) for k in (1, 3, 5)]
     mixed = (round(under + share * (over - under)) for under, over in pairs)
     return "#" + "".join(f"{value:02x}" for value in mixed)

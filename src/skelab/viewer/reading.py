@@ -1,4 +1,4 @@
-"""From a file to a scene: recordings with what preprocessing makes of them, or stored clips."""
+"""Reads scenes from files: recordings with their preprocessed clips, or stored clips."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,12 +30,12 @@ _NTU: Final = "ntu25"
 
 @dataclass(frozen=True)
 class Shown:
-    """A clip that was opened to be looked at.
+    """A clip opened for viewing.
 
     Attributes:
-        scene: What is seen of it.
-        clip: The clip as a network takes it.
-        pipeline: The preprocessing that made it; empty where nobody knows.
+        scene: Its scene.
+        clip: The preprocessed clip.
+        pipeline: Its preprocessing; empty if unknown.
     """
 
     scene: Scene
@@ -50,14 +50,14 @@ def open_clip(
     layout: Layout | str | None = None,
     pipeline: str | None = None,
 ) -> Shown:
-    """Open a clip to look at, from whatever it is in.
+    """Open a clip for viewing from any kind of file.
 
     Args:
         source: A file, a store, a folder of recordings, a clip, a recording, or an array of
             coordinates as recorded, T V C or M T V C.
-        name: Which clip, where there are several.
-        layout: The joints, where the source does not say them; otherwise told by their number.
-        pipeline: Preprocessing of a recording; by default the one that ``skelab ingest`` takes.
+        name: Name of the clip; needed if there are several.
+        layout: The joints, if the source does not define them; by default from their number.
+        pipeline: Preprocessing of a recording; by default that of ``skelab ingest``.
 
     Raises:
         DataError: The source cannot be read, holds several clips and none was named, or nobody is
@@ -82,10 +82,10 @@ def open_clip(
 
 
 def layout_of(num_joints: int, num_axes: int, *, where: str) -> Layout:
-    """The only layout with so many joints and axes.
+    """The only layout with this number of joints and axes.
 
     Raises:
-        LayoutError: There is none, or several; the message lists those that there are.
+        LayoutError: There is none, or several; the message lists them.
     """
     fitting = [
         layout
@@ -134,7 +134,7 @@ def _open_recording(
 
 
 def _said_by_name(path: Path) -> tuple[str, bool]:
-    """The class that the name of an NTU file says, and whether its folder is a synthetic one."""
+    """The class in the name of an NTU file, and whether its folder is synthetic."""
     if (path.parent / SYNTHETIC_MARKER).is_file():
         folder = NtuSource(path.parent)
         labels = {item.info.name: item.info.label for item in folder.items()}
@@ -193,7 +193,7 @@ def _prepared(
     where: str,
     units: str = METRES,
 ) -> Shown:
-    """A recording beside what preprocessing makes of it."""
+    """A recording beside its preprocessed clip."""
     chosen = choose_pipeline(pipeline, layout)
     try:
         clip = chosen.prepare(raw, layout, info)
@@ -204,7 +204,7 @@ def _prepared(
 
 
 def _choose(path: Path, name: str | None, names: Sequence[str]) -> str:
-    """The clip that is meant; the only one may be left unnamed."""
+    """The named clip, or the only one."""
     if name is None and len(names) == 1:
         return names[0]
     if name is None:

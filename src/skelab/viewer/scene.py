@@ -1,4 +1,4 @@
-"""What is shown: poses over time, side by side, with names and, where asked for, reasons."""
+"""Scenes: poses over time in one or two panes, with names and optional explanations."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,15 +13,15 @@ from skelab.errors import DataError
 from skelab.skeleton import Layout
 
 FRAMES_PER_SECOND: Final = 30.0
-"""What Kinects and most video cameras record."""
+"""Frame rate of Kinects and most video cameras."""
 
 METRES: Final = "metres"
-_MOST_BODIES: Final = 6  # of a recording; a tracker's false bodies come on top of the people
+_MOST_BODIES: Final = 6  # of a recording, including false detections
 
 
 @dataclass(frozen=True)
 class Pane:
-    """One view of the clip: as it was recorded, or as a network sees it.
+    """One view of the clip: as recorded, or as preprocessed for a network.
 
     Attributes:
         title: Heading.
@@ -29,7 +29,7 @@ class Pane:
         units: Unit of the coordinates.
 
     Raises:
-        DataError: No joint is anywhere, or a coordinate is infinite.
+        DataError: No joint is present, or a coordinate is infinite.
     """
 
     title: str
@@ -37,7 +37,7 @@ class Pane:
     units: str = METRES
 
     def __post_init__(self) -> None:
-        """Check that there is something to see."""
+        """Check that a joint is present."""
         if np.isinf(self.poses).any():
             raise DataError(f"{self.title}: expected finite coordinates, found infinity")
         if not np.isfinite(self.poses).any():
@@ -45,13 +45,13 @@ class Pane:
 
     @property
     def present(self) -> Bool[ndarray, "M T"]:
-        """Which bodies are there in which frames."""
+        """Which bodies are present in which frames."""
         return np.asarray(np.isfinite(self.poses).any(axis=(2, 3)))
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """How far each joint speaks for a class, by one method; positive is for it.
+    """Evidence of each joint for a class by one method; positive values support it.
 
     Attributes:
         method: Name of the method.
@@ -66,11 +66,11 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Links:
-    """What one layer of a network passes between joints.
+    """The topology of one layer: weights between joints.
 
     Attributes:
         layer: Name of the layer.
-        weights: How much of the second joint reaches the first.
+        weights: Weight of the second joint in the output of the first.
     """
 
     layer: str
@@ -79,18 +79,18 @@ class Links:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a network says of the clip, and why.
+    """The prediction of a network for the clip, with evidence.
 
     Attributes:
         network: Its title.
         trained_on: Data set that it was trained on.
-        top: The likeliest classes with their probabilities.
+        top: The most likely classes with their probabilities.
         target: The class that the evidence is about.
         evidence: By each method.
-        agreement: Rank correlation of the first two methods over joints, and over frames; NaN
-            where a method gives one value everywhere.
-        layers: Learned topologies, the first layer first; empty where the network has none.
-        note: What the joints stand for, if not for their positions.
+        agreement: Spearman correlation of the first two methods over joints, and over frames; NaN
+            if a method is constant.
+        layers: Learned topologies in order of the layers; empty without any.
+        note: Meaning of the joints, if they are not positions.
     """
 
     network: str
@@ -105,17 +105,17 @@ class Answer:
 
 @dataclass(frozen=True)
 class Scene:
-    """A clip to look at.
+    """A clip to view.
 
     Attributes:
         name: Name of the clip.
         layout: Its joints.
-        panes: One, or the recording and what preprocessing made of it.
+        panes: One, or the recording and its preprocessed clip.
         frame_numbers: Number of each frame in the recording.
         frames_per_second: Speed at which it was recorded.
-        label: The class that it shows; empty where unknown.
+        label: Its class; empty if unknown.
         synthetic: A program has made it.
-        answer: What a network says of it.
+        answer: The prediction of a network.
 
     Raises:
         DataError: Panes differ in their frames or joints, or the speed is out of range.
@@ -151,19 +151,19 @@ class Scene:
 
     @property
     def is_flat(self) -> bool:
-        """Whether the joints lie in a picture: they have no depth."""
+        """Whether the joints are in image coordinates, without depth."""
         return "z" not in self.layout.axes
 
     @property
     def sides(self) -> tuple[int, ...]:
-        """For each joint 1 if it is a left one, -1 for a right one, 0 in the middle."""
+        """1 for left joints, -1 for right ones, 0 for those in the middle."""
         sides = [0] * self.layout.num_joints
         for left, right in self.layout.pairs:
             sides[left], sides[right] = 1, -1
         return tuple(sides)
 
     def between(self, start: int, end: int) -> "Scene":
-        """Frames ``start`` to ``end`` of the scene, the last one left out.
+        """Frames ``start`` to ``end`` of the scene, excluding ``end``.
 
         Raises:
             DataError: They are not within the scene.
@@ -193,10 +193,10 @@ def scene_of(
     pipeline: str = "",
     units: str = METRES,
 ) -> Scene:
-    """A scene of a recording, of the clip that was made of it, or of both side by side.
+    """A scene of a recording, of its preprocessed clip, or of both side by side.
 
-    Both run in step: each frame of the clip stands beside the frame of the recording that it was
-    made of. Frames that preprocessing has left out are shown, without a body in the second pane,
+    Both are synchronised: each frame of the clip is shown beside the recorded frame that it was
+    made from. Frames dropped by preprocessing are shown without a body in the second pane,
     unless it has repeated frames.
 
     Args:
@@ -238,7 +238,7 @@ def scene_of(
 def on_timeline(
     scene: Scene, clip: Clip, values: Float[ndarray, "*axes T"]
 ) -> Float32[ndarray, "*axes S"]:
-    """Values of a clip's frames on the S frames of the scene that shows it; 0 elsewhere."""
+    """Map values of a clip's frames to the S frames of its scene; 0 elsewhere."""
     values = np.asarray(values, np.float32)
     if scene.num_frames == clip.num_frames:
         return values
@@ -250,7 +250,7 @@ def on_timeline(
 def strongest_links(
     weights: Float32[ndarray, "V V"], bones: Iterable[Sequence[int]], *, most: int
 ) -> list[tuple[int, int, float]]:
-    """The pairs of joints beyond the bones that pass most to each other, the strongest first.
+    """The joint pairs with the largest weights other than bones, in descending order.
 
     Returns:
         Two joints and the larger of their two weights, relative to the strongest pair.
@@ -267,7 +267,7 @@ def strongest_links(
 
 
 def share_beyond_bones(weights: Float32[ndarray, "V V"], bones: Iterable[Sequence[int]]) -> float:
-    """The share of what joints pass to other joints that does not go along a bone."""
+    """The share of the weight between different joints that is not along a bone."""
     between = weights.copy()
     np.fill_diagonal(between, 0.0)
     total = float(between.sum())
@@ -276,7 +276,7 @@ def share_beyond_bones(weights: Float32[ndarray, "V V"], bones: Iterable[Sequenc
 
 
 def _clip_poses(clip: Clip, layout: Layout) -> Float32[ndarray, "M T V C"]:
-    """A clip's bodies, NaN where one is absent: all its numbers are zero."""
+    """A clip's bodies, with NaN for absent (all-zero) ones."""
     expected = (layout.num_joints, len(layout.axes))
     if clip.joints.shape[2:] != expected:
         raise DataError(
@@ -294,7 +294,7 @@ def _clip_poses(clip: Clip, layout: Layout) -> Float32[ndarray, "M T V C"]:
 
 
 def _raw_poses(raw: RawClip, layout: Layout, name: str) -> Float32[ndarray, "M T V C"]:
-    """The bodies of a recording that were tracked longest, in order of appearance."""
+    """The longest-tracked bodies of a recording, in order of appearance."""
     tracks = [track for track in raw.bodies.values() if len(track.frames)]
     longest = sorted(range(len(tracks)), key=lambda k: -len(tracks[k].frames))[:_MOST_BODIES]
     chosen = [tracks[k] for k in sorted(longest)]
@@ -313,9 +313,9 @@ def _raw_poses(raw: RawClip, layout: Layout, name: str) -> Float32[ndarray, "M T
 def _same_people(
     recorded: Float32[ndarray, "B T V 3"], made: Float32[ndarray, "M T V 3"]
 ) -> list[int]:
-    """The order of the recorded bodies in which the first ones are those of the clip.
+    """The order of the recorded bodies that puts those of the clip first.
 
-    A body of the clip is the recorded one from which it differs by the steadiest offset.
+    A body of the clip is matched to the recorded one with the least variable offset.
     """
     left = list(range(len(recorded)))
     order = []
@@ -331,7 +331,7 @@ def _same_people(
 
 
 def _in_space(poses: Float32[ndarray, "M T V C"], layout: Layout) -> Float32[ndarray, "M T V 3"]:
-    """Poses as points in space; joints in a picture stand upright in the plane z = 0."""
+    """Poses as points in space; image coordinates lie in the plane z = 0."""
     if "z" in layout.axes:
         return np.ascontiguousarray(poses[..., [layout.axes.index(axis) for axis in "xyz"]])
     flat = np.zeros((*poses.shape[:3], 3), np.float32)

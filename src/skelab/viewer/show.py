@@ -1,4 +1,4 @@
-"""`skelab.view`: a clip to look at, in a notebook or as a file."""
+"""`skelab.view`: shows a clip in a notebook or saves it to a file."""
 
 import math
 from dataclasses import dataclass, replace
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from skelab.inference import NetworkFile, Reasons
 
 KINDS: Final = {kind.suffixes[0]: kind for kind in (PAGE, GIF, MP4, PNG)}
-"""The files that a clip can be saved as."""
+"""Suffixes of the files that a clip can be saved as."""
 
 HEIGHT: Final = 480
-"""Pixels of a film, and of each pose in a picture."""
+"""Height of a film, and of each pose in a picture, pixels."""
 
 THEMES: Final = ("light", "dark")
 """Colours of pictures and films."""
@@ -36,16 +36,16 @@ OCCLUSION: Final = "Occlusion"
 
 @dataclass(frozen=True)
 class View:
-    """A clip to look at: shown by notebooks as a player, and saved as a page, picture or film.
+    """A view of a clip: a player in notebooks; can be saved as a page, picture or film.
 
     Attributes:
-        scene: What is shown.
+        scene: The scene.
     """
 
     scene: Scene
 
     def html(self) -> str:
-        """One page that holds everything and asks the network for nothing."""
+        """One self-contained page."""
         return render_page(self.scene)
 
     def save(self, path: Path | str, *, theme: str = "light", height: int = HEIGHT) -> Path:
@@ -54,7 +54,7 @@ class View:
         Args:
             path: ``.html``, ``.png`` (six poses side by side), ``.gif`` or ``.mp4``.
             theme: ``light`` or ``dark``, for pictures and films; a page has both.
-            height: Pixels of a film, and of each pose in a picture.
+            height: Height of a film, and of each pose in a picture, pixels.
 
         Returns:
             The path.
@@ -83,7 +83,7 @@ class View:
         return path
 
     def describe(self) -> list[str]:
-        """What is shown, in a line or two: the clip, and what the network says of it."""
+        """A line or two about the clip and the network's prediction."""
         scene = self.scene
         title = f"{scene.label}: " if scene.label else ""
         made = "SYNTHETIC, " if scene.synthetic else ""
@@ -107,7 +107,7 @@ class View:
         return self.scene.layout.joints[found[0][1]] if found else "nothing"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows."""
+        """The HTML for notebooks."""
         return render_frame(self.scene)
 
 
@@ -123,22 +123,22 @@ def view(
     frames_per_second: float = FRAMES_PER_SECOND,
     raw: bool = True,
 ) -> View:
-    """Look at a clip, and at what a network says of it and why.
+    """View a clip, and optionally a network's prediction with evidence.
 
     Args:
-        clip: A ``.skeleton`` or ``.npy`` file, a store or what others have prepared, a folder of
+        clip: A ``.skeleton`` or ``.npy`` file, a store or prepared clips, a folder of
             recordings; a recording or an array of coordinates as recorded, T V C or M T V C, which
-            is shown beside what preprocessing makes of it; or a clip.
-        name: Which clip, where there are several.
-        layout: The joints, where the source does not say them; otherwise told by their number.
+            is shown beside its preprocessed clip; or a clip.
+        name: Name of the clip; needed if there are several.
+        layout: The joints, if the source does not define them; by default from their number.
         pipeline: Preprocessing of a recording; by default the network's, or the one that ``skelab
             ingest`` takes.
         network: A run or a checkpoint, as a path or as it was read: adds its prediction and which
             joints and moments speak for it.
-        target: The class that the reasons are about; by default the likeliest.
-        frames: First frame to show, and the one behind the last.
+        target: The class to explain; the most likely one by default.
+        frames: First frame to show, and the one after the last.
         frames_per_second: Speed at which the clip was recorded.
-        raw: Show a recording beside what preprocessing made of it.
+        raw: Show a recording beside its preprocessed clip.
 
     Raises:
         DataError: The clip cannot be read, several are there and none was named, nobody is in it,
@@ -159,10 +159,10 @@ def view(
 
 
 def kind_of(path: Path) -> FileKind:
-    """What a file will be, by its suffix.
+    """The kind of a file by its suffix.
 
     Raises:
-        OutputError: It is none of ours; the message lists them.
+        OutputError: The suffix is unknown; the message lists the known ones.
     """
     found = [kind for kind in KINDS.values() if path.suffix.lower() in kind.suffixes]
     if not found:
@@ -174,7 +174,7 @@ def kind_of(path: Path) -> FileKind:
 
 
 def check_theme(name: str, height: int = HEIGHT) -> None:
-    """Refuse colours that there are not, and heights of which no picture can be made.
+    """Check the theme and the height.
 
     Raises:
         OutputError: There are none of that name, the message lists those that there are; or the
@@ -193,7 +193,7 @@ def _with_answer(
     network: "Path | str | NetworkFile",
     target: str | None,
 ) -> Shown:
-    """The clip as the network sees it, with its answer and the reasons."""
+    """The preprocessed clip with the network's prediction and evidence."""
     from skelab.inference import check_network
 
     if isinstance(network, str | Path):
@@ -227,7 +227,7 @@ def _with_answer(
 
 
 def answer_of(reasons: "Reasons", shown: Shown, *, network: str, trained_on: str) -> Answer:
-    """What a network says, on the frames that are shown."""
+    """A network's prediction, mapped to the shown frames."""
     scene, clip = shown.scene, shown.clip
     gradient = np.moveaxis(on_timeline(scene, clip, np.moveaxis(reasons.gradient, 1, -1)), -1, 1)
     occlusion = np.repeat(reasons.occlusion[:, None], scene.num_frames, axis=1)

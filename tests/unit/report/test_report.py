@@ -211,7 +211,7 @@ def test_the_least_report_has_no_empty_parts() -> None:
 def test_a_perfect_run_has_nothing_confused() -> None:
     html = render_report(Report("perfect", made_scores(30, lean=99.0)))
 
-    assert "No clip was taken for another class." in html
+    assert "No clip was misclassified." in html
 
 
 def test_the_same_report_is_the_same_bytes(report: Report, tmp_path: Path) -> None:

@@ -102,7 +102,11 @@ def pad_loop(
 
 
 def chosen_bodies(raw: RawClip) -> Float32[ndarray, "2 T V 3"]:
-    """The bodies that the makers of the data set chose, in their order."""
+    """The bodies chosen by the makers of the data set, in their order.
+
+    Raises:
+        DataError: There are more than two.
+    """
     if len(raw.bodies) > MSG3D_BODIES:
         raise DataError(f"expected at most {MSG3D_BODIES} bodies, found {len(raw.bodies)}")
     shape = next(iter(raw.bodies.values())).joints.shape[1:]
@@ -113,7 +117,10 @@ def chosen_bodies(raw: RawClip) -> Float32[ndarray, "2 T V 3"]:
 
 
 def bodies_by_energy(raw: RawClip) -> Float32[ndarray, "2 T V 3"]:
-    """The two of four slots whose joints scatter most, the most energetic first."""
+    """The two of four slots with the largest variance of the joints, in descending order.
+
+    Source: kenziyuliu/MS-G3D@2f927f4, ``data_gen/ntu_gendata.py``.
+    """
     shape = next(iter(raw.bodies.values())).joints.shape[1:]
     slots = np.zeros((_SLOTS, raw.num_frames, *shape))
     for number, track in enumerate(raw.bodies.values()):

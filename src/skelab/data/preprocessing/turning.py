@@ -50,7 +50,16 @@ def turn(
     *,
     towards: tuple[float, float, float],
 ) -> Float32[ndarray, "M T V 3"]:
-    """Turn all so that the first body's bone from ``start`` to ``end`` in frame 0 points there."""
+    """Rotate all bodies so that a bone of the first body in frame 0 points in a direction.
+
+    Args:
+        joints: The clip.
+        start: Joint at the beginning of the bone.
+        end: Joint at its end.
+        towards: The direction.
+
+    Source: Rodrigues' rotation formula; kenziyuliu/MS-G3D@2f927f4, ``data_gen/preprocess.py``.
+    """
     bone = joints[0, 0, end].astype(np.float64) - joints[0, 0, start]
     rotation = _rotation(bone, np.array(towards))
     return np.asarray(joints @ rotation.T).astype(np.float32)

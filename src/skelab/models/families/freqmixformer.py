@@ -44,7 +44,10 @@ def cosine_transform(size: int, like: Tensor) -> Float[Tensor, "V V"]:
 
 
 def inverse_cosine_transform(size: int, like: Tensor) -> Float[Tensor, "V V"]:
-    """The inverse of ``cosine_transform``; column k is the k-th frequency."""
+    """The inverse of ``cosine_transform``; column k is the k-th frequency.
+
+    Source: the cosine transform of type III, scaled to invert type II.
+    """
     forth = cosine_transform(size, like).T / (2 * size)
     first = torch.arange(size, device=like.device) == 0
     return torch.where(first, forth / 2, forth)

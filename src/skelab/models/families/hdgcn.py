@@ -66,7 +66,10 @@ def hierarchical_graph(levels: Bool[ndarray, "L V"]) -> Float[ndarray, "6 3 V V"
 
 
 def level_pairs(levels: Bool[ndarray, "L V"]) -> Bool[ndarray, "6 2 V"]:
-    """Six pairs of neighbouring levels."""
+    """Six pairs of neighbouring levels.
+
+    Source: arXiv:2208.10741.
+    """
     firsts = np.arange(_NUM_LAYERS) % max(len(levels) - 1, 1)
     seconds = np.minimum(firsts + 1, len(levels) - 1)
     return np.stack([levels[firsts], levels[seconds]], axis=1)

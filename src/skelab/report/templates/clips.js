@@ -19,7 +19,7 @@
     const [truth, prediction] = pair.split("-").map((place) => data.classes[place]);
     const { count, names: listed } = data.pairs[pair];
     const more = count > listed.length ? `, ${listed.length} of them here` : "";
-    title.textContent = `${truth}, taken for ${prediction}: ${count} clip${count === 1 ? "" : "s"}${more}`;
+    title.textContent = `${truth}, predicted as ${prediction}: ${count} clip${count === 1 ? "" : "s"}${more}`;
     names.replaceChildren(...listed.map((name) => {
       const button = document.createElement("button");
       button.type = "button";

@@ -178,11 +178,11 @@
       const speed = make("select", { "aria-label": "Speed", disabled: still, onchange: (event) => this.setSpeed(Number(event.target.value)) });
       for (const value of SPEEDS) speed.append(make("option", { value, selected: value === 1 }, `${value}×`));
       this.speedSelect = speed;
-      const views = make("div", { class: "skv-set", role: "group", "aria-label": "Seen from" });
+      const views = make("div", { class: "skv-set", role: "group", "aria-label": "View" });
       for (const [name, angles] of Object.entries(VIEWS)) {
         views.append(make("button", { type: "button", onclick: () => this.turnTo(angles, `Seen from the ${name.toLowerCase()}`) }, name));
       }
-      const zoom = make("div", { class: "skv-set", role: "group", "aria-label": "Size" },
+      const zoom = make("div", { class: "skv-set", role: "group", "aria-label": "Zoom" },
         button("minus", "Smaller", () => this.scale(1 / 1.25)), button("plus", "Larger", () => this.scale(1.25)));
       const bar = make("div", { class: "skv-bar" },
         make("div", { class: "skv-set skv-transport", role: "group", "aria-label": "Playback" },
@@ -232,7 +232,7 @@
         bar.style.width = percent(share);
         list.append(make("li", {}, make("span", {}, name), make("b", {}, percent(share)), bar));
       }
-      const aside = make("aside", { class: "skv-answer", "aria-label": "What the network says" },
+      const aside = make("aside", { class: "skv-answer", "aria-label": "Prediction" },
         make("h2", {}, "Prediction"), make("p", { class: "skv-note" }, `${answer.network}, trained on ${answer.trained_on}`), list);
       if (this.evidence.length) aside.append(this.buildReasons(answer));
       if (answer.layers.length) aside.append(this.buildLayers(answer.layers));
