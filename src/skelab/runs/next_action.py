@@ -229,8 +229,15 @@ class _Asked:
             ends.append(window.end)
             segments = run.segments[window.row]
             pasts.append(tuple(each.label for each in segments if each.start < start))
-        columns = [np.array(each, dtype=np.int64) for each in (rows, labels, horizons, ends)]
-        return cls(*columns, tuple(pasts), columns[3] - columns[2])
+        cuts, offsets = np.array(ends, dtype=np.int64), np.array(horizons, dtype=np.int64)
+        return cls(
+            rows=np.array(rows, dtype=np.int64),
+            labels=np.array(labels, dtype=np.int64),
+            horizons=offsets,
+            ends=cuts,
+            true_pasts=tuple(pasts),
+            starts=cuts - offsets,
+        )
 
 
 def _recognised(history: str, run: SequenceRun, asked: _Asked) -> tuple[Order, ...]:

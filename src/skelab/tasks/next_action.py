@@ -121,7 +121,7 @@ class NextActionTask(ClassificationTask):
 
     def _of_horizon(self, output: ModelOutput, batch: Batch) -> tuple[ModelOutput, Batch]:
         logits: Tensor = output.logits
-        groups = logits.unflatten(1, (len(self.horizons), -1))
+        groups = logits.reshape(len(logits), len(self.horizons), -1)
         places = batch.labels // groups.shape[2]
         chosen = groups[places.new_tensor(range(len(groups))), places]
         return ModelOutput(chosen), replace(batch, labels=batch.labels % groups.shape[2])

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def test_orders_are_drawn_by_the_transitions() -> None:
     grammar = Grammar.of(6)
     order = grammar.draw(Draws(0, "test"), 4000)
 
-    pairs = Counter((b - a) % 6 for a, b in zip(order[:-1], order[1:], strict=True))
+    pairs = Counter((b - a) % 6 for a, b in pairwise(order))
 
     assert {step: count / 3999 for step, count in pairs.items()} == pytest.approx(
         {1: 0.7, 2: 0.2, 4: 0.1}, abs=0.03

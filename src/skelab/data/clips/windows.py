@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Bool, Float32, Int64
 from numpy import ndarray
 
 from skelab.data.clips.clip import Clip
@@ -143,7 +143,7 @@ class WindowClips:
 
 def _centred(joints: Float32[ndarray, "M T V C"], origin: int) -> Float32[ndarray, "M T V C"]:
     """Poses moved so that the latest one of the first body is at the origin; absent ones stay 0."""
-    present = joints.any(axis=(2, 3))
+    present: Bool[ndarray, "M T"] = np.asarray(joints.any(axis=(2, 3)))
     seen = np.flatnonzero(present[0])
     if not len(seen):
         return joints
