@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cli_outcome import Outcome
+from cli_outcome import Outcome, SmallSet
 from pose_kit import SteadyEstimator
 from video_kit import grey, write_video
 
@@ -119,3 +119,95 @@ def test_models_of_another_kind_are_not_fetched(skelab: Callable[..., Outcome]) 
 
     assert done.status == 2
     assert "unknown kind of models 'face'. Known: pose" in done.err
+
+
+@pytest.fixture
+def film(films: Path) -> Path:
+    """A video of 2.4 s."""
+    return write_video(films.parent / "film.mp4", [grey(number % 30) for number in range(24)])
+
+
+def test_a_video_becomes_a_timeline(
+    skelab: Callable[..., Outcome], small_set: SmallSet, film: Path
+) -> None:
+    done = skelab("predict", small_set.run, film, "--not-mirrored", "--window", "1")
+
+    assert done.status == 0, done.err
+    assert "film.mp4, 2.4 s, CTR-GCN, trained on SYNTHETIC clips" in done.out
+    assert "72 pictures, " in done.out
+    assert "a second from video to action" in done.out
+    assert (
+        "trained on poses that are SYNTHETIC, made by a program; those of a video are others"
+        in (done.err)
+    )
+    assert "its accuracy on videos was not measured here" in done.err
+
+
+def test_a_timeline_as_json_with_a_film(
+    skelab: Callable[..., Outcome], small_set: SmallSet, film: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "overlay.mp4"
+    words = ["predict", small_set.run, film, "--mirrored", "--out", out, "--json"]
+
+    done = skelab(*words)
+    again = skelab(*words)
+
+    assert done.status == 0, done.err
+    content = done.json
+    assert content["mirrored"] is True
+    assert content["synthetic"] is True
+    assert content["frames"] == 72
+    assert content["trained on poses"] == "SYNTHETIC, made by a program"
+    assert len(content["warnings"]) == 2
+    (person,) = content["people"]
+    assert person["person"] == 1
+    assert person["segments"][0]["start"] == 0
+    assert content["frames_per_second"]["poses and network"] > 0
+    assert out.stat().st_size > 1000
+    assert again.status == 2
+    assert "--force replaces it" in again.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "are these videos mirrored?"),
+        (["--not-mirrored", "--stream"], "expected a causal network"),
+        (["--not-mirrored", "--window", "0"], "expected a window of up to an hour"),
+        (["--not-mirrored", "--out", "film.gif"], "film.gif"),
+    ],
+)
+def test_a_wrong_question_about_a_video_is_one_line(
+    skelab: Callable[..., Outcome],
+    small_set: SmallSet,
+    film: Path,
+    words: list[str],
+    said: str,
+) -> None:
+    done = skelab("predict", small_set.run, film, *words)
+
+    assert done.status == 2
+    assert said in done.err
+    assert len(done.err.strip().splitlines()) == 1
+
+
+def test_a_bad_video_is_refused_before_the_network_is_opened(
+    skelab: Callable[..., Outcome], small_set: SmallSet, film: Path
+) -> None:
+    film.write_text("#EXTM3U\nother.mp4\n")
+
+    done = skelab("predict", small_set.run, film, "--not-mirrored")
+    two = skelab("predict", small_set.run, film, film, "--not-mirrored")
+
+    assert done.status == 2
+    assert "a playlist or a script, which could name other files" in done.err
+    assert "expected one video, found 2 files" in two.err
+
+
+def test_the_mirror_is_no_question_for_recordings(
+    skelab: Callable[..., Outcome], small_set: SmallSet
+) -> None:
+    done = skelab("predict", small_set.run, small_set.store, "--mirrored")
+
+    assert done.status == 2
+    assert "expected a video for --mirrored, found another file" in done.err

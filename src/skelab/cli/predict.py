@@ -8,7 +8,11 @@ import typer
 from skelab.cli.data import NoAnatomyCheck
 from skelab.cli.networks import EngineName, Trust
 from skelab.cli.output import print_json, print_table, result
+from skelab.cli.paths import Force, named
 from skelab.cli.stream import print_stream
+from skelab.cli.timeline import VideoQuestion, is_film, predict_video
+from skelab.cli.videos import Mirrored, PoseModel
+from skelab.errors import SourceError
 
 if TYPE_CHECKING:
     from skelab.inference.spec import NetworkSpec
@@ -32,16 +36,51 @@ def predict(
     no_anatomy_check: NoAnatomyCheck = False,
     stream: Annotated[
         bool,
-        typer.Option("--stream", help="Read frames, a line of JSON each, from a file or from -."),
+        typer.Option(
+            "--stream",
+            help="Frame by frame, by a causal network: a video, or lines of JSON from a file or -.",
+        ),
     ] = False,
+    mirrored: Mirrored = None,
+    pose_model: PoseModel = "full",
+    window: Annotated[
+        float, typer.Option(help="Of a video: seconds that the network sees at once.")
+    ] = 2.0,
+    step: Annotated[
+        float, typer.Option(help="Of a video: seconds from one answer to the next.")
+    ] = 0.5,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Of a video: .mp4 of it with people and actions drawn over it.",
+            parser=named,
+            metavar="FILE",
+        ),
+    ] = None,
+    force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Name the likeliest classes of clips, with their probabilities.
 
     Recordings go through the preprocessing that the network was trained with; clips of other
     joints, units or preprocessing are refused. Where clips are labelled, the last line says how
-    many are right. With --stream a causal network answers after every frame.
+    many are right. With --stream a causal network answers after every frame. A video becomes a
+    timeline of actions for each person in it.
     """
+    if any(is_film(file) for file in files):
+        predict_video(
+            model,
+            files,
+            VideoQuestion(mirrored, pose_model, window, step, top, stream, out, force),
+            engine=engine,
+            trust=trust,
+            as_json=as_json,
+        )
+        return
+    if mirrored is not None or out is not None:
+        option = "--out" if mirrored is None else "--mirrored"
+        raise SourceError(f"{files[0]}: expected a video for {option}, found another file")
     from skelab.inference.places import check_network
 
     check_network(model)

@@ -33,6 +33,7 @@ CODECS: Final = frozenset(
 
 _STRICT: Final = "crccheck+bitstream+buffer+explode"
 _CUT_OFF: Final = 0.5  # s by which a video may end before its claimed length
+_ROUNDING: Final = 1e-6  # s
 _QUARTER: Final = 90  # degrees
 
 
@@ -211,7 +212,7 @@ def _resampled(
         count += 1
     if before is not None:
         interval = before[0] / (count - 1) if count > 1 else 1 / rate
-        while number == 0 or number / rate < before[0] + interval / 2:
+        while number == 0 or number / rate < before[0] + interval - _ROUNDING:
             yield number / rate, before[1]
             number += 1
 

@@ -1,12 +1,14 @@
 """Films of a clip: gif by Pillow, mp4 by PyAV."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
 from PIL import Image
 
 from skelab.errors import DataError, OutputError
@@ -40,7 +42,8 @@ def write_film(path: Path, scene: Scene, *, theme: str = "light", height: int = 
         if path.suffix.lower() == ".gif":
             _write_gif(temporary, painter)
         else:
-            _write_mp4(temporary, painter)
+            speed = painter.scene.frames_per_second
+            encode_mp4(temporary, _frames(painter), painter.size, speed)
 
 
 def check_film(path: Path, scene: Scene) -> None:
@@ -61,7 +64,7 @@ def check_film(path: Path, scene: Scene) -> None:
             f" {scene.num_frames:,}; choose some by --frames 0:{MOST_FRAMES}"
         )
     if path.suffix.lower() == ".mp4":
-        _need_av()
+        need_av()
 
 
 def _write_gif(path: Path, painter: Painter) -> None:
@@ -87,22 +90,38 @@ def _write_gif(path: Path, painter: Painter) -> None:
     )
 
 
-def _write_mp4(path: Path, painter: Painter) -> None:
-    av = _need_av()
+def encode_mp4(
+    path: Path,
+    pictures: Iterable[UInt8[ndarray, "H W 3"]],
+    size: tuple[int, int],
+    frames_per_second: float,
+) -> None:
+    """Write pictures as an mp4 film.
+
+    Args:
+        path: The file.
+        pictures: Red, green, blue.
+        size: Width and height of each, both even.
+        frames_per_second: Speed.
+
+    Raises:
+        OutputError: PyAV is not installed, or has no codec for it.
+    """
+    av = need_av()
     codec = next((name for name in _CODECS if _can_encode(av, name)), None)
     if codec is None:
         raise OutputError(f"this PyAV encodes none of {', '.join(_CODECS)}; --out clip.gif does")
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream(codec, rate=round(painter.scene.frames_per_second))
-        stream.width, stream.height = painter.size
+        stream = container.add_stream(codec, rate=round(frames_per_second))
+        stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": "23"} if codec == "libx264" else {"qscale": "4"}
-        for picture in _frames(painter):
+        for picture in pictures:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
 
 
-def _frames(painter: Painter) -> Iterator[Any]:
+def _frames(painter: Painter) -> Iterator[UInt8[ndarray, "H W 3"]]:
     for number in range(painter.scene.num_frames):
         yield np.asarray(painter.frame(number))
 
@@ -115,7 +134,12 @@ def _can_encode(av: Any, name: str) -> bool:
     return True
 
 
-def _need_av() -> Any:
+def need_av() -> Any:
+    """PyAV.
+
+    Raises:
+        OutputError: It is not installed.
+    """
     try:
         return import_module("av")
     except ImportError as error:
