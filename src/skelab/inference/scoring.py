@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from skelab.data.feeding.batch import Batch
 from skelab.data.feeding.dataset import ClipDataset, ClipSource, PaddedClips, pad_clips, read_ahead
 from skelab.data.feeding.feeder import Feeder
+from skelab.tasks import model_input
 
 
 @runtime_checkable
@@ -103,7 +104,7 @@ def predict_with_targets(
         for share in ratios or (1.0,):
             batch = feeder.evaluation_batch(clips, share=share)
             with engine.autocast() if engine else nullcontext():
-                found.append(model(batch.joints).float().cpu().numpy())
+                found.append(model(model_input(batch)).float().cpu().numpy())
         outputs = np.stack(found, axis=1) if ratios else found[0]
         return outputs, targets_of(batch).cpu().numpy()
 

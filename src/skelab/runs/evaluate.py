@@ -26,6 +26,7 @@ from skelab.inference.places import chosen_checkpoint, files_of
 from skelab.inference.spec import NetworkSpec
 from skelab.recipes import Protocol, Recipe, parse_recipe
 from skelab.report import Report, Section, clips_to_show, write_report
+from skelab.runs.controls import FusionControls, measure_controls, open_side_cars_of
 from skelab.runs.parts import choose_parts, describe_parts
 from skelab.runs.progress import unfinished
 from skelab.runs.transfer import origin_notes
@@ -47,6 +48,8 @@ class EvaluationResult:
             scores of that part.
         unfinished: That the run has not ended, so that these are scores of an early epoch; empty
             if it has.
+        controls: A fused network beside skeletons alone, side-cars alone, and side-cars that were
+            exchanged or removed; None for a network of skeletons alone.
     """
 
     scores: Scores | OutputScores
@@ -54,6 +57,7 @@ class EvaluationResult:
     report_file: Path
     calibration: Calibration | None
     unfinished: str = ""
+    controls: FusionControls | None = None
 
 
 def evaluate_run(
@@ -66,6 +70,7 @@ def evaluate_run(
     trust: bool = False,
     out: Path | None = None,
     sections: tuple[Section, ...] = (),
+    side_car: Path | None = None,
     on_scored: Callable[[int, int], None] | None = None,
 ) -> EvaluationResult:
     """Score one part of a split, and write scores and report.
@@ -79,6 +84,7 @@ def evaluate_run(
         trust: Open a ``.pt2`` file, which can run code of its maker.
         out: Folder for scores and report; None takes the run's folder, or that of the file.
         sections: Further parts of the report.
+        side_car: Side-cars of a fused network; None takes those of training.
         on_scored: Called with the clips that are done, and all clips.
 
     Raises:
@@ -86,6 +92,8 @@ def evaluate_run(
             split it was trained.
         SplitError: The clips do not fit the split, the part is empty, or the network was trained on
             clips of it.
+        SideCarError: The side-cars cannot be read or do not fit, or the controls of a fused network
+            are missing.
         OutputError: The results cannot be written.
     """
     network = open_network(path, engine=engine, trust=trust)
@@ -95,6 +103,9 @@ def evaluate_run(
         check_split(split, store.info.dataset, store.index, store.path, option="--split ")
     trained = recipe_of(network, split)
     recipe = trained if split is None else with_split(trained, split)
+    side_cars = open_side_cars_of(network, trained, store, side_car)
+    if side_cars is not None:
+        network = network.with_side_cars(side_cars)
     rows = rows_of(part, recipe, store, needs_labels=network.task.needs_labels)
     if recipe != trained and spec.epoch:  # of imported weights nobody knows what trained them
         refuse_known_clips(trained, recipe, store, rows, path)
@@ -110,6 +121,11 @@ def evaluate_run(
         batch_size=recipe.training.batch_size,
         on_scored=on_scored,
     )
+    controls = None
+    if side_cars is not None and isinstance(scores, Scores):
+        controls = measure_controls(path, network, side_cars, store, rows, scores)
+        controls.save(scores_file.with_name(f"{scores_file.stem}-controls.json"))
+        sections = (controls.section(), *sections)
     scores.save(scores_file)
     run = path if path.is_dir() else None
     early = unfinished(run) if run else ""
@@ -127,7 +143,7 @@ def evaluate_run(
         clips_source=store.path.name,
     )
     write_report(report_file, report)
-    return EvaluationResult(scores, scores_file, report_file, report.calibration, early)
+    return EvaluationResult(scores, scores_file, report_file, report.calibration, early, controls)
 
 
 def _confused_clips(scores: Scores | OutputScores, store: OpenedClips) -> Mapping[str, Scene]:

@@ -18,6 +18,7 @@ from skelab.inference.checkpoint import InputSpec
 from skelab.models import ModelSpec, specify_model
 from skelab.recipes import Recipe
 from skelab.runs.parts import choose_parts, describe_parts, settle_parts, warn_of_parts
+from skelab.runs.side_cars import open_fusion
 from skelab.runs.transfer import compare_clips
 from skelab.runs.workers import choose_workers
 from skelab.tasks import TaskSpec, get_task, observing_of
@@ -55,11 +56,14 @@ def plan_training(
         TaskError: There is no such task, or it does not take the recipe's options.
         TrainingError: A clip has no label, or one that is no class.
         DataError: The store holds sequences, or the feeder does not fit the layout.
+        SideCarError: The side-cars cannot be read, or none has the name of a clip.
+        RecipeError: A transform or the task does not go with side-cars.
     """
     check_trimmed(store)
     task = get_task(recipe.task.name, recipe.task.options)
     if task.needs_labels:
         _check_labels(store)
+    fusion, side_cars = open_fusion(recipe, store)
     model, inputs = _specify_model(recipe, store), _specify_inputs(recipe, store)
     tell = on_message or _tell_nobody
     if text is None:
@@ -88,6 +92,7 @@ def plan_training(
             keeps_gaps=get_pipeline(store.info.pipeline).keeps_gaps,
             log=draw_log,
             observing=observing_of(task),
+            side_cars=side_cars,
         ),
         config=recipe.training,
         memory=recipe.memory,
@@ -98,6 +103,7 @@ def plan_training(
         run=run,
         task=TaskSpec(recipe.task.name, recipe.task.options),
         transfer=recipe.transfer,
+        fusion=fusion,
         start=compare_clips(start, inputs, recipe) if start else None,
     )
 

@@ -3,7 +3,10 @@ from .early import (
     EarlyFramesTask as EarlyFramesTask,
     EarlyTask as EarlyTask,
 )
-from .outputs import model_outputs as model_outputs
+from .outputs import (
+    model_input as model_input,
+    model_outputs as model_outputs,
+)
 from .registry import (
     get_task as get_task,
     list_tasks as list_tasks,

@@ -3,8 +3,38 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from jaxtyping import Float, Int64
+import torch
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
+
+FEATURES, POSITIONS, VALID = "features", "positions", "valid"
+"""What a ``ModelInput`` calls the three tensors of side-cars."""
+
+
+class SideCarBatch(NamedTuple):
+    """The side-cars of a batch, padded to the longest.
+
+    Attributes:
+        features: One vector per described frame.
+        positions: Which frame of the window each of them belongs to.
+        valid: Which of them count: none of a clip without a side-car.
+    """
+
+    features: Float[Tensor, "N S D"]
+    positions: Float[Tensor, "N S"]
+    valid: Bool[Tensor, "N S"]
+
+    def part(self, own: slice) -> "SideCarBatch":
+        """Those of some clips."""
+        return SideCarBatch(*(column[own] for column in self))
+
+    def to(self, device: torch.device) -> "SideCarBatch":
+        """Move them to another device."""
+        return SideCarBatch(*(column.to(device, non_blocking=True) for column in self))
+
+    def by_name(self) -> dict[str, Tensor]:
+        """The three tensors as a ``ModelInput`` takes them."""
+        return {FEATURES: self.features, POSITIONS: self.positions, VALID: self.valid}
 
 
 class MixedLabels(NamedTuple):
@@ -32,6 +62,7 @@ class Batch:
         mixed: Labels and weights of mixed-in clips; None without mixup.
         whole: The stream of the whole clips, if ``joints`` shows only their beginnings and the
             task needs both; else None.
+        side_cars: Further features of the clips; None if the feeder reads none.
     """
 
     joints: Float[Tensor, "N C T V M"]
@@ -39,10 +70,12 @@ class Batch:
     rows: tuple[int, ...]
     mixed: MixedLabels | None = None
     whole: Float[Tensor, "N C T V M"] | None = None
+    side_cars: SideCarBatch | None = None
 
     def part(self, start: int, size: int) -> "Batch":
         """Up to ``size`` clips from ``start`` on."""
         own = slice(start, start + size)
         mixed = self.mixed and MixedLabels(*(column[own] for column in self.mixed))
         whole = None if self.whole is None else self.whole[own]
-        return Batch(self.joints[own], self.labels[own], self.rows[own], mixed, whole)
+        side_cars = self.side_cars and self.side_cars.part(own)
+        return Batch(self.joints[own], self.labels[own], self.rows[own], mixed, whole, side_cars)
