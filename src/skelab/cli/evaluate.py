@@ -43,6 +43,10 @@ def evaluate(
             metavar="PATH",
         ),
     ] = None,
+    side_car: Annotated[
+        Path | None,
+        typer.Option("--side-car", help="Side-car store; that of training by default."),
+    ] = None,
     engine: EngineName = None,
     trust: Trust = False,
     stress: Annotated[
@@ -78,9 +82,18 @@ def evaluate(
             into = out / folder.name if out else None
             with progress(f"scoring {folder.name}") as bar:
                 results[folder.name] = evaluate_run(
-                    folder, store, split=split, part=part, engine=engine, out=into, on_scored=bar
+                    folder,
+                    store,
+                    split=split,
+                    part=part,
+                    engine=engine,
+                    out=into,
+                    side_car=side_car,
+                    on_scored=bar,
                 )
         _print_seeds(results, as_json)
+        for made in results.values():
+            _print_controls(made, as_json)
         return
     stressed = None
     if stress:
@@ -107,6 +120,7 @@ def evaluate(
             trust=trust,
             out=out,
             sections=(stress_section(stressed),) if stressed else (),
+            side_car=side_car,
             on_scored=bar,
         )
     if stressed:
@@ -121,6 +135,15 @@ def evaluate(
         _print_metrics(made, made.scores, as_json)
     else:
         _print_evaluation(made, made.scores, as_json)
+        _print_controls(made, as_json)
+
+
+def _print_controls(made: "EvaluationResult", as_json: bool) -> None:
+    """The fused network beside its controls; in JSON they are a part of the result."""
+    if made.controls is not None and not as_json:
+        columns, rows = made.controls.cells()
+        label = "SYNTHETIC, " if made.scores.info.synthetic else ""
+        print_table(columns, rows, title=f"{label}{made.controls.title}", right="top-1")
 
 
 def _print_stress(stressed: "StressResult", file: Path, as_json: bool) -> None:
@@ -147,12 +170,14 @@ def _print_evaluation(made: "EvaluationResult", scores: "Scores", as_json: bool)
     if as_json:
         files = {"scores": str(made.scores_file), "report": str(made.report_file)}
         calibration = made.calibration and asdict(made.calibration)
+        fusion = {"fusion": made.controls.to_dict()} if made.controls else {}
         unknown = scores.info.unknown_training
         print_json(
             {
                 **evaluation.to_dict(),
                 "training_part_known": not unknown,
                 "calibration": calibration,
+                **fusion,
                 "files": files,
             }
         )

@@ -33,6 +33,9 @@ def predict(
     ] = None,
     engine: EngineName = None,
     trust: Trust = False,
+    side_car: Annotated[
+        Path | None, typer.Option("--side-car", help="Side-car store, for a fused network.")
+    ] = None,
     no_anatomy_check: NoAnatomyCheck = False,
     stream: Annotated[
         bool,
@@ -97,7 +100,12 @@ def predict(
         (file, prediction)
         for file in files
         for prediction in predict_clips(
-            network, file, top=top, names=clip or (), anatomy_check=not no_anatomy_check
+            network,
+            file,
+            top=top,
+            names=clip or (),
+            anatomy_check=not no_anatomy_check,
+            side_cars=side_car,
         )
     ]
     spec = network.spec

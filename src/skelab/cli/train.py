@@ -37,6 +37,13 @@ def train(
         list[str] | None,
         typer.Option("--freeze", help="Parameters to keep as they are: a pattern, say backbone."),
     ] = None,
+    side_car: Annotated[
+        Path | None,
+        typer.Option(
+            "--side-car",
+            help="Side-car store of `skelab features`, fused as the recipe says (fusion.kind).",
+        ),
+    ] = None,
     names: Names = None,
     ignore: Ignore = None,
     layout: LayoutName = None,
@@ -72,6 +79,8 @@ def train(
 
     if freeze:
         overrides = [*(overrides or ()), f"transfer.freeze={json.dumps(freeze)}"]
+    if side_car is not None:
+        overrides = [f"fusion.side_car={json.dumps(str(side_car))}", *(overrides or ())]
     overrides = [*(overrides or ()), *(_half_precision(overrides or ()) if half else ())]
     loaded = load_recipe(recipe, overrides)
     out = out or Path("runs") / loaded.name

@@ -95,6 +95,11 @@ def export_checkpoint(
     file = chosen_checkpoint(Path(checkpoint_path))
     _check_out(out, to, [file, *_paths_of(calibrate)], force)
     checkpoint = read_checkpoint(file)
+    if checkpoint.fusion is not None:
+        raise ExportError(
+            f"{file}: is fused with side-cars, which exported networks do not take; export the"
+            " skeleton network, in the folder controls/skeleton of its run"
+        )
     described = replace(
         NetworkSpec.of_checkpoint(checkpoint), target=to, precision=precision, dynamic_frames=False
     )

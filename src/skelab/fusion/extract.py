@@ -20,9 +20,9 @@ from skelab.files.kinds import SIDE_CARS
 from skelab.files.output import check_output
 from skelab.fusion.decoding import PICTURES, VIDEOS
 from skelab.fusion.encoders import FILE, Encoder, get_encoder
+from skelab.fusion.spec import SideCarInfo
 from skelab.fusion.store import (
     SideCar,
-    SideCarInfo,
     make_side_car,
     open_side_cars,
     write_side_cars,

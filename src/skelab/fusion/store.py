@@ -24,6 +24,7 @@ from skelab.data.clips.store_format import description_digest
 from skelab.errors import SideCarError
 from skelab.files.atomic import atomic_write
 from skelab.files.description import Name, Text, read_description
+from skelab.fusion.spec import SideCarInfo
 
 FORMAT: Final = 1
 _KEY: Final = b"skelab-side-cars"
@@ -84,30 +85,6 @@ class SideCar:
             raise SideCarError(f"{where}: expected finite numbers, found NaN or infinity")
         if not used.any():
             raise SideCarError(f"{where}: expected features, found nothing but zeros")
-
-
-@dataclass(frozen=True)
-class SideCarInfo:
-    """What the features of a store are.
-
-    Attributes:
-        encoder: What made them.
-        version: Its version; features of two versions do not mix.
-        size: Numbers of a vector, D.
-        skipped: Sources that gave no side-car: name and reason.
-        digest: Digest of all side-cars.
-    """
-
-    encoder: str
-    version: str
-    size: int
-    skipped: tuple[tuple[str, str], ...] = ()
-    digest: str = ""
-
-    @property
-    def title(self) -> str:
-        """Encoder, version and size in words."""
-        return f"{self.encoder} {self.version}, {self.size} numbers a frame"
 
 
 class _Description(Described):

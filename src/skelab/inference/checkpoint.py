@@ -23,6 +23,7 @@ from skelab.errors import CheckpointError
 from skelab.files.atomic import atomic_write
 from skelab.files.description import read_description
 from skelab.files.safetensors_head import check_header
+from skelab.fusion import FusionSpec, attach_fuser
 from skelab.inference.description import (
     CHECKPOINT_SCHEMA,
     CheckpointDescription,
@@ -137,6 +138,7 @@ class Checkpoint:
         task: What the network predicts.
         origin: Where the weights were taken from that training began with; empty if they were
             drawn.
+        fusion: How it takes side-cars; None if it takes none.
         digest: Digest of description and tensors; set when loaded.
     """
 
@@ -150,6 +152,7 @@ class Checkpoint:
     task: TaskSpec = field(default_factory=TaskSpec)
     digest: str = ""
     origin: Mapping[str, Any] = field(default_factory=dict)
+    fusion: FusionSpec | None = None
 
     def build(self) -> nn.Module:
         """The network with these weights, in eval mode.
@@ -158,7 +161,7 @@ class Checkpoint:
             CheckpointError: The weights do not fit the network.
             TaskError: The task is not known here.
         """
-        network = build_model(self.model, self.task)
+        network = build_model(self.model, self.task, self.fusion)
         try:
             network.load_state_dict(dict(self.weights))
         except RuntimeError as error:
@@ -184,6 +187,8 @@ class Checkpoint:
         }
         if self.origin:
             described["from"] = dict(self.origin)
+        if self.fusion is not None:
+            described["fusion"] = asdict(self.fusion)
         if self.trainer is not None:
             state = self.trainer
             tensors |= {f"optimizer.{name}": value for name, value in state.optimizer.items()}
@@ -206,8 +211,12 @@ class Checkpoint:
         return digest
 
 
-def build_model(spec: ModelSpec, task: TaskSpec | None = None) -> nn.Module:
+def build_model(
+    spec: ModelSpec, task: TaskSpec | None = None, fusion: FusionSpec | None = None
+) -> nn.Module:
     """A freshly initialised network with the head of its task, by default classification.
+
+    With ``fusion`` it takes side-cars; its other weights are those that it would have without.
 
     Raises:
         ModelError: The family or an option is unknown.
@@ -223,6 +232,8 @@ def build_model(spec: ModelSpec, task: TaskSpec | None = None) -> nn.Module:
     )
     task = task or TaskSpec()
     get_task(task.name, task.options).attach_head(model)
+    if fusion is not None:
+        attach_fuser(model, fusion)
     return model
 
 
@@ -288,6 +299,7 @@ def _assemble(described: CheckpointDescription, tensors: Mapping[str, Tensor]) -
         task=described.task.spec,
         digest=described.digest,
         origin=described.origin,
+        fusion=None if described.fusion is None else described.fusion.spec,
     )
 
 

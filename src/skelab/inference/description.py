@@ -18,6 +18,7 @@ from pydantic import (
 from skelab.data.clips.description import Described, LayoutTable
 from skelab.data.feeding.config import FeederConfig
 from skelab.files.description import WRITABLE, Count, Name
+from skelab.fusion import FusionSpec
 from skelab.models import ModelSpec
 from skelab.tasks.spec import DEFAULT_TASK, TaskSpec
 
@@ -80,6 +81,22 @@ class TaskDescription(Described):
         return TaskSpec(self.name, dict(self.options))
 
 
+class FusionDescription(Described):
+    """How a network takes side-cars."""
+
+    kind: Literal["late", "gated", "attend", "side-car"]
+    size: Annotated[int, Field(ge=1, le=1 << 20)]
+    encoder: Name
+    version: Name
+    drop: Annotated[float, Field(ge=0, lt=1)]
+    width: Annotated[int, Field(ge=1, le=4_096)]
+
+    @property
+    def spec(self) -> FusionSpec:
+        """The same as ``attach_fuser`` takes it."""
+        return FusionSpec(**fields_of(self))
+
+
 class TotalsDescription(Described):
     """Sums over the steps of an epoch; before there were tasks, that of top-1 was ``correct``."""
 
@@ -139,6 +156,7 @@ class CheckpointDescription(NetworkDescription):
     format: Annotated[int, _one_of(1)]
     trainer: TrainerDescription | None = None
     origin: Annotated[dict[Name, JsonValue], Field(alias="from", default_factory=dict)]
+    fusion: FusionDescription | None = None
     digest: Name
 
 

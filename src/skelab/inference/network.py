@@ -1,12 +1,13 @@
 """One door to trained networks: whatever file they are in, whatever computes them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import torch
 from jaxtyping import Float, Float32, Int64
 from numpy import ndarray
 from torch import Tensor, nn
@@ -14,8 +15,10 @@ from torch import Tensor, nn
 from skelab.data.clips.clip import Clip
 from skelab.data.clips.index import UNKNOWN
 from skelab.data.clips.opened_clips import OpenedClips
+from skelab.data.feeding.batch import Batch
 from skelab.data.feeding.dataset import PaddedClips, pad_clips
 from skelab.data.feeding.feeder import Feeder
+from skelab.data.feeding.side_cars import SideCarReader
 from skelab.errors import DataError, ExportError, NetworkError
 from skelab.evaluation import (
     RATIOS,
@@ -33,7 +36,14 @@ from skelab.inference.files import NetworkFile, read_network_file
 from skelab.inference.scoring import score_batches
 from skelab.inference.spec import NetworkSpec
 from skelab.inference.stream import NetworkStream
-from skelab.tasks import CLASS_TASKS, EarlyFramesTask, ScoredClips, Task, get_task
+from skelab.tasks import (
+    CLASS_TASKS,
+    EarlyFramesTask,
+    ScoredClips,
+    Task,
+    get_task,
+    model_input,
+)
 
 _BATCH: Final = 16
 _MEMORY: Final = Path("checkpoint")  # what to call one that came from no file
@@ -71,6 +81,7 @@ class Network:
         path: The file that it came from.
         spec: What it must be shown, and what its outputs mean.
         engine: What computes it.
+        side_cars: Reads the side-cars of clips, for fused networks; None serves clips without.
     """
 
     path: Path
@@ -78,6 +89,7 @@ class Network:
     engine: str
     _forward: Forward = field(repr=False)
     _build: Callable[[], nn.Module] | None = field(default=None, repr=False)
+    side_cars: SideCarReader | None = field(default=None, repr=False)
 
     def logits(
         self, batch: Float[ndarray, "N C T V M"] | Float[Tensor, "N C T V M"]
@@ -93,6 +105,35 @@ class Network:
         joints = np.asarray(batch)
         self.spec.check_input(joints, str(self.path))
         return self._forward(joints.astype(np.float32, copy=False))
+
+    def with_side_cars(self, side_cars: SideCarReader) -> "Network":
+        """The same network, which is shown the side-cars of the clips too.
+
+        Raises:
+            NetworkError: The network takes none.
+        """
+        if self.spec.fusion is None or self._build is None:
+            raise NetworkError(
+                f"{self.path}: was trained on skeletons alone and takes no side-cars; `skelab train"
+                " RECIPE --side-car FILE` trains one that does"
+            )
+        return replace(self, side_cars=side_cars)
+
+    def _batch_logits(self, batch: Batch) -> Float32[ndarray, "N ..."]:
+        """Logits of a batch, with its side-cars where there are any."""
+        if batch.side_cars is None:
+            return self.logits(batch.joints)
+        self.spec.check_input(np.asarray(batch.joints), str(self.path))
+        with torch.inference_mode():
+            found: Float32[ndarray, "N ..."] = self._module(model_input(batch)).float().numpy()
+        return found
+
+    @cached_property
+    def _module(self) -> nn.Module:
+        """The network in PyTorch; only networks that have one are shown side-cars."""
+        if self._build is None:
+            raise RuntimeError("an exported network is never shown side-cars")
+        return self._build()
 
     def stream(self) -> NetworkStream:
         """A stream that is shown frame after frame, and answers after each.
@@ -168,7 +209,7 @@ class Network:
 
         def forward(clips: PaddedClips) -> tuple[ndarray, ndarray]:
             batch = self._feeder.evaluation_batch(clips)
-            return self.logits(batch.joints), self.task.targets(batch).numpy()
+            return self._batch_logits(batch), self.task.targets(batch).numpy()
 
         parts = score_batches(
             forward,
@@ -256,10 +297,10 @@ class Network:
     def _at_ratios(self, clips: PaddedClips, protocol: EarlyProtocol) -> Float32[ndarray, "N R K"]:
         """Logits at each observed share (P1), or at each frame (P2)."""
         if protocol is EarlyProtocol.P2:
-            return self.logits(self._feeder.evaluation_batch(clips).joints)
+            return self._batch_logits(self._feeder.evaluation_batch(clips))
         found = []
         for share in RATIOS:
-            logits = self.logits(self._feeder.evaluation_batch(clips, share=share).joints)
+            logits = self._batch_logits(self._feeder.evaluation_batch(clips, share=share))
             found.append(logits[:, -1] if self.answers_per_frame else logits)
         return np.stack(found, axis=1)
 
@@ -298,10 +339,10 @@ class Network:
 
     @cached_property
     def _feeder(self) -> Feeder:
-        return self.spec.make_feeder()
+        return self.spec.make_feeder(self.side_cars)
 
     def _logits_of(self, clips: PaddedClips) -> Float32[ndarray, "N K"]:
-        logits = self.logits(self._feeder.evaluation_batch(clips).joints)
+        logits = self._batch_logits(self._feeder.evaluation_batch(clips))
         return logits[:, -1] if self.answers_per_frame else logits
 
 

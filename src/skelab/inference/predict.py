@@ -10,6 +10,7 @@ from torch import nn
 from skelab.data.clips.clip import Clip, RawClip
 from skelab.data.recordings.one_file import recording_of_array
 from skelab.errors import DataError
+from skelab.fusion import open_side_cars, side_cars_of_clips
 from skelab.inference.checkpoint import Checkpoint
 from skelab.inference.clips import prepare_clip, read_clips
 from skelab.inference.engines import FASTEST
@@ -26,6 +27,7 @@ def predict(
     engine: str | None = None,
     trust: bool = False,
     anatomy_check: bool = True,
+    side_cars: Path | str | None = None,
 ) -> tuple[Prediction, ...]:
     """Say what a clip shows, by the network of a run, a checkpoint or an exported file.
 
@@ -40,17 +42,26 @@ def predict(
         engine: As for :func:`open_network`; None takes the fastest.
         trust: Open a ``.pt2`` file, which can run code of its maker.
         anatomy_check: Refuse arrays whose joints are scrambled.
+        side_cars: Side-car store for a fused network; clips that are not in it, and all clips
+            without a store, are served by their skeletons alone.
 
     Returns:
         One prediction for each clip, in order.
 
     Raises:
         NetworkError: The network cannot be opened.
+        SideCarError: The side-cars are of another encoder, or of shorter recordings.
         DataError: The clip does not fit the network, cannot be read, or nobody is in it.
     """
     if not isinstance(network, Network):
         network = open_network(network, engine=engine or FASTEST, trust=trust)
-    return network.predict(_clips(clip, network.spec, names, anatomy_check), top=top)
+    clips = _clips(clip, network.spec, names, anatomy_check)
+    if side_cars is not None:
+        store = open_side_cars(side_cars)
+        network = network.with_side_cars(side_cars_of_clips(store, clips))
+        if network.spec.fusion is not None:
+            network.spec.fusion.check(store.info, store.path, str(network.path))
+    return network.predict(clips, top=top)
 
 
 def _clips(

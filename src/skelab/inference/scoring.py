@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from skelab.data.feeding.batch import Batch
 from skelab.data.feeding.dataset import ClipDataset, ClipSource, PaddedClips, pad_clips, read_ahead
 from skelab.data.feeding.feeder import Feeder
+from skelab.tasks import model_input
 
 
 @runtime_checkable
@@ -101,7 +102,7 @@ def predict_with_targets(
         clips = clips.to(device)
         batches = [feeder.evaluation_batch(clips, share=share) for share in ratios or (1.0,)]
         with engine.autocast() if engine else nullcontext():
-            found = [model(batch.joints).float().cpu().numpy() for batch in batches]
+            found = [model(model_input(batch)).float().cpu().numpy() for batch in batches]
         outputs = np.stack(found, axis=1) if ratios else found[0]
         return outputs, targets_of(batches[-1]).cpu().numpy()
 

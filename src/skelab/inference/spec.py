@@ -11,9 +11,11 @@ from numpy import ndarray
 
 from skelab.data.clips.store import StoreInfo
 from skelab.data.feeding.feeder import Feeder
+from skelab.data.feeding.side_cars import SideCarReader
 from skelab.data.preprocessing import get_pipeline
 from skelab.errors import CheckpointError, ExportError, ModelError, NetworkError
 from skelab.files.description import read_description
+from skelab.fusion import FusionSpec
 from skelab.inference.checkpoint import Checkpoint, InputSpec
 from skelab.inference.description import EXPORT_SCHEMA, fields_of
 from skelab.inference.places import CHECKPOINT
@@ -60,6 +62,7 @@ class NetworkSpec:
             were exported before it was written into them.
         task: What is predicted.
         origin: The initial weights of training; empty for random ones.
+        fusion: How it takes side-cars; None if it takes none.
     """
 
     model: ModelSpec
@@ -79,6 +82,7 @@ class NetworkSpec:
     recipe: str = ""
     task: TaskSpec = field(default_factory=TaskSpec)
     origin: Mapping[str, Any] = field(default_factory=dict)
+    fusion: FusionSpec | None = None
 
     @classmethod
     def of_checkpoint(cls, checkpoint: Checkpoint) -> "NetworkSpec":
@@ -102,6 +106,7 @@ class NetworkSpec:
             recipe=checkpoint.recipe,
             task=checkpoint.task,
             origin=checkpoint.origin,
+            fusion=checkpoint.fusion,
         )
 
     @property
@@ -183,14 +188,17 @@ class NetworkSpec:
         """Whether the network takes clips of so many frames."""
         return self.lengths.takes(frames) if self.dynamic_frames else frames == self.window
 
-    def make_feeder(self) -> Feeder:
+    def make_feeder(self, side_cars: SideCarReader | None = None) -> Feeder:
         """The feeder that shapes clips as the network was trained on them.
+
+        Args:
+            side_cars: Reads the side-cars of the clips.
 
         Raises:
             DataError: The pipeline is not known here.
         """
         gaps = get_pipeline(self.inputs.pipeline).keeps_gaps
-        return Feeder(self.inputs.feeder, self.layout, keeps_gaps=gaps)
+        return Feeder(self.inputs.feeder, self.layout, keeps_gaps=gaps, side_cars=side_cars)
 
     def check_input(self, joints: Shaped[ndarray, " ..."], where: str) -> None:
         """Refuse clips that the network cannot process.
@@ -250,7 +258,7 @@ class NetworkSpec:
             "input": {"name": INPUT_NAME, "axes": ["clips", *_AXES]},
             "output": {"name": OUTPUT_NAME, "axes": ["clips", "classes"]},
         }
-        del content["digest"]
+        del content["digest"], content["fusion"]  # no exported network takes side-cars
         return json.dumps(content, sort_keys=True)
 
     @classmethod

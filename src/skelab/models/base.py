@@ -166,6 +166,7 @@ class SkeletonModel(nn.Module):
         features = self.pool(tokens)
         logits = self._per_frame(tokens) if self.answers_per_frame else self.forward_head(features)
         own = {**self.auxiliary_losses(tokens), **self.output_losses(tokens, features, logits)}
+        own |= self._head_losses(tokens, features)
         for name, term in own.items():
             if term.ndim or name in tokens.auxiliary:
                 found = "a second one of this name" if not term.ndim else f"{term.ndim} axes"
@@ -186,13 +187,22 @@ class SkeletonModel(nn.Module):
         """Loss terms of the pooled features or the logits; like ``auxiliary_losses``."""
         return {}
 
+    def _head_losses(self, tokens: Tokens, features: Float[Tensor, "N F"]) -> Mapping[str, Tensor]:
+        """Loss terms that the head itself has, where training provides the classes."""
+        losses = getattr(self.classifier, "losses", None)
+        if losses is None or tokens.given.labels is None:
+            return {}
+        found: Mapping[str, Tensor] = losses(features, tokens.given.labels)
+        return found
+
     def replace_head(self, head: nn.Module) -> None:
         """Replace the classifier by another head, whose keys also start with ``classifier.``.
 
         Dropout before the head is kept. ``model_spec`` still returns the original specification.
 
         Args:
-            head: Maps features N F (``num_features``) to one row per clip.
+            head: Maps features N F (``num_features``) to one row per clip. Its method ``losses``,
+                if it has one, takes features and classes, and gives losses of its own by name.
         """
         self.add_module("classifier", head)
 

@@ -33,6 +33,7 @@ from skelab.files.strict_yaml import (
     parse_yaml,
     read_yaml_text,
 )
+from skelab.fusion.spec import FusionConfig
 from skelab.models.options import COMMON_ARGUMENTS
 from skelab.training.config import (
     GroupConfig,
@@ -155,6 +156,7 @@ class Recipe(BaseModel):
         protocol: ``honest`` chooses the epoch without the test part; ``paper`` takes the best
             epoch on it, as the papers do.
         transfer: Which weights it starts from, what of them is frozen, and the rates of the blocks.
+        fusion: Side-cars beside the skeletons; None for skeletons alone.
         seeds: Runs of the recipe, each with the next seed from ``training.seed`` on; figures are
             given as their mean, with an interval.
     """
@@ -172,14 +174,18 @@ class Recipe(BaseModel):
     precision: Precision = Precision.FP32
     protocol: Protocol = Protocol.HONEST
     transfer: TransferConfig = TransferConfig()
+    fusion: FusionConfig | None = None
     seeds: int = Field(default=1, ge=1, le=100, strict=True)
 
     def to_yaml(self) -> str:
         """The resolved recipe, every default written out.
 
-        A run that starts from drawn weights has no section ``transfer``, as before there was one.
+        A run that starts from drawn weights has no section ``transfer``, as before there was one,
+        and one without side-cars has no section ``fusion``.
         """
         unsaid = {"transfer"} if self.transfer == TransferConfig() else set()
+        if self.fusion is None:
+            unsaid.add("fusion")
         content = self.model_dump(mode="json", exclude=unsaid)
         return dump_yaml(content)
 
@@ -367,5 +373,6 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "groups": GroupConfig,
     "memory": MemoryConfig,
     "transfer": TransferConfig,
+    "fusion": FusionConfig,
     **TRANSFORM_SETTINGS,  # entries of data.transforms
 }

@@ -27,6 +27,7 @@ from skelab.inference.places import chosen_checkpoint, files_of
 from skelab.inference.spec import NetworkSpec
 from skelab.recipes import Protocol, Recipe, parse_recipe
 from skelab.report import Report, Section, clips_to_show, write_report
+from skelab.runs.controls import FusionControls, measure_controls, open_side_cars_of
 from skelab.runs.parts import choose_parts, describe_parts
 from skelab.runs.progress import unfinished
 from skelab.runs.transfer import origin_notes
@@ -49,6 +50,8 @@ class EvaluationResult:
             scores of that part.
         unfinished: Note that the run has not finished, so the scores are of an early epoch; empty
             if it has.
+        controls: A fused network beside skeletons alone, side-cars alone, and side-cars that were
+            exchanged or removed; None for a network of skeletons alone.
     """
 
     scores: Scores | OutputScores
@@ -56,6 +59,7 @@ class EvaluationResult:
     report_file: Path
     calibration: Calibration | None
     unfinished: str = ""
+    controls: FusionControls | None = None
 
 
 def evaluate_run(
@@ -68,6 +72,7 @@ def evaluate_run(
     trust: bool = False,
     out: Path | None = None,
     sections: tuple[Section, ...] = (),
+    side_car: Path | None = None,
     on_scored: Callable[[int, int], None] | None = None,
 ) -> EvaluationResult:
     """Score one part of a split, and write scores and report.
@@ -81,6 +86,7 @@ def evaluate_run(
         trust: Open a ``.pt2`` file, which can run code of its maker.
         out: Folder for scores and report; None takes the run's folder, or that of the file.
         sections: Further parts of the report.
+        side_car: Side-cars of a fused network; None takes those of training.
         on_scored: Called with the clips that are done, and all clips.
 
     Raises:
@@ -88,12 +94,17 @@ def evaluate_run(
             split it was trained.
         SplitError: The clips do not fit the split, the part is empty, or the network was trained on
             clips of it.
+        SideCarError: The side-cars cannot be read or do not fit, or the controls of a fused network
+            are missing.
         OutputError: The results cannot be written.
     """
     network = open_network(path, engine=engine or FASTEST, trust=trust)
     spec = network.spec
     store = clips_of(network.task, store, spec.inputs.feeder)
     spec.check_store(store.info, store.path, str(path))
+    side_cars = open_side_cars_of(network, recipe_of(network, split), store, side_car)
+    if side_cars is not None:
+        network = network.with_side_cars(side_cars)
     trained, recipe, rows = recipes_and_rows(
         network, store, split, part, needs_labels=network.task.needs_labels
     )
@@ -110,6 +121,11 @@ def evaluate_run(
         batch_size=recipe.training.batch_size,
         on_scored=on_scored,
     )
+    controls = None
+    if side_cars is not None and isinstance(scores, Scores):
+        controls = measure_controls(path, network, side_cars, store, rows, scores)
+        controls.save(scores_file.with_name(f"{scores_file.stem}-controls.json"))
+        sections = (controls.section(), *sections)
     scores.save(scores_file)
     run = path if path.is_dir() else None
     early = unfinished(run) if run else ""
@@ -127,7 +143,7 @@ def evaluate_run(
         clips_source=store.path.name,
     )
     write_report(report_file, report)
-    return EvaluationResult(scores, scores_file, report_file, report.calibration, early)
+    return EvaluationResult(scores, scores_file, report_file, report.calibration, early, controls)
 
 
 def recipes_and_rows(

@@ -11,6 +11,7 @@ from skelab.data.clips.index import UNKNOWN
 from skelab.data.clips.opened_clips import OpenedClips
 from skelab.data.feeding.draw_log import DrawLog
 from skelab.data.feeding.feeder import Feeder
+from skelab.data.feeding.side_cars import SideCarReader
 from skelab.data.opened import check_trimmed
 from skelab.data.preprocessing import get_pipeline
 from skelab.errors import TrainingError
@@ -18,6 +19,7 @@ from skelab.inference.checkpoint import InputSpec
 from skelab.models import ModelSpec, specify_model
 from skelab.recipes import Recipe
 from skelab.runs.parts import choose_parts, describe_parts, settle_parts, warn_of_parts
+from skelab.runs.side_cars import open_fusion
 from skelab.runs.transfer import compare_clips
 from skelab.runs.workers import choose_workers
 from skelab.tasks import Task, TaskSpec, clips_of, get_task, observing_of
@@ -55,12 +57,15 @@ def plan_training(
         TaskError: There is no such task, or it does not take the recipe's options.
         TrainingError: A clip has no label, or one that is no class.
         DataError: The store holds sequences, or the feeder does not fit the layout.
+        SideCarError: The side-cars cannot be read, or none has the name of a clip.
+        RecipeError: A transform or the task does not go with side-cars.
     """
     task = get_task(recipe.task.name, recipe.task.options)
     store = clips_of(task, store, recipe.data.feeder)
     check_trimmed(store)
     if task.needs_labels:
         _check_labels(store)
+    fusion, side_cars = open_fusion(recipe, store)
     model, inputs = _specify_model(recipe, store), _specify_inputs(recipe, store)
     tell = on_message or _tell_nobody
     if text is None:
@@ -75,7 +80,7 @@ def plan_training(
         source=store,
         train_rows=parts.train,
         validation_rows=parts.validation,
-        feeder=_make_feeder(recipe, store, task, draw_log),
+        feeder=_make_feeder(recipe, store, task, draw_log, side_cars),
         config=recipe.training,
         memory=recipe.memory,
         precision=recipe.precision,
@@ -85,12 +90,17 @@ def plan_training(
         run=run,
         task=TaskSpec(recipe.task.name, recipe.task.options),
         transfer=recipe.transfer,
+        fusion=fusion,
         start=compare_clips(start, inputs, recipe) if start else None,
     )
 
 
 def _make_feeder(
-    recipe: Recipe, store: OpenedClips, task: Task, draw_log: DrawLog | None
+    recipe: Recipe,
+    store: OpenedClips,
+    task: Task,
+    draw_log: DrawLog | None,
+    side_cars: SideCarReader | None,
 ) -> Feeder:
     return Feeder(
         recipe.data.feeder,
@@ -98,6 +108,7 @@ def _make_feeder(
         keeps_gaps=get_pipeline(store.info.pipeline).keeps_gaps,
         log=draw_log,
         observing=observing_of(task),
+        side_cars=side_cars,
     )
 
 

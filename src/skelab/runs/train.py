@@ -8,11 +8,13 @@ from skelab.data.clips.opened_clips import OpenedClips
 from skelab.data.feeding.draw_log import DrawLog
 from skelab.errors import RecipeError, TrainingError
 from skelab.files.lock import hold_lock
-from skelab.inference.checkpoint import Checkpoint
+from skelab.inference.checkpoint import Checkpoint, read_checkpoint
 from skelab.inference.places import RECIPE
 from skelab.recipes import Recipe, parse_recipe
+from skelab.runs.controls import CONTROLS, control_recipes
 from skelab.runs.places import check_run_folder
 from skelab.runs.plan import plan_training
+from skelab.runs.side_cars import fit_late_share
 from skelab.runs.transfer import with_source
 from skelab.training.loop import train
 from skelab.training.processes import Processes
@@ -35,6 +37,9 @@ def train_recipe(
     start: SourceWeights | None = None,
 ) -> Checkpoint:
     """Train a recipe on a store; results are written to the run folder.
+
+    With side-cars the same recipe is trained twice more, on skeletons alone and on side-cars alone,
+    in the folder ``controls`` of the run: a fused network is only shown beside these.
 
     Args:
         recipe: The experiment.
@@ -69,7 +74,18 @@ def train_recipe(
             draw_log=draw_log,
             start=start,
         )
-        return train(job, resume=resume, watcher=watcher, trackers=trackers)
+        made = train(job, resume=resume, watcher=watcher, trackers=trackers)
+        if recipe.fusion is None:
+            return made
+        if recipe.fusion.kind == "late" and Processes().first:
+            watcher.on_message(fit_late_share(job, store))
+        Processes().wait()
+        for name, control in control_recipes(recipe).items():
+            folder = run / CONTROLS / name
+            watcher.on_message(f"control {name}: {folder}")
+            going_on = (folder / RECIPE).exists()
+            train_recipe(control, store, folder, resume=going_on, watcher=watcher, start=start)
+        return read_checkpoint(job.chosen)
 
 
 @contextmanager

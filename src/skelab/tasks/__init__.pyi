@@ -5,7 +5,10 @@ from .early import (
     EarlyTask as EarlyTask,
 )
 from .next_action import HORIZONS as HORIZONS, NextActionTask as NextActionTask
-from .outputs import model_outputs as model_outputs
+from .outputs import (
+    model_input as model_input,
+    model_outputs as model_outputs,
+)
 from .registry import (
     get_task as get_task,
     list_tasks as list_tasks,

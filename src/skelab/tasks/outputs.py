@@ -1,7 +1,8 @@
 """Running a network as training does."""
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from skelab.data.feeding.batch import Batch
 from skelab.models import ModelInput, ModelOutput
@@ -19,5 +20,16 @@ def model_outputs(model: nn.Module, batch: Batch) -> ModelOutput:
     outputs = getattr(model, "outputs", None)
     if outputs is None:
         return ModelOutput(model(joints))
-    found: ModelOutput = outputs(ModelInput(joints, labels=labels))
+    found: ModelOutput = outputs(ModelInput(joints, sidecars=_side_cars(batch), labels=labels))
     return found
+
+
+def model_input(batch: Batch) -> ModelInput | Float[Tensor, "N C T V M"]:
+    """What a network is shown in evaluation: plain joints, unless there are side-cars."""
+    if batch.side_cars is None:
+        return batch.joints
+    return ModelInput(batch.joints, sidecars=_side_cars(batch))
+
+
+def _side_cars(batch: Batch) -> dict[str, Tensor]:
+    return {} if batch.side_cars is None else batch.side_cars.by_name()

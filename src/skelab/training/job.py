@@ -8,6 +8,7 @@ from numpy import ndarray
 
 from skelab.data.feeding.dataset import ClipSource
 from skelab.data.feeding.feeder import Feeder
+from skelab.fusion import FusionSpec
 from skelab.inference.checkpoint import InputSpec
 from skelab.inference.places import CHECKPOINTS, CHOSEN
 from skelab.models import ModelSpec
@@ -36,6 +37,7 @@ class TrainingJob:
         protocol: ``honest`` or ``paper``, for the checkpoints.
         task: What is predicted.
         transfer: Freezing, and the rates of blocks.
+        fusion: How the network takes side-cars; None if it takes none.
         start: Trained weights that a new run starts from; None keeps what it draws.
     """
 
@@ -55,6 +57,7 @@ class TrainingJob:
     task: TaskSpec = field(default_factory=TaskSpec)
     transfer: TransferConfig = field(default_factory=TransferConfig)
     start: SourceWeights | None = None
+    fusion: FusionSpec | None = None
 
     @property
     def checkpoints(self) -> Path:

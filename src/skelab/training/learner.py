@@ -84,7 +84,7 @@ class Learner:
         config = job.config
         torch.manual_seed(config.seed)
         self.task = make_task(job.task, config)
-        self.model = build_model(job.model, job.task)
+        self.model = build_model(job.model, job.task, job.fusion)
         self.initial = None
         if checkpoint is not None:
             self.model.load_state_dict(dict(checkpoint.weights))

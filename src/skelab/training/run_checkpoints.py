@@ -115,6 +115,7 @@ class Saver:
             trainer=state,
             task=job.task,
             origin=self.learner.origin,
+            fusion=job.fusion,
         )
 
     def _prune(self, newest: Path) -> None:

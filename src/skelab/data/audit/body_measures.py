@@ -117,8 +117,8 @@ def shortest_trees(distances: Float64[ndarray, "P V V"]) -> Float64[ndarray, " P
     ends = np.arange(poses * num_joints).reshape(poses, 1, num_joints).repeat(num_joints, axis=1)
     starts = np.arange(poses * num_joints + 1) * num_joints
     forest = minimum_spanning_tree(csr_array((edges.ravel(), ends.ravel(), starts)))
-    lengths: Float64[ndarray, " P"] = np.asarray(forest.sum(axis=1)).reshape(poses, -1).sum(axis=1)
-    return lengths * scale
+    length = np.asarray(forest.sum(axis=1), dtype=np.float64).reshape(poses, -1).sum(axis=1)
+    return np.asarray(length * scale)
 
 
 def _variation(lengths: Float64[ndarray, "P B"]) -> float:

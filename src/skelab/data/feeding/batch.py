@@ -3,11 +3,40 @@
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from jaxtyping import Float, Int64
+import torch
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 NO_FRAME: Final = -2
 """Label of a frame that only fills the window."""
+FEATURES, POSITIONS, VALID = "features", "positions", "valid"
+"""What a ``ModelInput`` calls the three tensors of side-cars."""
+
+
+class SideCarBatch(NamedTuple):
+    """The side-cars of a batch, padded to the longest.
+
+    Attributes:
+        features: One vector per described frame.
+        positions: Which frame of the window each of them belongs to.
+        valid: Which of them count: none of a clip without a side-car.
+    """
+
+    features: Float[Tensor, "N S D"]
+    positions: Float[Tensor, "N S"]
+    valid: Bool[Tensor, "N S"]
+
+    def part(self, own: slice) -> "SideCarBatch":
+        """Those of some clips."""
+        return SideCarBatch(*(column[own] for column in self))
+
+    def to(self, device: torch.device) -> "SideCarBatch":
+        """Move them to another device."""
+        return SideCarBatch(*(column.to(device, non_blocking=True) for column in self))
+
+    def by_name(self) -> dict[str, Tensor]:
+        """The three tensors as a ``ModelInput`` takes them."""
+        return {FEATURES: self.features, POSITIONS: self.positions, VALID: self.valid}
 
 
 class MixedLabels(NamedTuple):
@@ -37,6 +66,7 @@ class Batch:
             task needs both; else None.
         frame_labels: Class index of each frame of the window, -1 without an action and
             ``NO_FRAME`` where the clip has no frame; None for clips with one label each.
+        side_cars: Further features of the clips; None if the feeder reads none.
     """
 
     joints: Float[Tensor, "N C T V M"]
@@ -45,6 +75,7 @@ class Batch:
     mixed: MixedLabels | None = None
     whole: Float[Tensor, "N C T V M"] | None = None
     frame_labels: Int64[Tensor, "N T"] | None = None
+    side_cars: SideCarBatch | None = None
 
     def part(self, start: int, size: int) -> "Batch":
         """Up to ``size`` clips from ``start`` on."""
@@ -52,4 +83,13 @@ class Batch:
         mixed = self.mixed and MixedLabels(*(column[own] for column in self.mixed))
         whole = None if self.whole is None else self.whole[own]
         frames = None if self.frame_labels is None else self.frame_labels[own]
-        return Batch(self.joints[own], self.labels[own], self.rows[own], mixed, whole, frames)
+        side_cars = self.side_cars and self.side_cars.part(own)
+        return Batch(
+            self.joints[own],
+            self.labels[own],
+            self.rows[own],
+            mixed,
+            whole,
+            frames,
+            side_cars,
+        )

@@ -22,6 +22,7 @@ from skelab.data.feeding.observing import (
     observe,
     observed_frames,
 )
+from skelab.data.feeding.side_cars import SideCarReader, window_places
 from skelab.data.feeding.streams import derive_stream
 from skelab.data.feeding.transforms import (
     ClipFacts,
@@ -75,6 +76,7 @@ class Feeder:
         log: Receives the draws of training.
         observing: Which share of each clip training observes, from its beginning; None for whole
             clips.
+        side_cars: Reads further features of the clips; None for none.
 
     Attributes:
         training: Steps of training, in order.
@@ -95,12 +97,14 @@ class Feeder:
         keeps_gaps: bool = False,
         log: DrawLog | None = None,
         observing: Observing | None = None,
+        side_cars: SideCarReader | None = None,
     ) -> None:
         _check_needs(config, layout)
         self.config = config
         self.layout = layout
         self.log = log
         self.observing = observing
+        self.side_cars = side_cars
         self._counts_all = keeps_gaps or config.fill is not Fill.RESIZE
         window = _window(config, config.train_crop, keeps_gaps=keeps_gaps)
         self.training = (Step(window.name, window), *_after_window(config, layout))
@@ -211,7 +215,13 @@ class Feeder:
             batch = transform.apply(batch, drawn[label])
         stream = derive_stream(batch.joints, self.config.stream, self.layout)
         frames = _fitted(clips.frame_labels, self.config.window)
-        return Batch(stream, batch.labels, batch.rows, batch.mixed, frame_labels=frames)
+        made = Batch(stream, batch.labels, batch.rows, batch.mixed, frame_labels=frames)
+        window = steps[0].transform
+        if self.side_cars is None or not isinstance(window, CropResize | PickFrames):
+            return made
+        places = window_places(window, drawn[steps[0].label])
+        side_cars = self.side_cars.batch(clips.names, places).to(stream.device)
+        return replace(made, side_cars=side_cars)
 
     def _begin(self, steps: Sequence[Step], clips: PaddedClips, drawn: Draws) -> tuple[Batch, int]:
         """The clips after the first steps in compiled code, and the number of these steps."""

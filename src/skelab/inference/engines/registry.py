@@ -113,6 +113,8 @@ def choose_engine(file: NetworkFile, name: str | None) -> Engine:
         NetworkError: The engine is unknown, is not installed, or does not run such files.
     """
     running = list_engines(file.kind)
+    if file.spec.fusion is not None:  # the others take no side-cars
+        running = tuple(engine for engine in running if engine.name == "torch")
     installed = [engine for engine in running if engine.is_installed]
     preferred = installed[0] if installed else running[0]
     if name is None:
