@@ -21,7 +21,7 @@ from skelab.evaluation import Calibration, OutputScores, Scores, load_any_scores
 from skelab.files.kinds import PAGE, SCORES
 from skelab.files.output import check_output
 from skelab.host.environment import describe_environment
-from skelab.inference.network import Network, open_network
+from skelab.inference.network import ONE_TEST_CLIP, Network, TestClips, open_network
 from skelab.inference.places import chosen_checkpoint, files_of
 from skelab.inference.spec import NetworkSpec
 from skelab.recipes import Protocol, Recipe, parse_recipe
@@ -65,6 +65,7 @@ def evaluate_run(
     engine: str | None = None,
     trust: bool = False,
     out: Path | None = None,
+    test_clips: TestClips = ONE_TEST_CLIP,
     sections: tuple[Section, ...] = (),
     on_scored: Callable[[int, int], None] | None = None,
 ) -> EvaluationResult:
@@ -78,10 +79,12 @@ def evaluate_run(
         engine: What computes the network; None takes what the kind of file prefers.
         trust: Open a ``.pt2`` file, which can run code of its maker.
         out: Folder for scores and report; None takes the run's folder, or that of the file.
+        test_clips: Test clips of each clip, whose probabilities are averaged.
         sections: Further parts of the report.
         on_scored: Called with the clips that are done, and all clips.
 
     Raises:
+        DataError: Several test clips are asked of a network whose window is not sampled.
         NetworkError: The network cannot be opened, belongs to other data, or does not say on which
             split it was trained.
         SplitError: The clips do not fit the split, the part is empty, or the network was trained on
@@ -108,6 +111,7 @@ def evaluate_run(
         split=recipe.data.split,
         part=part,
         batch_size=recipe.training.batch_size,
+        test_clips=test_clips,
         on_scored=on_scored,
     )
     scores.save(scores_file)
@@ -119,7 +123,11 @@ def evaluate_run(
         history=_counted_from_one(read_history(run)) if run else (),
         recipe=trained.to_yaml() if spec.recipe else "",
         environment=_environment(run),
-        notes=[*([f"{early}."] if early else []), *_notes(trained, recipe, store, spec)],
+        notes=[
+            *([f"{early}."] if early else []),
+            *_test_clip_notes(test_clips),
+            *_notes(trained, recipe, store, spec),
+        ],
         validation=_saved_validation(run, scores, part) if recipe == trained else None,
         chosen_epoch=spec.epoch or None,
         sections=sections,
@@ -128,6 +136,13 @@ def evaluate_run(
     )
     write_report(report_file, report)
     return EvaluationResult(scores, scores_file, report_file, report.calibration, early)
+
+
+def _test_clip_notes(test_clips: TestClips) -> list[str]:
+    if test_clips == ONE_TEST_CLIP:
+        return []
+    mirrored = " and their mirror images" if test_clips.mirrored else ""
+    return [f"Mean of the probabilities of {test_clips.count} test clips{mirrored} of each clip."]
 
 
 def _confused_clips(scores: Scores | OutputScores, store: OpenedClips) -> Mapping[str, Scene]:

@@ -113,6 +113,7 @@ class PoseC3DModel(SkeletonModel):
     Args:
         size: H and W of the maps.
         sigma: Standard deviation of a joint, in pixels.
+        aspect: Width over height of the image whose halves x and y are counted in.
         score_channel: Which channel is the score.
         limbs: Draw limbs, not joints.
         **arguments: Those of ``SkeletonModel``.
@@ -123,12 +124,13 @@ class PoseC3DModel(SkeletonModel):
         *,
         size: int,
         sigma: float,
+        aspect: float,
         score_channel: int | None,
         limbs: tuple[tuple[int, int], ...] | None,
         **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
-        self.size, self.sigma = size, sigma
+        self.size, self.sigma, self.aspect = size, sigma, aspect
         self.score_channel, self.limbs = score_channel, limbs
 
     def forward_features(self, x: ModelInput | Float[Tensor, "N C T V M"]) -> Tokens:
@@ -154,6 +156,8 @@ class PoseC3DModel(SkeletonModel):
         scores = present.to(points.dtype)
         if self.score_channel is not None:
             scores = scores * joints[:, self.score_channel]
+        if self.aspect != 1.0:
+            points = points * points.new_tensor([self.aspect, 1.0])
         fitted = fit_to_box(points, present, size=self.size)
         size = (self.size, self.size)
         if self.limbs is None:
@@ -216,6 +220,7 @@ def posec3d(
     blocks: str,
     size: int,
     sigma: float,
+    aspect: float,
     limbs: bool,
 ) -> SkeletonModel:
     """PoseC3D for clips N C T V M of any length, of 2D poses or of the x and y of 3D ones.
@@ -234,6 +239,8 @@ def posec3d(
         raise ModelError(f"posec3d: size: expected a whole number from 8, found {size!r}")
     if not 0.0 < sigma < size:
         raise ModelError(f"posec3d: sigma: expected a number above 0, found {sigma!r}")
+    if not 0.1 <= aspect <= 10.0:
+        raise ModelError(f"posec3d: aspect: expected a number from 0.1 to 10, found {aspect!r}")
     has_score = _SCORE in layout.axes and layout.axes.index(_SCORE) < in_channels
     backbone = slow_only(
         len(_limbs(layout)) if limbs else layout.num_joints,
@@ -243,6 +250,7 @@ def posec3d(
     model = PoseC3DModel(
         size=size,
         sigma=sigma,
+        aspect=aspect if _SCORE in layout.axes else 1.0,
         score_channel=layout.axes.index(_SCORE) if has_score else None,
         limbs=_limbs(layout) if limbs else None,
         backbone=backbone,
