@@ -153,8 +153,12 @@ def test_authors_weights_are_for_two_or_four_streams(skelab: Skelab, runs: list[
         (
             "protogcn",
             {
-                **{"joint": 2, "bone": 2, "k-bone": 2},
-                **{"joint-motion": 1, "bone-motion": 1, "k-bone-motion": 1},
+                "joint": 2,
+                "bone": 2,
+                "k-bone": 2,
+                "joint-motion": 1,
+                "bone-motion": 1,
+                "k-bone-motion": 1,
             },
         ),
     ],

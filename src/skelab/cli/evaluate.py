@@ -72,12 +72,12 @@ def evaluate(
     check_network(network)
 
     from skelab.evaluation import OutputScores
-    from skelab.inference.network import TestClips
+    from skelab.inference.network import ClipSampling
     from skelab.runs.evaluate import evaluate_run
     from skelab.runs.progress import find_seed_runs
 
     store = open_data(data, names, ignore, layout, anatomy_check=not no_anatomy_check)
-    shown = TestClips(test_clips, mirrored)
+    shown = ClipSampling(test_clips, mirrored)
     seeds = find_seed_runs(network)
     if seeds and stress:
         raise NetworkError(

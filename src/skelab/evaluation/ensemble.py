@@ -59,10 +59,11 @@ ENSEMBLE_PRESETS: Mapping[str, tuple[Mapping[str, float], ...]] = {
 
 ``k-bone`` is the bone that leads from a joint some joints further up.
 
-Source: the ensemble scripts of Uason-Chen/CTR-GCN@e13d758 and kenziyuliu/MS-G3D@2f927f4 (``authors``,
-``ctrgcn``), kchengiva/Shift-GCN@20276b6 (``shiftgcn``), kennymckormick/pyskl@3f6795f (``pyskl``,
-``dgstgcn``), firework8/ProtoGCN@ddf7f27, firework8/SkeletonAgent@2440fda, and 6UOOON9/Hyper-GCN@cefe70b,
-whose weights differ by benchmark. PYSKL and its descendants add probabilities, and not logits.
+Source: the ensemble scripts of Uason-Chen/CTR-GCN@e13d758 and kenziyuliu/MS-G3D@2f927f4
+(``authors``, ``ctrgcn``), kchengiva/Shift-GCN@20276b6, kennymckormick/pyskl@3f6795f (``pyskl``,
+``dgstgcn``), firework8/ProtoGCN@ddf7f27, firework8/SkeletonAgent@2440fda, and
+6UOOON9/Hyper-GCN@cefe70b, whose weights differ by benchmark. PYSKL and its descendants add
+probabilities, not logits.
 """
 
 TEMPERATURE_RANGE = (0.01, 100.0)

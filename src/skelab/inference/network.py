@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float, Float32, Int64
@@ -63,21 +63,20 @@ class Prediction:
         return self.top[0][0]
 
 
-class TestClips(NamedTuple):
+@dataclass(frozen=True)
+class ClipSampling:
     """Which test clips of a clip are scored.
 
     Attributes:
-        count: How many, of other frames each.
+        clips: How many, of other frames each.
         mirrored: Whether their mirror images are scored, too.
     """
 
-    __test__ = False  # no class of tests, whatever its name
-
-    count: int = 1
+    clips: int = 1
     mirrored: bool = False
 
 
-ONE_TEST_CLIP: Final = TestClips()
+ONE_TEST_CLIP: Final = ClipSampling()
 """A clip is scored once, from evenly spread frames."""
 
 
@@ -166,7 +165,7 @@ class Network:
         split: str,
         part: str,
         batch_size: int = 64,
-        test_clips: TestClips = ONE_TEST_CLIP,
+        test_clips: ClipSampling = ONE_TEST_CLIP,
         on_scored: Callable[[int, int], None] | None = None,
     ) -> Scores | OutputScores:
         """Scores of rows of a store, in the order given, of the kind that the task gives.
@@ -188,7 +187,7 @@ class Network:
             ScoresError: A clip lacks the label that the task needs, or a logit is not finite.
         """
         self.spec.check_store(store.info, store.path, str(self.path))
-        several, (count, mirrored) = test_clips != ONE_TEST_CLIP, test_clips
+        several = test_clips != ONE_TEST_CLIP
         if several and (self.spec.task.name not in CLASS_TASKS or self.answers_per_frame):
             raise NetworkError(
                 f"{self.path}: its task is {self.spec.task.name}; only classification averages"
@@ -197,7 +196,9 @@ class Network:
 
         def forward(clips: PaddedClips) -> tuple[ndarray, ndarray]:
             if several:
-                batches = list(self._feeder.test_batches(clips, count, mirrored=mirrored))
+                batches = list(
+                    self._feeder.test_batches(clips, test_clips.clips, mirrored=test_clips.mirrored)
+                )
                 shares = [softmax(self.logits(batch.joints)) for batch in batches]
                 mean = np.mean(shares, axis=0, dtype=np.float64)
                 logits = np.log(np.maximum(mean, np.finfo(np.float32).tiny)).astype(np.float32)

@@ -21,7 +21,7 @@ from skelab.evaluation import Calibration, OutputScores, Scores, load_any_scores
 from skelab.files.kinds import PAGE, SCORES
 from skelab.files.output import check_output
 from skelab.host.environment import describe_environment
-from skelab.inference.network import ONE_TEST_CLIP, Network, TestClips, open_network
+from skelab.inference.network import ONE_TEST_CLIP, ClipSampling, Network, open_network
 from skelab.inference.places import chosen_checkpoint, files_of
 from skelab.inference.spec import NetworkSpec
 from skelab.recipes import Protocol, Recipe, parse_recipe
@@ -65,7 +65,7 @@ def evaluate_run(
     engine: str | None = None,
     trust: bool = False,
     out: Path | None = None,
-    test_clips: TestClips = ONE_TEST_CLIP,
+    test_clips: ClipSampling = ONE_TEST_CLIP,
     sections: tuple[Section, ...] = (),
     on_scored: Callable[[int, int], None] | None = None,
 ) -> EvaluationResult:
@@ -138,11 +138,11 @@ def evaluate_run(
     return EvaluationResult(scores, scores_file, report_file, report.calibration, early)
 
 
-def _test_clip_notes(test_clips: TestClips) -> list[str]:
+def _test_clip_notes(test_clips: ClipSampling) -> list[str]:
     if test_clips == ONE_TEST_CLIP:
         return []
     mirrored = " and their mirror images" if test_clips.mirrored else ""
-    return [f"Mean of the probabilities of {test_clips.count} test clips{mirrored} of each clip."]
+    return [f"Mean of the probabilities of {test_clips.clips} test clips{mirrored} of each clip."]
 
 
 def _confused_clips(scores: Scores | OutputScores, store: OpenedClips) -> Mapping[str, Scene]:
