@@ -145,6 +145,53 @@ def test_authors_weights_are_for_two_or_four_streams(skelab: Skelab, runs: list[
     assert "found 3" in done.err
 
 
+@pytest.mark.parametrize(
+    ("preset", "weights"),
+    [
+        ("pyskl", {"joint": 2, "bone": 2, "joint-motion": 1, "bone-motion": 1}),
+        ("hypergcn-xview", {"joint": 1, "bone": 1.4, "joint-motion": 1.1, "bone-motion": 0.6}),
+        (
+            "protogcn",
+            {
+                "joint": 2,
+                "bone": 2,
+                "k-bone": 2,
+                "joint-motion": 1,
+                "bone-motion": 1,
+                "k-bone-motion": 1,
+            },
+        ),
+    ],
+)
+def test_presets_hold_the_weights_of_papers_for_four_and_six_streams(
+    preset: str, weights: dict[str, float], skelab: Skelab, tmp_path: Path
+) -> None:
+    streams = []
+    for number, stream in enumerate(weights):
+        scores = made_scores(noise_seed=number)
+        streams.append(replace(scores, info=replace(scores.info, stream=stream)))
+        streams[-1].save(tmp_path / f"{stream}.npz")
+    files = sorted(tmp_path.glob("*.npz"))
+
+    done = skelab("ensemble", *files, "--weights", preset, "--json")
+
+    found = [stream["weight"] for stream in done.json[0]["streams"]]
+    assert found == [weights[file.stem] for file in files]
+    expected = fuse(streams, list(weights.values())).top(1)
+    assert done.json[0]["fused"]["top1"] == pytest.approx(expected)
+
+
+def test_a_preset_refuses_streams_that_its_authors_do_not_fuse(
+    skelab: Skelab, runs: list[Path]
+) -> None:
+    done = skelab("ensemble", *runs, "--weights", "shiftgcn")
+    unknown = skelab("ensemble", *runs, "--weights", "stgcm")
+
+    assert (done.status, unknown.status) == (2, 2)
+    assert "weights shiftgcn go by stream: expected joint, bone, joint-motion, bone" in done.err
+    assert "0.6,0.4, or a preset: authors, ctrgcn, shiftgcn, pyskl" in unknown.err
+
+
 def test_the_authors_weights_go_by_stream_and_not_by_place(skelab: Skelab, tmp_path: Path) -> None:
     weights = {"joint": 0.6, "bone": 0.6, "joint-motion": 0.4, "bone-motion": 0.4}
     for number, stream in enumerate(weights):

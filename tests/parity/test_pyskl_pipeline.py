@@ -1,8 +1,10 @@
-"""The pipeline ``pyskl`` against arrays that the authors' code made.
+"""The pipeline ``pyskl`` and its test clips against arrays that the authors' code made.
 
 Origin: kennymckormick/pyskl@3f6795f, PreNormalize3D with its defaults, on synthetic bodies rounded
 to float16 and widened to float32.
 """
+
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from golden_kit import read_arrays
 from numpy import ndarray
 
 from skelab.data.clips.clip import BodyTrack, RawClip
+from skelab.data.feeding.transforms import frames_of_test_clips
 from skelab.data.preprocessing import get_pipeline
 from skelab.errors import NoBodyError
 from skelab.skeleton import get_layout
@@ -55,3 +58,15 @@ def test_without_turning_only_the_origin_moves(case: str) -> None:
 def test_a_recording_of_zeros_has_no_body() -> None:
     with pytest.raises(NoBodyError, match="expected a body in at least one frame, found only"):
         get_pipeline("pyskl").prepare(recording(np.zeros((1, 9, 25, 3))), NTU25)
+
+
+def test_the_frames_of_test_clips_are_those_of_the_authors() -> None:
+    arrays = read_arrays("pyskl_pipeline", "sampling")
+
+    for key, expected in arrays.items():
+        found = re.fullmatch(r"test_c(\d+)_k(\d+)_n(\d+)", key)
+        assert found is not None
+        window, count, frames = map(int, found.groups())
+        chosen = frames_of_test_clips(frames, window, count)
+        np.testing.assert_array_equal(chosen.ravel(), expected, err_msg=key)
+    assert len(arrays) == 76

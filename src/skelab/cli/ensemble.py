@@ -20,7 +20,11 @@ def ensemble(
         typer.Argument(help="Score files, run folders, or a folder of the authors' pickles."),
     ],
     weights: Annotated[
-        str, typer.Option(help="equal, authors, fitted, or numbers such as 0.6,0.6,0.4,0.4.")
+        str,
+        typer.Option(
+            help="equal, fitted, numbers such as 0.6,0.6,0.4,0.4, or a preset: authors, ctrgcn,"
+            " shiftgcn, pyskl, dgstgcn, protogcn, skeletonagent, hypergcn-xsub, -xview, -ntu120."
+        ),
     ] = "equal",
     labels: Annotated[
         Path | None, typer.Option(help="Labels of pickled scores; val_label.pkl beside them.")
@@ -36,6 +40,7 @@ def ensemble(
 ) -> None:
     """Fuse scores by sample name: the sum of the logits, weighted; print each one and the sum.
 
+    A preset holds the weights of a paper for two, four or six streams, by the streams' names.
     With fitted weights, every run needs scores of its validation part (skelab evaluate --part
     validation): nothing is ever fitted on the test part.
     """
@@ -117,13 +122,19 @@ def _choose_weights(
     weights: str, files: Sequence["ScoreFile"], streams: Sequence["Scores"]
 ) -> tuple[float, ...]:
     """The weight of each stream, as asked for."""
-    from skelab.evaluation import Scores, authors_weights, check_validation_of, fit_weights
+    from skelab.evaluation import (
+        ENSEMBLE_PRESETS,
+        Scores,
+        authors_weights,
+        check_validation_of,
+        fit_weights,
+    )
 
     count = len(files)
     if weights == "equal":
         return (1.0,) * count
-    if weights == "authors":
-        return authors_weights([stream.info.stream for stream in streams])
+    if weights in ENSEMBLE_PRESETS:
+        return authors_weights([stream.info.stream for stream in streams], weights)
     if weights == "fitted":
         missing = [file.path for file in files if not file.validation.is_file()]
         if missing:
@@ -139,7 +150,8 @@ def _choose_weights(
         numbers = tuple(float(word) for word in weights.split(","))
     except ValueError:
         raise ScoresError(
-            f"--weights {weights}: expected equal, authors, fitted or numbers such as 0.6,0.4"
+            f"--weights {weights}: expected equal, authors, fitted or numbers such as 0.6,0.4, or a"
+            f" preset: {', '.join(ENSEMBLE_PRESETS)}"
         ) from None
     if len(numbers) != count:
         raise ScoresError(f"--weights {weights}: expected {count} numbers, found {len(numbers)}")

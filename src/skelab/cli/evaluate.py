@@ -54,6 +54,15 @@ def evaluate(
         typer.Option("--stress", help="Accuracy under nine kinds of stress, at five strengths."),
     ] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the stress.")] = 0,
+    test_clips: Annotated[
+        int,
+        typer.Option(
+            min=1, max=100, help="Average so many samplings of each clip, as PYSKL does with 10."
+        ),
+    ] = 1,
+    mirrored: Annotated[
+        bool, typer.Option("--mirrored", help="Average the mirror images, too.")
+    ] = False,
     names: Names = None,
     ignore: Ignore = None,
     layout: LayoutName = None,
@@ -67,10 +76,12 @@ def evaluate(
     check_network(network)
 
     from skelab.evaluation import OutputScores
+    from skelab.inference.network import ClipSampling
     from skelab.runs.evaluate import evaluate_run
     from skelab.runs.progress import find_seed_runs
 
     store = open_data(data, names, ignore, layout, anatomy_check=not no_anatomy_check)
+    shown = ClipSampling(test_clips, mirrored)
     seeds = find_seed_runs(network)
     if seeds and stress:
         raise NetworkError(
@@ -89,6 +100,7 @@ def evaluate(
                     engine=engine,
                     out=into,
                     side_car=side_car,
+                    test_clips=shown,
                     on_scored=bar,
                 )
         _print_seeds(results, as_json)
@@ -119,6 +131,7 @@ def evaluate(
             engine=engine,
             trust=trust,
             out=out,
+            test_clips=shown,
             sections=(stress_section(stressed),) if stressed else (),
             side_car=side_car,
             on_scored=bar,

@@ -33,6 +33,7 @@ from .early import (
     time_to_correct as time_to_correct,
 )
 from .ensemble import (
+    ENSEMBLE_PRESETS as ENSEMBLE_PRESETS,
     Calibration as Calibration,
     Comparison as Comparison,
     align as align,

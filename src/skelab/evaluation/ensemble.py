@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +15,22 @@ from skelab.errors import ScoresError, unknown_name
 from skelab.evaluation.metrics import evaluate_scores, log_softmax
 from skelab.evaluation.scores import Scores, ScoresInfo, check_same_classes
 
+_FOUR_STREAMS = ("joint", "bone", "joint-motion", "bone-motion")
+_SIX_STREAMS = ("joint", "bone", "k-bone", "joint-motion", "bone-motion", "k-bone-motion")
+
+
+def _of_two(*weights: float) -> Mapping[str, float]:
+    return dict(zip(_FOUR_STREAMS[:2], weights, strict=True))
+
+
+def _of_four(*weights: float) -> Mapping[str, float]:
+    return dict(zip(_FOUR_STREAMS, weights, strict=True))
+
+
+def _of_six(*weights: float) -> Mapping[str, float]:
+    return dict(zip(_SIX_STREAMS, weights, strict=True))
+
+
 OBJECTIVES = ("log-likelihood", "accuracy")
 """What `fit_weights` can make as good as possible."""
 
@@ -25,6 +41,29 @@ AUTHORS_WEIGHTS = (
 """The weight of each stream, by its name, for two and for four streams.
 
 Source: the ensemble scripts of MS-G3D and CTR-GCN.
+"""
+
+ENSEMBLE_PRESETS: Mapping[str, tuple[Mapping[str, float], ...]] = {
+    "authors": AUTHORS_WEIGHTS,
+    "ctrgcn": AUTHORS_WEIGHTS,
+    "shiftgcn": (_of_four(0.6, 0.6, 0.4, 0.4),),
+    "pyskl": (_of_two(1, 1), _of_four(2, 2, 1, 1)),
+    "dgstgcn": (_of_two(1, 1), _of_four(2, 2, 1, 1)),
+    "protogcn": (_of_two(1, 1), _of_four(2, 2, 1, 1), _of_six(2, 2, 2, 1, 1, 1)),
+    "skeletonagent": (_of_two(1, 1), _of_four(2, 2, 1, 1), _of_six(2, 2, 2, 1, 1, 1)),
+    "hypergcn-xsub": (_of_four(1, 1.4, 1.1, 0.3),),
+    "hypergcn-xview": (_of_four(1, 1.4, 1.1, 0.6),),
+    "hypergcn-ntu120": (_of_four(1, 1.5, 0.7, 0.3),),
+}
+"""The weights of the papers, by name; each for as many streams as its authors fuse.
+
+``k-bone`` is the bone that leads from a joint some joints further up.
+
+Source: the ensemble scripts of Uason-Chen/CTR-GCN@e13d758 and kenziyuliu/MS-G3D@2f927f4
+(``authors``, ``ctrgcn``), kchengiva/Shift-GCN@20276b6, kennymckormick/pyskl@3f6795f (``pyskl``,
+``dgstgcn``), firework8/ProtoGCN@ddf7f27, firework8/SkeletonAgent@2440fda, and
+6UOOON9/Hyper-GCN@cefe70b, whose weights differ by benchmark. PYSKL and its descendants add
+probabilities, not logits.
 """
 
 TEMPERATURE_RANGE = (0.01, 100.0)
@@ -120,20 +159,28 @@ def align(scores: Sequence[Scores]) -> tuple[Scores, ...]:
     return (first, *(_in_order_of(first, other) for other in scores[1:]))
 
 
-def authors_weights(streams: Sequence[str]) -> tuple[float, ...]:
-    """The authors' weight of each stream, by its name and in whatever order.
+def authors_weights(streams: Sequence[str], preset: str = "authors") -> tuple[float, ...]:
+    """The weight of each stream in a preset, by the stream's name and in whatever order.
+
+    Args:
+        streams: What the scores are of.
+        preset: One of ``ENSEMBLE_PRESETS``.
 
     Raises:
-        ScoresError: The streams are not those that the authors fuse, each once.
+        ScoresError: There is no such preset, or the streams are not those that its authors fuse,
+            each once.
 
-    Source: ``AUTHORS_WEIGHTS``.
+    Source: ``ENSEMBLE_PRESETS``.
     """
-    for weights in AUTHORS_WEIGHTS:
+    if preset not in ENSEMBLE_PRESETS:
+        raise ScoresError(unknown_name("preset of weights", preset, ENSEMBLE_PRESETS))
+    for weights in ENSEMBLE_PRESETS[preset]:
         if sorted(streams) == sorted(weights):
             return tuple(weights[stream] for stream in streams)
-    wanted = " or ".join(", ".join(weights) for weights in AUTHORS_WEIGHTS)
+    wanted = " or ".join(", ".join(weights) for weights in ENSEMBLE_PRESETS[preset])
+    whose = "authors' weights" if preset == "authors" else f"weights {preset}"
     raise ScoresError(
-        f"authors' weights go by stream: expected {wanted}, each once, found {len(streams)}"
+        f"{whose} go by stream: expected {wanted}, each once, found {len(streams)}"
         f" ({', '.join(stream or 'one without a name' for stream in streams)})"
     )
 

@@ -74,6 +74,23 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class ClipSampling:
+    """Which test clips of a clip are scored.
+
+    Attributes:
+        clips: How many, of other frames each.
+        mirrored: Whether their mirror images are scored, too.
+    """
+
+    clips: int = 1
+    mirrored: bool = False
+
+
+ONE_TEST_CLIP: Final = ClipSampling()
+"""A clip is scored once, from evenly spread frames."""
+
+
+@dataclass(frozen=True)
 class Network:
     """A trained network, ready to compute on the CPU; made by :func:`open_network`.
 
@@ -189,6 +206,7 @@ class Network:
         split: str,
         part: str,
         batch_size: int = 64,
+        test_clips: ClipSampling = ONE_TEST_CLIP,
         on_scored: Callable[[int, int], None] | None = None,
     ) -> Scores | OutputScores:
         """Scores of rows of a store, in the order given, of the kind that the task gives.
@@ -199,15 +217,33 @@ class Network:
             split: Name of the benchmark split that the rows are from.
             part: ``test``, ``validation`` or ``train``.
             batch_size: Clips at once.
+            test_clips: Of each clip, whose probabilities are averaged; the scores are then the
+                logarithms of the mean.
             on_scored: Called with the clips that are done, and all clips.
 
         Raises:
             CheckpointError: The clips differ in kind from those that the network was trained on.
+            DataError: Several test clips are asked of a network whose window is not sampled.
+            NetworkError: Several test clips are asked of a network that names no classes.
             ScoresError: A clip lacks the label that the task needs, or a logit is not finite.
         """
         self.spec.check_store(store.info, store.path, str(self.path))
+        several = test_clips != ONE_TEST_CLIP
+        if several and (self.spec.task.name not in CLASS_TASKS or self.answers_per_frame):
+            raise NetworkError(
+                f"{self.path}: its task is {self.spec.task.name}; only classification averages"
+                " test clips"
+            )
 
         def forward(clips: PaddedClips) -> tuple[ndarray, ndarray]:
+            if several:
+                batches = list(
+                    self._feeder.test_batches(clips, test_clips.clips, mirrored=test_clips.mirrored)
+                )
+                shares = [softmax(self.logits(batch.joints)) for batch in batches]
+                mean = np.mean(shares, axis=0, dtype=np.float64)
+                logits = np.log(np.maximum(mean, np.finfo(np.float32).tiny)).astype(np.float32)
+                return logits, self.task.targets(batches[0]).numpy()
             batch = self._feeder.evaluation_batch(clips)
             return self._batch_logits(batch), self.task.targets(batch).numpy()
 

@@ -22,7 +22,7 @@ from skelab.files.kinds import PAGE, SCORES
 from skelab.files.output import check_output
 from skelab.host.environment import describe_environment
 from skelab.inference.engines import FASTEST
-from skelab.inference.network import Network, open_network
+from skelab.inference.network import ONE_TEST_CLIP, ClipSampling, Network, open_network
 from skelab.inference.places import chosen_checkpoint, files_of
 from skelab.inference.spec import NetworkSpec
 from skelab.recipes import Protocol, Recipe, parse_recipe
@@ -71,6 +71,7 @@ def evaluate_run(
     engine: str | None = None,
     trust: bool = False,
     out: Path | None = None,
+    test_clips: ClipSampling = ONE_TEST_CLIP,
     sections: tuple[Section, ...] = (),
     side_car: Path | None = None,
     on_scored: Callable[[int, int], None] | None = None,
@@ -85,11 +86,13 @@ def evaluate_run(
         engine: What computes the network; None takes the fastest that gives the same answer.
         trust: Open a ``.pt2`` file, which can run code of its maker.
         out: Folder for scores and report; None takes the run's folder, or that of the file.
+        test_clips: Test clips of each clip, whose probabilities are averaged.
         sections: Further parts of the report.
         side_car: Side-cars of a fused network; None takes those of training.
         on_scored: Called with the clips that are done, and all clips.
 
     Raises:
+        DataError: Several test clips are asked of a network whose window is not sampled.
         NetworkError: The network cannot be opened, belongs to other data, or does not say on which
             split it was trained.
         SplitError: The clips do not fit the split, the part is empty, or the network was trained on
@@ -119,6 +122,7 @@ def evaluate_run(
         split=recipe.data.split,
         part=part,
         batch_size=recipe.training.batch_size,
+        test_clips=test_clips,
         on_scored=on_scored,
     )
     controls = None
@@ -135,7 +139,11 @@ def evaluate_run(
         history=_counted_from_one(read_history(run)) if run else (),
         recipe=trained.to_yaml() if spec.recipe else "",
         environment=_environment(run),
-        notes=[*([f"{early}."] if early else []), *_notes(trained, recipe, store, spec)],
+        notes=[
+            *([f"{early}."] if early else []),
+            *_test_clip_notes(test_clips),
+            *_notes(trained, recipe, store, spec),
+        ],
         validation=_saved_validation(run, scores, part) if recipe == trained else None,
         chosen_epoch=spec.epoch or None,
         sections=sections,
@@ -171,6 +179,13 @@ def recipes_and_rows(
     if recipe != trained and network.spec.knows_training_part:
         refuse_known_clips(trained, recipe, store, rows, network.path)
     return trained, recipe, rows
+
+
+def _test_clip_notes(test_clips: ClipSampling) -> list[str]:
+    if test_clips == ONE_TEST_CLIP:
+        return []
+    mirrored = " and their mirror images" if test_clips.mirrored else ""
+    return [f"Mean of the probabilities of {test_clips.clips} test clips{mirrored} of each clip."]
 
 
 def _confused_clips(scores: Scores | OutputScores, store: OpenedClips) -> Mapping[str, Scene]:

@@ -13,6 +13,7 @@ from skelab.errors import ScoresError
 from skelab.evaluation import (
     Scores,
     apply_temperature,
+    authors_weights,
     calibrate,
     evaluate_scores,
     fit_temperature,
@@ -56,6 +57,35 @@ def test_the_sum_reaches_what_the_official_scripts_print(
     assert round(100 * fused.top(1), 4) == printed[case]["top1_percent"]
     if "top5_percent" in printed[case]:
         assert round(100 * fused.top(5), 4) == printed[case]["top5_percent"]
+
+
+@pytest.mark.parametrize(
+    ("preset", "count", "case"),
+    [
+        ("ctrgcn", 4, "four_stream_0.6_0.6_0.4_0.4"),
+        ("shiftgcn", 4, "four_stream_0.6_0.6_0.4_0.4"),
+        ("authors", 2, "msg3d_two_stream_alpha_1"),
+        ("pyskl", 2, "two_stream_alpha_1"),
+    ],
+)
+def test_presets_reach_what_the_official_scripts_print(
+    golden: tuple[Mapping[str, Scores], Mapping[str, Mapping[str, float]]],
+    preset: str,
+    count: int,
+    case: str,
+) -> None:
+    streams, printed = golden
+    names = [name.replace("_", "-") for name in STREAMS[:count]]
+
+    fused = fuse([streams[name] for name in STREAMS[:count]], authors_weights(names, preset))
+
+    assert round(100 * fused.top(1), 4) == printed[case]["top1_percent"]
+    assert round(100 * fused.top(5), 4) == printed[case]["top5_percent"]
+
+
+def test_an_unknown_preset_names_the_nearest() -> None:
+    with pytest.raises(ScoresError, match=r"unknown preset of weights 'psykl', did you mean 'pys"):
+        authors_weights(["joint"], "psykl")
 
 
 def test_scores_are_joined_by_name_whatever_their_order() -> None:

@@ -29,12 +29,14 @@ from skelab.data.feeding.transforms import (
     CropResize,
     Draws,
     Fill,
+    Mirror,
     Need,
     PickFrames,
     RandomLimbs,
     RandomRotation,
     Transform,
     build_transform,
+    frames_of_test_clips,
     rotation_matrices,
 )
 from skelab.errors import DataError
@@ -146,6 +148,48 @@ class Feeder:
         facts = self._facts(clips)
         drawn = {step.label: _sample(step.transform, facts, nothing) for step in self.evaluation}
         return self._apply(self.evaluation, clips, drawn)
+
+    def test_batches(
+        self, clips: PaddedClips, count: int, *, mirrored: bool = False
+    ) -> Iterator[Batch]:
+        """Several test clips of each clip, other frames in each; then all of them mirrored.
+
+        Args:
+            clips: The clips.
+            count: Test clips of each clip.
+            mirrored: Give the mirror image of each test clip, too.
+
+        Raises:
+            DataError: The window is filled in another way than by sampled frames, the count is
+                below 1, or the layout lacks what a mirror needs.
+
+        Source: the test pipelines of kennymckormick/pyskl@3f6795f. Departure: joints are mirrored,
+        and not the pixels of heat maps.
+        """
+        config, mirror = self.config, Mirror(self.layout, 1.0)
+        if config.fill is not Fill.SAMPLE:
+            raise DataError(
+                "test clips are frames sampled from a clip: expected a network with"
+                f" data.fill={Fill.SAMPLE}, found {config.fill}"
+            )
+        if count < 1:
+            raise DataError(f"test clips: expected a count from 1, found {count}")
+        if mirrored:
+            _check("a mirrored test clip", Mirror.needs, self.layout, "leave out --mirrored")
+        window = PickFrames(config.window, (config.eval_crop,), config.fill)
+        margins = [int((1 - config.eval_crop) * frames / 2) for frames in clips.frames]
+        chosen = [
+            margin + frames_of_test_clips(frames - 2 * margin, config.window, count)
+            for margin, frames in zip(margins, clips.frames, strict=True)
+        ]
+        for mirror_it in (False, True)[: 1 + mirrored]:
+            for number in range(count):
+                drawn = [frames[number].tolist() for frames in chosen]
+                batch = window.apply(Batch(clips.joints, clips.labels, clips.rows), drawn)
+                if mirror_it:
+                    batch = mirror.apply(batch, [True] * len(clips.rows))
+                stream = derive_stream(batch.joints, config.stream, self.layout)
+                yield replace(batch, joints=stream)
 
     def draw(self, clips: PaddedClips, *, seed: int, epoch: int) -> Draws:
         """Draw for each clip and training transform."""

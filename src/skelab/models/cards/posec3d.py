@@ -29,6 +29,12 @@ POSEC3D = ModelCard(
         ),
         ModelOption("size", 56, "height and width of the heat maps, in pixels"),
         ModelOption("sigma", 0.6, "standard deviation of a joint in the maps, in pixels"),
+        ModelOption(
+            "aspect",
+            1.0,
+            "width over height of the images that 2D poses were found in, as far as ingest divided"
+            " x and y by their halves; poses in space ignore it",
+        ),
         ModelOption("limbs", False, "draw limbs, not joints"),
     ),
 )

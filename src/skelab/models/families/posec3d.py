@@ -114,6 +114,7 @@ class PoseC3DModel(SkeletonModel):
     Args:
         size: H and W of the maps.
         sigma: Standard deviation of a joint, in pixels.
+        aspect: Width over height of the image whose halves x and y are counted in.
         score_channel: Which channel is the score.
         limbs: Draw limbs, not joints.
         **arguments: Those of ``SkeletonModel``.
@@ -124,12 +125,13 @@ class PoseC3DModel(SkeletonModel):
         *,
         size: int,
         sigma: float,
+        aspect: float,
         score_channel: int | None,
         limbs: tuple[tuple[int, int], ...] | None,
         **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
-        self.size, self.sigma = size, sigma
+        self.size, self.sigma, self.aspect = size, sigma, aspect
         self.score_channel, self.limbs = score_channel, limbs
 
     def forward_features(self, x: ModelInput | Float[Tensor, "N C T V M"]) -> Tokens:
@@ -155,6 +157,8 @@ class PoseC3DModel(SkeletonModel):
         scores = present.to(points.dtype)
         if self.score_channel is not None:
             scores = scores * joints[:, self.score_channel]
+        if self.aspect != 1.0:
+            points = points * points.new_tensor([self.aspect, 1.0])
         fitted = fit_to_box(points, present, size=self.size)
         size = (self.size, self.size)
         if self.limbs is None:
@@ -217,6 +221,7 @@ def posec3d(
     blocks: str,
     size: int,
     sigma: float,
+    aspect: float,
     limbs: bool,
 ) -> SkeletonModel:
     """PoseC3D for clips N C T V M of any length, of 2D poses or of the x and y of 3D ones.
@@ -233,6 +238,8 @@ def posec3d(
     check_whole("posec3d", "size", size, least=8)
     if not 0.0 < sigma < size:
         raise ModelError(f"posec3d: sigma: expected a number above 0, found {sigma!r}")
+    if not 0.1 <= aspect <= 10.0:
+        raise ModelError(f"posec3d: aspect: expected a number from 0.1 to 10, found {aspect!r}")
     has_score = _SCORE in layout.axes and layout.axes.index(_SCORE) < in_channels
     backbone = slow_only(
         len(_limbs(layout)) if limbs else layout.num_joints,
@@ -242,6 +249,7 @@ def posec3d(
     model = PoseC3DModel(
         size=size,
         sigma=sigma,
+        aspect=aspect if _SCORE in layout.axes else 1.0,
         score_channel=layout.axes.index(_SCORE) if has_score else None,
         limbs=_limbs(layout) if limbs else None,
         backbone=backbone,

@@ -26,6 +26,7 @@ from skelab.data.feeding.transforms import (
     PickFrames,
     RandomRotation,
     Scale,
+    frames_of_test_clips,
 )
 from skelab.errors import DataError
 from skelab.native import can_resample, resample_clips
@@ -387,3 +388,27 @@ def test_compiled_code_fills_and_turns_whatever_follows_with_the_bits_of_torch(
 
     assert turns == [turned]
     assert torch.equal(compiled, by_torch)
+
+
+def test_test_clips_show_other_frames_of_a_clip_and_then_their_mirror_images() -> None:
+    config = FeederConfig(window=8, fill=Fill.SAMPLE, eval_crop=1.0)
+    feeder, clips = Feeder(config, SBU15), pad_clips([(0, long_clip(0))], max_bodies=1)
+
+    batches = list(feeder.test_batches(clips, 3, mirrored=True))
+
+    frames = frames_of_test_clips(150, 8, 3)
+    assert len(batches) == 6
+    for number in range(3):
+        shown, image = batches[number].joints, batches[number + 3].joints
+        assert torch.equal(shown, clips.joints[:, :, frames[number].tolist()])
+        assert torch.equal(image[:, 0], -shown[:, 0][:, :, list(SBU15.mirror)])
+        assert torch.equal(image[:, 1:], shown[:, 1:][:, :, :, list(SBU15.mirror)])
+
+
+def test_test_clips_need_a_window_of_sampled_frames_and_a_count() -> None:
+    sampled, clips = FeederConfig(fill=Fill.SAMPLE), padded(0)
+
+    with pytest.raises(DataError, match=r"data\.fill=sample, found resize"):
+        next(Feeder(FeederConfig(), SBU15).test_batches(clips, 10))
+    with pytest.raises(DataError, match="test clips: expected a count from 1, found 0"):
+        next(Feeder(sampled, SBU15).test_batches(clips, 0))

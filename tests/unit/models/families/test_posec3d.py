@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 
+from skelab.errors import ModelError
 from skelab.models import create_model
 from skelab.models.families.posec3d import PoseC3DModel
 
@@ -52,3 +53,17 @@ def test_every_body_of_a_clip_has_the_tokens_of_the_film(frames: int) -> None:
 
     assert tokens.shape == (2, 2, 32, -(-frames // 2), 4)
     assert torch.equal(tokens[:, 0], tokens[:, 1])
+
+
+def test_a_wide_image_shows_bodies_in_their_proportions() -> None:
+    square, wide = model("coco17"), model("coco17", aspect=2.0)
+    in_pixels = torch.rand(1, 3, 4, 17, 2) + 0.5
+    halves = in_pixels * torch.tensor([0.5, 1.0, 1.0]).view(1, 3, 1, 1, 1)  # an image of 2 x 1
+
+    torch.testing.assert_close(wide.draw(halves), square.draw(in_pixels), rtol=1e-4, atol=1e-5)
+    assert model("ntu25", aspect=2.0).aspect == 1.0
+
+
+def test_an_aspect_of_no_image_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"posec3d: aspect: expected a number from 0\.1 to 10"):
+        model("coco17", aspect=0.0)

@@ -35,4 +35,5 @@ from .window import (
     Crop as Crop,
     CropResize as CropResize,
     PickFrames as PickFrames,
+    frames_of_test_clips as frames_of_test_clips,
 )

@@ -23,6 +23,47 @@ MIN_CROP: Final = 64
 """Shortest random crop, unless the clip is shorter (CTR-GCN's feeder)."""
 
 
+_TEST_CLIPS_SEED: Final = 255
+"""PYSKL seeds numpy with it for each test sample: clips of one length get the same frames."""
+
+
+def frames_of_test_clips(
+    length: int, window: int, count: int, *, seed: int = _TEST_CLIPS_SEED
+) -> Int64[ndarray, "K W"]:
+    """The frames of each of K test clips of one clip, a window long, in order.
+
+    A clip shorter than the window goes round, from another frame in each test clip. One of up to
+    twice the window lacks frames anywhere, and of a longer one each of W equal parts gives one;
+    which, is drawn from the same seed for every clip.
+
+    Args:
+        length: Frames of the clip.
+        window: Frames of a test clip, W.
+        count: Test clips, K.
+        seed: Seed of the draws.
+
+    Source: the sampling of test clips of kennymckormick/pyskl@3f6795f, from a description of it and
+    equal to its indices, draws of numpy's older generator included.
+    """
+    rng = np.random.RandomState(seed)
+    places = np.arange(window)
+    chosen = []
+    for number in range(count):
+        rng.rand()  # of the length, which is the whole clip's
+        if length < window:
+            start = number if length < count else number * length // count
+            frames = start + places
+        elif length < 2 * window:
+            skips = np.zeros(window + 1, dtype=np.int64)
+            skips[rng.choice(window + 1, length - window, replace=False)] = 1
+            frames = places + np.cumsum(skips)[:-1]
+        else:
+            bounds = np.arange(window + 1, dtype=np.int64) * length // window
+            frames = bounds[:-1] + rng.randint(np.diff(bounds))
+        chosen.append(frames % length)
+    return np.stack(chosen).astype(np.int64)
+
+
 class Crop(NamedTuple):
     """A stretch of frames of one clip."""
 
@@ -91,7 +132,7 @@ class PickFrames:
 
     Source: ``loop``: kenziyuliu/MS-G3D@2f927f4, ``data_gen/preprocess.py``, and arXiv:1801.07455,
     section 4.1. ``sample``: kennymckormick/pyskl@3f6795f; departure: outside of training it draws
-    there, too, and takes the mean of ten tries.
+    there, too, and takes the mean of ten tries; :func:`frames_of_test_clips` draws them.
     """
 
     name: ClassVar[str] = "pick-frames"
