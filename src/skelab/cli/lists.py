@@ -21,9 +21,18 @@ def models(
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the reference page of the documentation.")
     ] = False,
+    published: Annotated[
+        bool, typer.Option("--published", help="Print the ledger of published figures, Markdown.")
+    ] = False,
 ) -> None:
     """List the model families with source, licence and reported accuracy."""
     from skelab.models import list_models, models_page
+
+    if published:
+        from skelab.models.published import published_page
+
+        typer.echo(published_page(), nl=False)
+        return
 
     cards = list_models()
     if as_markdown:
