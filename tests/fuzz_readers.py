@@ -53,18 +53,15 @@ def readers(kit: Kit) -> Mapping[str, Reader]:
 def prepare(folder: Path) -> Kit:
     """The sound files, those of other repositories among them."""
     kit = make_kit(folder)
-    prepared = folder / "prepared.npz"
-    if not prepared.exists():
-        convert(kit, folder / "ctrgcn", "ctrgcn", "*.npz", prepared)
-        convert(kit, folder / "pyskl.pkl", "pyskl", "*.pkl", folder / "prepared.pkl")
+    poses = folder / "pyskl.arrow"
+    for words in (
+        ("convert", kit.store, folder / "prepared.npz", "--to", "ctrgcn", "--split", "xsub"),
+        ("ingest", kit.skeletons, poses, "--pipeline", "pyskl", "--workers", "1"),
+        ("convert", poses, folder / "prepared.pkl", "--to", "pyskl", "--split", "xsub"),
+    ):
+        said = call([str(word) for word in words])
+        assert said.status == 0, said
     return kit
-
-
-def convert(kit: Kit, out: Path, to: str, pattern: str, file: Path) -> None:
-    """A file as another repository reads it."""
-    said = call(("convert", str(kit.store), str(out), "--to", to, "--split", "xsub"))
-    assert said.status == 0, said
-    shutil.move(out if out.is_file() else next(out.rglob(pattern)), file)
 
 
 def damage(data: bytes, rng: random.Random) -> bytes:
