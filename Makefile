@@ -125,6 +125,34 @@ test-oldest: ## `make test` with PyTorch 2.3.1 and numpy 1.26, which the cuda im
 fuzz: $(VENV)/.dev ## Damage 200,000 recordings; the compiled reader and its twin must agree on each
 	$(BIN)/python tests/fuzz_skeleton_file.py $(ARGS)
 
+.PHONY: fuzz-readers
+fuzz-readers: $(VENV)/.dev ## Damage a file of each kind; every reader must answer in one line
+	$(BIN)/python tests/fuzz_readers.py $(ARGS)
+
+PACKAGING := $(VENV)-packaging
+
+$(PACKAGING)/.made:
+	@$(PYTHON) -m venv $(PACKAGING)
+	@$(PACKAGING)/bin/pip install -q --disable-pip-version-check $(PIP_FLAGS) build twine 'setuptools>=77' wheel \
+	  pip-audit pip-licenses cyclonedx-bom
+	@touch $@
+
+.PHONY: package
+package: $(PACKAGING)/.made ## Wheel and sdist, built twice, equal; checked, and tried in an empty environment
+	PYTHON=$(PYTHON) .ci/package $(PACKAGING)/bin/python
+
+.PHONY: audit
+audit: $(VENV)/.runtime $(PACKAGING)/.made ## Known vulnerabilities and licences of the installed packages
+	@mkdir -p dist
+	$(PACKAGING)/bin/pip-licenses --python $(BIN)/python --format markdown --output-file dist/licences.md
+	$(PACKAGING)/bin/pip-audit --path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+	  $(ARGS)
+
+.PHONY: sbom
+sbom: $(VENV)/.runtime $(PACKAGING)/.made ## A bill of materials of the environment (CycloneDX), in dist/
+	@mkdir -p dist
+	$(PACKAGING)/bin/cyclonedx-py environment --output-reproducible --output-file dist/sbom.json $(BIN)/python
+
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure: runs benchmarks/bench_*.py one after the other
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done

@@ -8,6 +8,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = (
     REPOSITORY / "README.md",
     REPOSITORY / "CONTRIBUTING.md",
+    REPOSITORY / "SECURITY.md",
     *sorted((REPOSITORY / "docs").rglob("*.md")),
 )
 RUNNABLE = ("bash", "console", "python")

@@ -35,6 +35,9 @@ def models(
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the reference page of the documentation.")
     ] = False,
+    published: Annotated[
+        bool, typer.Option("--published", help="Print the ledger of published figures, Markdown.")
+    ] = False,
 ) -> None:
     """List the model families with source, licence and reported accuracy.
 
@@ -46,6 +49,12 @@ def models(
         _fetch_models(action, what, variant, source)
         return
     from skelab.models import list_models, models_page
+
+    if published:
+        from skelab.models.published import published_page
+
+        typer.echo(published_page(), nl=False)
+        return
 
     cards = list_models()
     if as_markdown:

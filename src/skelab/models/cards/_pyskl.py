@@ -2,4 +2,3 @@
 
 PYSKL_CODE = "kennymckormick/pyskl@3f6795f2573953342457abdb338f8943542f13c4"
 PYSKL_LICENCE = "Apache-2.0"
-PYSKL_TABLE = "the tables of PYSKL, 3D skeletons"

@@ -1,8 +1,9 @@
 """The card of AAGCN."""
 
-from skelab.models.card import ModelCard, ReportedAccuracy
-from skelab.models.cards._pyskl import PYSKL_CODE, PYSKL_LICENCE, PYSKL_TABLE
+from skelab.models.card import ModelCard
+from skelab.models.cards._pyskl import PYSKL_CODE, PYSKL_LICENCE
 from skelab.models.options import DROPOUT, ModelOption
+from skelab.models.published import published_figures
 
 AAGCN = ModelCard(
     name="aagcn",
@@ -14,14 +15,7 @@ AAGCN = ModelCard(
     code_licence=PYSKL_LICENCE,
     num_parameters=3_781_668,
     pipeline="pyskl",
-    reported=(
-        ReportedAccuracy("NTU60", "xsub", "joint", 89.0, PYSKL_TABLE),
-        ReportedAccuracy("NTU60", "xsub", "four streams", 91.5, PYSKL_TABLE),
-        ReportedAccuracy("NTU60", "xview", "joint", 95.7, PYSKL_TABLE),
-        ReportedAccuracy("NTU60", "xview", "four streams", 96.7, PYSKL_TABLE),
-        ReportedAccuracy("NTU120", "xsub", "joint", 82.8, PYSKL_TABLE),
-        ReportedAccuracy("NTU120", "xset", "joint", 84.8, PYSKL_TABLE),
-    ),
+    reported=published_figures("aagcn"),
     options=(
         DROPOUT,
         ModelOption("width", 64, "channels of the first four blocks; a multiple of 4"),

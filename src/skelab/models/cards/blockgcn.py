@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from skelab.models.card import ModelCard, ReportedAccuracy
+from skelab.models.card import ModelCard
 from skelab.models.options import DROPOUT, ModelOption
+from skelab.models.published import published_figures
 from skelab.models.traits import FamilyTraits
-
-_TABLES = "hyper.ai, from the paper"
 
 
 def _traits(options: Mapping[str, Any]) -> FamilyTraits:
@@ -24,10 +23,7 @@ BLOCKGCN = ModelCard(
     num_parameters=1_372_780,
     pipeline="ctrgcn",
     traits=FamilyTraits(bodies_mix=True),
-    reported=(
-        ReportedAccuracy("NTU60", "xsub", "four streams", 93.1, _TABLES),
-        ReportedAccuracy("NTU60", "xview", "four streams", 97.0, _TABLES),
-    ),
+    reported=published_figures("blockgcn"),
     options=(
         DROPOUT,
         ModelOption("width", 128, "channels of the first four blocks; a multiple of 8"),

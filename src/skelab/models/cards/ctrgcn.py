@@ -1,9 +1,9 @@
 """The card of CTR-GCN."""
 
-from skelab.models.card import ModelCard, ReportedAccuracy
+from skelab.models.card import ModelCard
 from skelab.models.options import CAUSAL, DROPOUT, HORIZON, ModelOption
+from skelab.models.published import published_figures
 
-_PAPER = "the paper"
 CTRGCN = ModelCard(
     name="ctrgcn",
     title="CTR-GCN",
@@ -14,14 +14,7 @@ CTRGCN = ModelCard(
     code_licence="CC BY-NC 4.0",
     num_parameters=1_446_672,
     pipeline="ctrgcn",
-    reported=(
-        ReportedAccuracy("NTU60", "xsub", "joint", 89.9, "released weights, a user's test"),
-        ReportedAccuracy("NTU60", "xsub", "four streams", 92.4, _PAPER),
-        ReportedAccuracy("NTU60", "xview", "four streams", 96.8, _PAPER),
-        ReportedAccuracy("NTU120", "xsub", "four streams", 88.9, _PAPER),
-        ReportedAccuracy("NTU120", "xset", "four streams", 90.6, _PAPER),
-        ReportedAccuracy("NW-UCLA", "view 3", "four streams", 96.5, _PAPER),
-    ),
+    reported=published_figures("ctrgcn"),
     options=(
         DROPOUT,
         ModelOption("width", 64, "channels of the first four blocks; a multiple of 4"),

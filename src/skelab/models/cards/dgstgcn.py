@@ -2,9 +2,9 @@
 
 from skelab.models.card import ModelCard
 from skelab.models.cards._dynamic import ONE_STRENGTH
-from skelab.models.cards._pyskl import PYSKL_CODE, PYSKL_LICENCE, PYSKL_TABLE
-from skelab.models.cards._reported import reported_on_ntu
+from skelab.models.cards._pyskl import PYSKL_CODE, PYSKL_LICENCE
 from skelab.models.options import DROPOUT, ModelOption
+from skelab.models.published import published_figures
 
 DGSTGCN = ModelCard(
     name="dgstgcn",
@@ -16,12 +16,7 @@ DGSTGCN = ModelCard(
     code_licence=PYSKL_LICENCE,
     num_parameters=1_701_172,
     pipeline="pyskl-centred",
-    reported=(
-        *reported_on_ntu("joint", 91.2, 96.7, 85.7, 87.9, source=PYSKL_TABLE),
-        *reported_on_ntu("bone", 91.6, 96.1, 88.0, 89.8, source=PYSKL_TABLE),
-        *reported_on_ntu("joint and bone", 92.9, 97.4, 89.3, 91.2, source=PYSKL_TABLE),
-        *reported_on_ntu("four streams", 93.2, 97.5, 89.6, 91.3, source=PYSKL_TABLE),
-    ),
+    reported=published_figures("dgstgcn"),
     options=(
         DROPOUT,
         ModelOption("width", 64, "channels of the first four blocks; at least 8"),

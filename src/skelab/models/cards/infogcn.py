@@ -1,10 +1,9 @@
 """The card of InfoGCN."""
 
-from skelab.models.card import ModelCard, ReportedAccuracy
+from skelab.models.card import ModelCard
 from skelab.models.options import DROPOUT, ModelOption
+from skelab.models.published import published_figures
 
-_ABSTRACT = "the abstract of the paper"
-_TABLES = "paperswithcode.com, from the paper"
 INFOGCN = ModelCard(
     name="infogcn",
     title="InfoGCN",
@@ -14,13 +13,7 @@ INFOGCN = ModelCard(
     code_licence="none stated",
     num_parameters=1_556_807,
     pipeline="ctrgcn",
-    reported=(
-        ReportedAccuracy("NTU60", "xsub", "six streams", 93.0, _ABSTRACT),
-        ReportedAccuracy("NTU60", "xview", "six streams", 97.1, _TABLES),
-        ReportedAccuracy("NTU120", "xsub", "six streams", 89.8, _ABSTRACT),
-        ReportedAccuracy("NTU120", "xset", "six streams", 91.2, _TABLES),
-        ReportedAccuracy("NW-UCLA", "view 3", "six streams", 97.0, _ABSTRACT),
-    ),
+    reported=published_figures("infogcn"),
     options=(
         DROPOUT,
         ModelOption("width", 64, "channels of the first three blocks; a multiple of 8"),

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from skelab.models.card import ModelCard, ReportedAccuracy
-from skelab.models.cards._reported import reported_on_ntu
+from skelab.models.card import ModelCard
 from skelab.models.cards._skate import (
     ATTENTION_DROPOUT,
     BIAS_BY_JOINT,
@@ -13,9 +12,8 @@ from skelab.models.cards._skate import (
     SCALE_BY_HEADS,
 )
 from skelab.models.options import DROPOUT, ModelOption
+from skelab.models.published import published_figures
 from skelab.models.traits import FamilyTraits
-
-_ABSTRACT = "the abstract of the paper; chosen on the test set, by its scripts"
 
 
 def _traits(options: Mapping[str, Any]) -> FamilyTraits:
@@ -34,10 +32,7 @@ LSTC_MDA = ModelCard(
     num_parameters=4_908_051,
     pipeline="ctrgcn",
     traits=FamilyTraits(bodies_mix=True, min_frames=FRAMES_MULTIPLE, max_frames=FRAMES_MULTIPLE),
-    reported=(
-        *reported_on_ntu("four streams", 94.1, 97.5, 90.4, 92.0, source=_ABSTRACT),
-        ReportedAccuracy("NW-UCLA", "view 3", "four streams", 97.2, _ABSTRACT),
-    ),
+    reported=published_figures("lstc_mda"),
     options=(
         DROPOUT,
         ModelOption("width", 96, "channels of the first stage; a multiple of 32"),

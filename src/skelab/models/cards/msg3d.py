@@ -1,11 +1,9 @@
 """The card of MS-G3D."""
 
-from skelab.models.card import ModelCard, ReportedAccuracy
+from skelab.models.card import ModelCard
 from skelab.models.options import CAUSAL, DROPOUT, HORIZON, ModelOption
+from skelab.models.published import published_figures
 
-_PAPER = "the paper"
-_UNVERIFIED = "the paper, quoted from memory; not checked"
-_AUTHOR = "the author, issue 14 of the repository"
 MSG3D = ModelCard(
     name="msg3d",
     title="MS-G3D",
@@ -16,16 +14,7 @@ MSG3D = ModelCard(
     code_licence="MIT",
     num_parameters=3_194_595,
     pipeline="msg3d",
-    reported=(
-        ReportedAccuracy("NTU60", "xsub", "joint", 89.4, _PAPER),
-        ReportedAccuracy("NTU60", "xsub", "bone", 90.1, _PAPER),
-        ReportedAccuracy("NTU60", "xsub", "joint and bone", 91.5, _PAPER),
-        ReportedAccuracy("NTU60", "xview", "joint", 95.0, _UNVERIFIED),
-        ReportedAccuracy("NTU60", "xview", "bone", 95.3, _UNVERIFIED),
-        ReportedAccuracy("NTU60", "xview", "joint and bone", 96.2, _PAPER),
-        ReportedAccuracy("NTU120", "xsub", "joint and bone", 86.9, _AUTHOR),
-        ReportedAccuracy("NTU120", "xset", "joint and bone", 88.4, _AUTHOR),
-    ),
+    reported=published_figures("msg3d"),
     options=(
         DROPOUT,
         ModelOption("width", 96, "channels of the first stage; a multiple of 6"),

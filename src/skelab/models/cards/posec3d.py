@@ -4,11 +4,10 @@ from dataclasses import replace
 
 from skelab.models.card import ModelCard
 from skelab.models.cards._pyskl import PYSKL_CODE, PYSKL_LICENCE
-from skelab.models.cards._reported import reported_on_ntu
 from skelab.models.options import DROPOUT, ModelOption
+from skelab.models.published import published_figures
 from skelab.models.traits import FamilyTraits
 
-_TABLE = "the tables of PYSKL, 2D poses of HRNet"
 POSEC3D = ModelCard(
     name="posec3d",
     title="PoseC3D (SlowOnly)",
@@ -20,7 +19,7 @@ POSEC3D = ModelCard(
     pipeline="as-given",
     pipeline_is_nearest=True,
     traits=FamilyTraits(bodies_mix=True),
-    reported=reported_on_ntu("joint", 93.7, 96.5, 85.9, 89.7, source=_TABLE),
+    reported=published_figures("posec3d"),
     options=(
         replace(DROPOUT, default=0.5),
         ModelOption("width", 32, "channels of the stem"),

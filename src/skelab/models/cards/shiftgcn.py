@@ -1,10 +1,10 @@
 """The card of Shift-GCN."""
 
-from skelab.models.card import ModelCard, ReportedAccuracy
+from skelab.models.card import ModelCard
 from skelab.models.options import DROPOUT, ModelOption
+from skelab.models.published import published_figures
 from skelab.models.traits import FamilyTraits
 
-_README = "the README of the authors' repository"
 SHIFTGCN = ModelCard(
     name="shiftgcn",
     title="Shift-GCN",
@@ -14,12 +14,7 @@ SHIFTGCN = ModelCard(
     code_licence="CC BY-NC 4.0",
     num_parameters=693_107,
     pipeline="msg3d",
-    reported=(
-        ReportedAccuracy("NTU60", "xsub", "joint", 87.8, _README),
-        ReportedAccuracy("NTU60", "xview", "joint", 95.1, _README),
-        ReportedAccuracy("NTU120", "xsub", "joint", 80.9, _README),
-        ReportedAccuracy("NTU120", "xset", "joint", 83.2, _README),
-    ),
+    reported=published_figures("shiftgcn"),
     # a shift with stride 2 rounds odd lengths down, its residual up
     traits=FamilyTraits(frames_multiple_of=4),
     options=(

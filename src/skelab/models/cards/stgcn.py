@@ -1,15 +1,15 @@
 """The cards of ST-GCN, as PYSKL rebuilt it and as its authors wrote it."""
 
-from skelab.models.card import ModelCard, ReportedAccuracy
-from skelab.models.cards._pyskl import PYSKL_CODE, PYSKL_LICENCE, PYSKL_TABLE
+from skelab.models.card import ModelCard
+from skelab.models.cards._pyskl import PYSKL_CODE, PYSKL_LICENCE
 from skelab.models.options import CAUSAL, DROPOUT, HORIZON, ModelOption
+from skelab.models.published import published_figures
 
 _PAPER = (
     "Yan, Xiong, Lin: Spatial Temporal Graph Convolutional Networks for Skeleton-Based Action"
     " Recognition. AAAI 2018"
 )
 _ARXIV = "1801.07455"
-_UNVERIFIED = "the paper, quoted from memory; not checked"
 _PARAMETERS = 3_098_832
 _TEMPORAL_DROPOUT = "dropout probability after each temporal convolution but the first"
 _NEAR_SIGHTED = (
@@ -26,14 +26,7 @@ STGCN = ModelCard(
     code_licence=PYSKL_LICENCE,
     num_parameters=_PARAMETERS,
     pipeline="pyskl",
-    reported=(
-        ReportedAccuracy("NTU60", "xsub", "joint", 87.8, PYSKL_TABLE),
-        ReportedAccuracy("NTU60", "xsub", "four streams", 90.7, PYSKL_TABLE),
-        ReportedAccuracy("NTU60", "xview", "joint", 95.5, PYSKL_TABLE),
-        ReportedAccuracy("NTU60", "xview", "four streams", 96.5, PYSKL_TABLE),
-        ReportedAccuracy("NTU120", "xsub", "joint", 82.1, PYSKL_TABLE),
-        ReportedAccuracy("NTU120", "xset", "joint", 84.5, PYSKL_TABLE),
-    ),
+    reported=published_figures("stgcn"),
     options=(
         DROPOUT,
         ModelOption("temporal_dropout", 0.0, _TEMPORAL_DROPOUT),
@@ -54,10 +47,7 @@ STGCN_OFFICIAL = ModelCard(
     num_parameters=_PARAMETERS,
     pipeline="msg3d",
     pipeline_is_nearest=True,
-    reported=(
-        ReportedAccuracy("NTU60", "xsub", "joint", 81.5, _UNVERIFIED),
-        ReportedAccuracy("NTU60", "xview", "joint", 88.3, _UNVERIFIED),
-    ),
+    reported=published_figures("stgcn_official"),
     options=(
         DROPOUT,
         ModelOption("temporal_dropout", 0.5, _TEMPORAL_DROPOUT),

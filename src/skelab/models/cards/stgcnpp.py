@@ -1,8 +1,9 @@
 """The card of ST-GCN++."""
 
-from skelab.models.card import ModelCard, ReportedAccuracy
-from skelab.models.cards._pyskl import PYSKL_CODE, PYSKL_LICENCE, PYSKL_TABLE
+from skelab.models.card import ModelCard
+from skelab.models.cards._pyskl import PYSKL_CODE, PYSKL_LICENCE
 from skelab.models.options import DROPOUT, ModelOption
+from skelab.models.published import published_figures
 
 STGCNPP = ModelCard(
     name="stgcnpp",
@@ -14,14 +15,7 @@ STGCNPP = ModelCard(
     code_licence=PYSKL_LICENCE,
     num_parameters=1_403_144,
     pipeline="pyskl",
-    reported=(
-        ReportedAccuracy("NTU60", "xsub", "joint", 89.3, PYSKL_TABLE),
-        ReportedAccuracy("NTU60", "xsub", "four streams", 92.1, PYSKL_TABLE),
-        ReportedAccuracy("NTU60", "xview", "joint", 95.6, PYSKL_TABLE),
-        ReportedAccuracy("NTU60", "xview", "four streams", 97.0, PYSKL_TABLE),
-        ReportedAccuracy("NTU120", "xsub", "joint", 83.2, PYSKL_TABLE),
-        ReportedAccuracy("NTU120", "xset", "joint", 85.6, PYSKL_TABLE),
-    ),
+    reported=published_figures("stgcnpp"),
     options=(
         DROPOUT,
         ModelOption("width", 64, "channels of the first four blocks; at least 6"),
