@@ -112,10 +112,10 @@ sanitize: $(VENV)/.dev ## The compiled code under AddressSanitizer and UBSan (ne
 	rm -rf $(SANITIZED)
 	mkdir -p $(SANITIZED)
 	cp -r src $(SANITIZED)/src
-	SKELAB_SANITIZE=1 $(VENV)/bin/python setup.py -q build_ext --force --build-lib $(SANITIZED)/src --build-temp $(SANITIZED)/objects
+	SKELAB_SANITIZE=1 $(BIN)/python setup.py -q build_ext --force --build-lib $(SANITIZED)/src --build-temp $(SANITIZED)/objects
 	PYTHONPATH=$(SANITIZED)/src LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-	$(VENV)/bin/python -m pytest -q -n0 -p no:cacheprovider -m "not slow" tests/unit/native tests/property/test_native.py
+	$(BIN)/python -m pytest -q -n0 -p no:cacheprovider -m "not slow" tests/unit/native tests/property/test_native.py
 
 .PHONY: test-oldest
 test-oldest: ## `make test` with PyTorch 2.3.1 and numpy 1.26, which the cuda image holds

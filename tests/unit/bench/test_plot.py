@@ -38,10 +38,8 @@ def test_each_network_has_a_panel_with_a_bar_for_each_runtime_that_was_measured(
     titles = [axes.get_title(loc="left") for axes in (first, second)]
     assert titles == ["ctrgcn, 64 frames, batch 1", "ctrgcn, 64 frames, batch 16"]
     assert [label.get_text() for label in first.get_yticklabels()] == ["eager fp32", "native fp32"]
-    assert [bar.get_width() for bar in first.patches if isinstance(bar, Rectangle)] == [
-        90.0,
-        36.0,
-    ]
+    bars = [bar for bar in first.patches if isinstance(bar, Rectangle)]
+    assert [bar.get_width() for bar in bars] == [90.0, 36.0]
     assert [text.get_text().strip() for text in first.texts] == ["1.00 x", "2.50 x"]
 
 
