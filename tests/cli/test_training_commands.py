@@ -181,6 +181,22 @@ def test_a_damaged_checkpoint_is_one_line(
     assert "unsafe" not in done.out
 
 
+def test_families_are_compared_in_the_order_asked_for(skelab: Skelab) -> None:
+    by_latency = skelab("models", "--sort", "latency", "--json").json
+    by_parameters = skelab("models", "--sort", "parameters", "--json").json
+    table = skelab("models", "--sort", "flops")
+    unknown = skelab("models", "--sort", "beauty")
+
+    milliseconds = [entry["cost"]["ms"] for entry in by_latency]
+    assert milliseconds == sorted(milliseconds)
+    counts = [entry["num_parameters"] for entry in by_parameters]
+    assert counts == sorted(counts)
+    assert table.status == 0
+    assert "measured on" in table.out
+    assert unknown.status == 2
+    assert "unknown key to sort by 'beauty'" in unknown.err
+
+
 @pytest.mark.parametrize(
     ("command", "known"),
     [

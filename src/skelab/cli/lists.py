@@ -1,6 +1,7 @@
 """`skelab models`, `recipes`, `layouts`, `datasets`: what there is, and where it comes from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,6 +39,13 @@ def models(
     published: Annotated[
         bool, typer.Option("--published", help="Print the ledger of published figures, Markdown.")
     ] = False,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            help="Compare the families in a table, the best first: by name, accuracy, parameters,"
+            " flops, latency or memory."
+        ),
+    ] = None,
 ) -> None:
     """List the model families with source, licence and reported accuracy.
 
@@ -48,7 +56,7 @@ def models(
     if action is not None:
         _fetch_models(action, what, variant, source)
         return
-    from skelab.models import list_models, models_page
+    from skelab.models import list_models, models_page, sorted_cards
 
     if published:
         from skelab.models.published import published_page
@@ -57,6 +65,9 @@ def models(
         return
 
     cards = list_models()
+    if sort is not None:
+        _print_compared(sorted_cards(cards, sort), as_json)
+        return
     if as_markdown:
         typer.echo(models_page(cards), nl=False)
         return
@@ -207,6 +218,26 @@ def _print_joint_map(joints: "JointMap", as_json: bool) -> None:
     rows += [("-", name, "") for name in joints.target_only]
     print_table([source.name, target.name, "match"], rows)
     result(f"{len(joints.pairs)} joints of {source.name} have a counterpart in {target.name}")
+
+
+def _print_compared(cards: Sequence["ModelCard"], as_json: bool) -> None:
+    """What the families reach and cost, in this order."""
+    from skelab.models import COMPARED, compared_figures, measured_families
+
+    measured = measured_families()
+    if as_json:
+        costs = measured.families
+        print_json(
+            [
+                {**card.to_dict(), "cost": asdict(costs[card.name]) if card.name in costs else None}
+                for card in cards
+            ]
+        )
+        return
+    rows = [(card.name, *compared_figures(card)) for card in cards]
+    print_table(["model", *COMPARED], rows, right=",".join(COMPARED), whole="model")
+    result("top-1 of joints on NTU60 xsub as others printed it; a clip of two bodies, one thread")
+    result(f"measured on {measured.machine}, PyTorch {measured.torch}")
 
 
 def _describe(card: "ModelCard") -> Iterator[tuple[str, str | Text]]:

@@ -20,11 +20,22 @@ from .create import (
 )
 from .decay import parameter_groups as parameter_groups
 from .inputs import ModelInput as ModelInput
+from .measured import (
+    FamilyCost as FamilyCost,
+    MeasuredFamilies as MeasuredFamilies,
+    measured_families as measured_families,
+)
 from .options import (
     ModelOption as ModelOption,
     Option as Option,
 )
-from .page import models_page as models_page
+from .page import (
+    COMPARED as COMPARED,
+    SORT_KEYS as SORT_KEYS,
+    compared_figures as compared_figures,
+    models_page as models_page,
+    sorted_cards as sorted_cards,
+)
 from .pooling import MeanPooling as MeanPooling
 from .registry import (
     get_card as get_card,

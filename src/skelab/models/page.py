@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from skelab.models.card import ModelCard
+from skelab.errors import ModelError, unknown_name
+from skelab.models.card import ModelCard, ReportedAccuracy
+from skelab.models.measured import FamilyCost, measured_families
 
 _HEAD = """\
 # Models
@@ -36,6 +38,26 @@ authors' could show that a network written from the paper is theirs.
 """
 
 
+_COMPARED_HEAD = """\
+## Compared
+
+The fastest first; `skelab models --sort accuracy` (or parameters, flops, latency, memory) prints
+the same in another order. Top-1 is of joints on NTU RGB+D 60, X-Sub, as others printed it, as a
+rule of the epoch that did best on the test part; empty where no source was at hand. The rest is of
+a clip of two bodies and 60 classes, of the frames that the family's recipe takes: operations (a
+multiply-add counts twice), milliseconds of processor time on one thread, and megabytes of weights,
+both in float32. Which batch fits a graphics card is told by `skelab fit MODEL --vram 8GB`.
+
+Measured on {measured.machine}, PyTorch {measured.torch}, beside other programs. This command
+measures it again:
+
+```text
+{measured.command}
+skelab models --markdown > docs/reference/models.md
+```
+"""
+
+
 def models_page(cards: Iterable[ModelCard]) -> str:
     """The page, Markdown, of the families with these cards."""
     cards = tuple(cards)
@@ -52,7 +74,89 @@ def models_page(cards: Iterable[ModelCard]) -> str:
             for card in cards
         ],
     )
-    return "\n".join([_HEAD, overview, *map(_section, cards)])
+    return "\n".join([_HEAD, overview, *_comparison(cards), *map(_section, cards)])
+
+
+SORT_KEYS = ("name", "accuracy", "parameters", "flops", "latency", "memory")
+"""What families can be sorted by."""
+
+
+def sorted_cards(cards: Iterable[ModelCard], key: str) -> tuple[ModelCard, ...]:
+    """Cards with the best first: the highest accuracy, the lowest of all else.
+
+    Accuracy is that of joints on NTU RGB+D 60, X-Sub, as others printed it. Families without the
+    figure come last.
+
+    Raises:
+        ModelError: There is no such key.
+    """
+    if key not in SORT_KEYS:
+        raise ModelError(unknown_name("key to sort by", key, SORT_KEYS))
+    known = measured_families().families
+
+    def rank(card: ModelCard) -> tuple[bool, float, str]:
+        figure = _figure(card, known.get(card.name), key)
+        return (figure is None, figure or 0.0, card.name)
+
+    return tuple(sorted(cards, key=rank))
+
+
+def compared_figures(card: ModelCard) -> tuple[str, ...]:
+    """The row of a family in the comparison, without its name; empty where nothing is known."""
+    cost = measured_families().families.get(card.name)
+    printed = _printed(card, "joint")
+    return (
+        f"{printed.top1:.1f}" if printed else "",
+        _count(card.num_parameters),
+        f"{cost.frames}" if cost else "",
+        f"{cost.gflops:.1f}" if cost else "",
+        f"{cost.ms:.0f}" if cost else "",
+        f"{cost.mb:.1f}" if cost else "",
+    )
+
+
+COMPARED = ("top-1 %", "parameters", "frames", "GFLOPs", "ms", "MB")
+"""The columns of `compared_figures`."""
+
+
+def _figure(card: ModelCard, cost: FamilyCost | None, key: str) -> float | None:
+    """What a family is sorted by: the lower, the earlier."""
+    printed = _printed(card, "joint")
+    if key == "name":
+        return 0.0
+    if key == "accuracy":
+        return -printed.top1 if printed else None
+    if key == "parameters":
+        return card.num_parameters
+    if cost is None:
+        return None
+    return {"flops": cost.gflops, "latency": cost.ms, "memory": cost.mb}[key]
+
+
+def _printed(card: ModelCard, streams: str) -> ReportedAccuracy | None:
+    """The accuracy on NTU RGB+D 60, X-Sub, that somebody printed for these streams."""
+    wanted = ("NTU60", "xsub", streams)
+    found = (each for each in card.reported if (each.dataset, each.split, each.streams) == wanted)
+    return next(found, None)
+
+
+def _comparison(cards: Sequence[ModelCard]) -> Iterator[str]:
+    """The table of what families reach and cost, with the machine that it was measured on."""
+    measured = measured_families()
+    known = [card for card in cards if card.name in measured.families]
+    if not known:
+        return
+    rows = [
+        (f"`{card.name}`", *compared_figures(card), _source(card), card.code_licence)
+        for card in sorted_cards(known, "latency")
+    ]
+    yield _COMPARED_HEAD.format(measured=measured)
+    yield _table(("model", *COMPARED, "top-1 printed by", "licence of the code"), rows)
+
+
+def _source(card: ModelCard) -> str:
+    printed = _printed(card, "joint")
+    return printed.source if printed else ""
 
 
 def _section(card: ModelCard) -> str:

@@ -13,11 +13,14 @@ from tiny_clips import CLASSES, SBU15, tiny_clip, tiny_store
 from tiny_run import enter_tiny_family
 
 from skelab.data.clips.store import ClipStore
+from skelab.data.feeding.dataset import pad_clips
 from skelab.data.feeding.feeder import Feeder
-from skelab.errors import CheckpointError, NetworkError, ScoresError
-from skelab.evaluation import Scores
+from skelab.data.feeding.transforms import Fill
+from skelab.errors import CheckpointError, DataError, NetworkError, ScoresError
+from skelab.evaluation import Scores, softmax
 from skelab.export import export_checkpoint
 from skelab.inference import Network, NetworkSpec, open_network, read_checkpoint
+from skelab.inference.network import ClipSampling
 from skelab.inference.scoring import predict_logits
 from skelab.tasks import TaskSpec
 
@@ -188,3 +191,35 @@ def test_only_classification_names_the_class_of_a_clip(folder: Path) -> None:
 
     with pytest.raises(NetworkError, match=r"its task is poses; only classification names classes"):
         other.predict([tiny_clip(0)])
+
+
+def test_scores_of_several_test_clips_are_the_mean_of_their_probabilities(
+    folder: Path, clips: ClipStore
+) -> None:
+    network = open_network(folder / "net.safetensors")
+    inputs = network.spec.inputs
+    sampling = inputs.feeder.model_copy(update={"fill": Fill.SAMPLE})
+    network = replace(network, spec=replace(network.spec, inputs=replace(inputs, feeder=sampling)))
+    padded = pad_clips([(int(row), clips.clip(int(row))) for row in ROWS], max_bodies=2)
+
+    scores = network.scores(
+        clips, ROWS, split="xsub", part="test", test_clips=ClipSampling(3, mirrored=True)
+    )
+
+    shown = list(network.spec.make_feeder().test_batches(padded, 3, mirrored=True))
+    mean = np.mean([softmax(network.logits(batch.joints)) for batch in shown], axis=0)
+    assert isinstance(scores, Scores)
+    np.testing.assert_allclose(np.exp(scores.logits), mean, rtol=1e-5)
+
+
+def test_test_clips_are_for_classification_and_sampled_windows(
+    folder: Path, clips: ClipStore
+) -> None:
+    network = open_network(folder / "net.safetensors")
+    other = replace(network, spec=replace(network.spec, task=TaskSpec("poses")))
+    where = {"split": "xsub", "part": "test", "test_clips": ClipSampling(2)}
+
+    with pytest.raises(NetworkError, match="its task is poses; only classification averages test"):
+        other.scores(clips, ROWS, **where)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"expected a network with data\.fill=sample, found resize"):
+        network.scores(clips, ROWS, **where)  # type: ignore[arg-type]

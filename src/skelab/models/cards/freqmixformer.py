@@ -17,8 +17,8 @@ def _traits(options: Mapping[str, Any]) -> FamilyTraits:
 FREQMIXFORMER = ModelCard(
     name="freqmixformer",
     title="FreqMixFormer",
-    paper="Wu, Zheng, Yang, Chen, Lu: Frequency Guidance Matters: Skeletal Action Recognition by"
-    " Frequency-Aware Mixed Transformer. ACM MM 2024",
+    paper="Wu, Zheng, Yang, Chen, Das, Lu: Frequency Guidance Matters: Skeletal Action Recognition"
+    " by Frequency-Aware Mixed Transformer. ACM MM 2024",
     arxiv="2407.12322",
     code="wenhanwu95/FreqMixFormer@1e9f1bc48269b2d8a99c312dcd15d9c91991f8b8",
     code_licence="none stated",

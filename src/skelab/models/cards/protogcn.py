@@ -8,8 +8,8 @@ from skelab.models.published import published_figures
 PROTOGCN = ModelCard(
     name="protogcn",
     title="ProtoGCN",
-    paper="Liu, Liu, Zhang: Revealing Key Details to See Differences: A Novel Prototypical"
-    " Perspective for Skeleton-based Action Recognition. CVPR 2025",
+    paper="Liu, Liu, Ren, Wang, Wang, Sun: Revealing Key Details to See Differences: A Novel"
+    " Prototypical Perspective for Skeleton-based Action Recognition. CVPR 2025",
     arxiv="2411.18941",
     code="firework8/ProtoGCN@ddf7f274f9f5d9e45a2fcfeb299bfb3fd7c2303d",
     code_licence="MIT",

@@ -18,7 +18,7 @@ def _traits(options: Mapping[str, Any]) -> FamilyTraits:
 USDRL = ModelCard(
     name="usdrl",
     title="USDRL (dense encoder)",
-    paper="Weng, Wang, Wu, Tu, et al.: USDRL: Unified Skeleton-Based Dense Representation Learning"
+    paper="Weng et al.: USDRL: Unified Skeleton-Based Dense Representation Learning"
     " with Multi-Grained Feature Decorrelation. AAAI 2025",
     arxiv="2412.09220",
     code="wengwanjiang/FoundSkelModel@945fe917faf4310027aae82ada4299ffe508cb26",
