@@ -129,6 +129,10 @@ fuzz: $(VENV)/.dev ## Damage 200,000 recordings; the compiled reader and its twi
 fuzz-readers: $(VENV)/.dev ## Damage a file of each kind; every reader must answer in one line
 	$(BIN)/python tests/fuzz_readers.py $(ARGS)
 
+.PHONY: gpu-check
+gpu-check: $(VENV)/.dev ## On a machine with a GPU: tests, fit, training in 12 minutes; writes gpu-check.md
+	$(BIN)/python benchmarks/gpu_check.py $(ARGS)
+
 PACKAGING := $(VENV)-packaging
 
 $(PACKAGING)/.made:

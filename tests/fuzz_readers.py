@@ -53,12 +53,8 @@ def readers(kit: Kit) -> Mapping[str, Reader]:
 def prepare(folder: Path) -> Kit:
     """The sound files, those of other repositories among them."""
     kit = make_kit(folder)
-    poses = folder / "pyskl.arrow"
-    for words in (
-        ("convert", kit.store, folder / "prepared.npz", "--to", "ctrgcn", "--split", "xsub"),
-        ("ingest", kit.skeletons, poses, "--pipeline", "pyskl", "--workers", "1"),
-        ("convert", poses, folder / "prepared.pkl", "--to", "pyskl", "--split", "xsub"),
-    ):
+    for to, name in (("ctrgcn", "prepared.npz"), ("pyskl", "prepared.pkl")):
+        words = ("convert", kit.store, folder / name, "--to", to, "--split", "xsub")
         said = call([str(word) for word in words])
         assert said.status == 0, said
     return kit
