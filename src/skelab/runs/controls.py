@@ -109,7 +109,15 @@ class FusionControls:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values."""
-        return asdict(self)
+        rows = [
+            {
+                "name": row.name,
+                "top1": {"value": row.top1.value, **asdict(row.top1)},
+                "against_skeleton": row.against_skeleton and asdict(row.against_skeleton),
+            }
+            for row in self.rows
+        ]
+        return {**asdict(self), "rows": rows}
 
     def save(self, path: Path) -> None:
         """Write it as JSON."""

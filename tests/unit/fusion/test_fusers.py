@@ -7,7 +7,7 @@ import pytest
 import torch
 from side_car_kit import NUM_CLASSES, SIZE, fused_input
 from tiny_clips import SBU15
-from torch import nn
+from torch import Tensor, nn
 
 from skelab.data.feeding.batch import FEATURES, VALID
 from skelab.errors import ModelError
@@ -185,7 +185,7 @@ def test_the_two_classifiers_of_late_fusion_learn_apart() -> None:
     output = model.outputs(given)
     head = model.classifier
     assert isinstance(head, LateHead)
-    weights: dict[str, list[torch.Tensor]] = {
+    weights: dict[str, list[Tensor]] = {
         "backbone": [*model.backbone.parameters()],
         "side car": [head.side_car.weight],
     }
