@@ -75,7 +75,10 @@ def detection_rows(figures: DetectionFigures) -> list[tuple[str, str]]:
         ("edit score", percent(found.edit)),
         *((f"F1@{round(100 * at)}", percent(value)) for at, value in found.f1.items()),
         ("mAP@0.5", percent(figures.at_half.mean_ap)),
-        ("mean delay", "none hit" if delay != delay else f"{delay:+.1f} frames, of hits at overlap 0.5"),
+        (
+            "mean delay",
+            "none hit" if delay != delay else f"{delay:+.1f} frames, of hits at overlap 0.5",
+        ),
     ]
 
 
