@@ -18,6 +18,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 from skelab.data.clips.sequence import labels_of_segments
 from skelab.data.clips.store import ClipStore, open_store
 from skelab.data.clips.windows import segments_by_row, windows_before_actions
+from skelab.data.datasets import parse_split
 from skelab.evaluation import (
     Detection,
     Hysteresis,
@@ -75,6 +76,25 @@ def next_action(store: ClipStore, column: str, trees: int) -> None:
         )
 
 
+def next_action_of_split(store: ClipStore, split: str, trees: int) -> None:
+    """The same on one split, known and unseen scripts apart."""
+    classes, origin = len(store.info.classes), store.info.layout.origin
+    for horizon in HORIZONS:
+        made = windows_before_actions(store, (horizon,), observed=OBSERVED)
+        train, test = parse_split(split).rows(made.index)
+        clips = [padded(made.clip(row).joints[0], OBSERVED) for row in range(len(made))]
+        inputs = np.stack([(c - c[:, origin, None])[STEP - 1 :: STEP].ravel() for c in clips])
+        labels, scripts = made.index.labels, made.index.scripts
+        shares = shares_of(forest(trees, inputs[train], labels[train]), inputs[test], classes)
+        right = shares.argmax(axis=1) == labels[test]
+        known = np.isin(scripts[test], scripts[train])
+        print(
+            f"next action, {split}, {horizon:+d}: top-1 {right[known].mean():.1%} on"
+            f" {known.sum()} of known scripts, {right[~known].mean():.1%} on"
+            f" {(~known).sum()} others"
+        )
+
+
 def detection(store: ClipStore, trees: int) -> None:
     """Leave one person out at a time."""
     segments = segments_by_row(store, "detection")
@@ -128,8 +148,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("store", type=Path)
     parser.add_argument("--trees", type=int, default=200)
+    parser.add_argument("--split", help="next action on this split of people and scripts alone")
     options = parser.parse_args()
     store = open_store(options.store)
+    if options.split:
+        next_action_of_split(store, options.split, options.trees)
+        return
     detection(store, options.trees)
     for column in ("subjects", "scripts"):
         if (getattr(store.index, column) >= 0).all():

@@ -165,3 +165,27 @@ def test_networks_of_other_tasks_are_refused(
         skelab("next", sequences),
         "--split says which sequences are known and which are asked",
     )
+
+
+@pytest.mark.slow
+def test_a_network_comes_within_three_points_of_the_optimum_of_the_grammar(
+    skelab: Skelab, tmp_path: Path
+) -> None:
+    source, store, out = tmp_path / "set", tmp_path / "s.arrow", tmp_path / "run"
+    skelab("synth", source, "--sequences", 120)
+    skelab("ingest", source, store, "--workers", 1)
+    small = [
+        *("--set", "task.horizons=[0]", "--set", "task.observed=60", "--set", "model.width=12"),
+        *("--set", "training.epochs=9", "--set", "training.batch_size=16"),
+        *("--set", "training.warmup_epochs=1", "--set", "data.validation_subjects=0"),
+        *("--set", "data.split=subject:1-6/7,8"),
+    ]
+
+    trained = skelab("train", "stgcn-next", "--data", store, "--out", out, *small)
+    blocks = skelab("next", out, "--data", store, "--json").json["blocks"]
+
+    best = json.loads((source / "grammar.json").read_text())["best_top1"]
+    found = [block["networks"]["stgcn"]["+0"] for block in blocks]
+    asked = sum(each["count"] for each in found)
+    assert (trained.status, asked) == (0, 180)
+    assert sum(each["count"] * each["top1"] for each in found) / asked >= best - 0.03

@@ -71,7 +71,9 @@ class TrainingStep(TrainStep):
             labels %= configuration.num_classes
             observing = observing_of(task)
             whole = joints.clone() if observing is not None and observing.whole else None
-        self._batch = Batch(joints, labels, tuple(range(self.micro_batch)), whole=whole)
+        frames = labels[:, None].expand(-1, joints.shape[2])
+        rows = tuple(range(self.micro_batch))
+        self._batch = Batch(joints, labels, rows, whole=whole, frame_labels=frames)
         set_training_mode(self.model)
 
     def run(self, micro_batches: int = 1) -> None:

@@ -121,6 +121,11 @@ class NextActionTask(ClassificationTask):
 
     def _of_horizon(self, output: ModelOutput, batch: Batch) -> tuple[ModelOutput, Batch]:
         logits: Tensor = output.logits
+        if logits.shape[1] % len(self.horizons):
+            raise TaskError(
+                f"{self.name}: expected logits for each of {len(self.horizons)} horizons, found"
+                f" {logits.shape[1]}"
+            )
         groups = logits.reshape(len(logits), len(self.horizons), -1)
         places = batch.labels // groups.shape[2]
         chosen = groups[places.new_tensor(range(len(groups))), places]

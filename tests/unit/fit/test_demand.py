@@ -15,7 +15,9 @@ def test_every_family_and_every_recipe_can_be_asked_about() -> None:
     names = {card.name for card in list_models()} | {recipe.name for recipe in list_recipes()}
 
     for name in names:
-        needs = data_needs(read_recipe(name))
+        recipe = read_recipe(name)
+        on_sequences = recipe.task.name in ("next-action", "detection")  # windows, of no set count
+        needs = data_needs(recipe, 500 if on_sequences else None)
         assert needs.training_clips > 0
         assert needs.disk > 0
 

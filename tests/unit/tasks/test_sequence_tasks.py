@@ -160,3 +160,10 @@ def test_a_mixed_clip_has_no_horizon(store: ClipStore) -> None:
 def test_smoothing_out_of_range_is_refused() -> None:
     with pytest.raises(TaskError, match=r"task.label_smoothing: expected a share from 0"):
         DetectionTask(label_smoothing=1.0)
+
+
+def test_logits_that_are_no_whole_groups_are_refused() -> None:
+    batch = Batch(draw(1, 3, 8, 5, 1), torch.tensor([0]), (0,))
+
+    with pytest.raises(TaskError, match=r"expected logits for each of 2 horizons, found 5"):
+        NextActionTask(horizons=[-5, 0]).losses(ModelOutput(draw(1, 5)), batch)

@@ -276,3 +276,20 @@ def test_a_split_that_the_clips_cannot_have_names_the_one_that_they_have() -> No
         "split xsub goes by subject, which 4 of 4 clips lack; split 'given' goes by the file's own"
         " parts"
     )
+
+
+def test_a_crossed_split_withholds_numbers_of_a_second_column_from_training() -> None:
+    index = index_of(subject=[1, 1, 2, 2, 3, 3], script=[1, 2, 1, 2, 1, 2])
+
+    train, test = parse_split("subject:1,2/3+script:1/2").rows(index)
+
+    assert train.tolist() == [0, 2]
+    assert test.tolist() == [4, 5]
+
+
+def test_a_crossed_split_of_one_column_or_without_training_is_refused() -> None:
+    index = index_of(subject=[1, 1, 2], script=[2, 2, 1])
+
+    assert "expected two different criteria" in refusal("subject:1/2+subject:2/1")
+    with pytest.raises(SplitError, match="no clip for the training part, where subject and script"):
+        parse_split("subject:1/2+script:1/2").rows(index)
