@@ -34,9 +34,9 @@ def is_of_videos(path: Path) -> bool:
     from skelab.data.opened import holds_clips
     from skelab.pose.source import holds_landmarks, holds_videos
 
-    if not (holds_videos(path) or holds_landmarks(path)):
+    if holds_clips(path) or (path.is_dir() and holds_recordings(path)):
         return False
-    return not (holds_clips(path) or (path.is_dir() and holds_recordings(path)))
+    return holds_videos(path) or holds_landmarks(path)
 
 
 def ask_mirrored(source: Path, mirrored: bool | None) -> bool:
