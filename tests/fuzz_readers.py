@@ -1,4 +1,6 @@
-"""Damage a file of each kind but recordings (``fuzz_skeleton_file.py``); a reader must answer in one line or do its work.
+"""Damage a file of each kind; a reader must answer in one line or do its work.
+
+Recordings have a script of their own, ``fuzz_skeleton_file.py``.
 
 Bytes are flipped, cut, moved, repeated and replaced by numbers at the edge of their range. Each
 reader runs in a process of its own, so that a crash of the interpreter is a finding, too.
