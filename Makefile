@@ -133,29 +133,24 @@ fuzz-readers: $(VENV)/.dev ## Damage a file of each kind; every reader must answ
 gpu-check: $(VENV)/.dev ## On a machine with a GPU: tests, fit, training in 12 minutes; writes gpu-check.md
 	$(BIN)/python benchmarks/gpu_check.py $(ARGS)
 
-PACKAGING := $(VENV)-packaging
+AUDIT := $(VENV)-audit
 
-$(PACKAGING)/.made:
-	@$(PYTHON) -m venv $(PACKAGING)
-	@$(PACKAGING)/bin/pip install -q --disable-pip-version-check $(PIP_FLAGS) build twine 'setuptools>=77' wheel \
-	  pip-audit pip-licenses cyclonedx-bom
+$(AUDIT)/.made:
+	@$(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/pip install -q --disable-pip-version-check $(PIP_FLAGS) pip-audit pip-licenses cyclonedx-bom
 	@touch $@
 
-.PHONY: package
-package: $(PACKAGING)/.made ## Wheel and sdist, built twice, equal; checked, and tried in an empty environment
-	PYTHON=$(PYTHON) .ci/package $(PACKAGING)/bin/python
-
 .PHONY: audit
-audit: $(VENV)/.runtime $(PACKAGING)/.made ## Known vulnerabilities and licences of the installed packages
+audit: $(VENV)/.runtime $(AUDIT)/.made ## Known vulnerabilities and licences of the installed packages
 	@mkdir -p dist
-	$(PACKAGING)/bin/pip-licenses --python $(BIN)/python --format markdown --output-file dist/licences.md
-	$(PACKAGING)/bin/pip-audit --path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+	$(AUDIT)/bin/pip-licenses --python $(BIN)/python --format markdown --output-file dist/licences.md
+	$(AUDIT)/bin/pip-audit --path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
 	  $(ARGS)
 
 .PHONY: sbom
-sbom: $(VENV)/.runtime $(PACKAGING)/.made ## A bill of materials of the environment (CycloneDX), in dist/
+sbom: $(VENV)/.runtime $(AUDIT)/.made ## A bill of materials of the environment (CycloneDX), in dist/
 	@mkdir -p dist
-	$(PACKAGING)/bin/cyclonedx-py environment --output-reproducible --output-file dist/sbom.json $(BIN)/python
+	$(AUDIT)/bin/cyclonedx-py environment --output-reproducible --output-file dist/sbom.json $(BIN)/python
 
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure: runs benchmarks/bench_*.py one after the other

@@ -156,11 +156,11 @@ def shown(value: float | None, scale: float) -> str:
 
 
 def training(clock: Clock, folder: Path, device: str) -> Iterator[str]:
-    """Training on synthetic clips of 27 classes, in each number format and on two devices."""
+    """Training on synthetic clips of 20 classes, in each number format and on two devices."""
     yield "\n## Training\n\n| recipe | with | ended | s | last line of metrics |"
     yield "|---|---|---|---|---|"
     made = clock.run(
-        (*SKELAB, "synth", "skeletons", "--clips", "216", "--actions", "27"), folder, 0.1
+        (*SKELAB, "synth", "skeletons", "--clips", "160", "--actions", "20"), folder, 0.1
     )
     filled = clock.run((*SKELAB, "ingest", "skeletons", "store.arrow"), folder, 0.1)
     if made.status != 0 or filled.status != 0:

@@ -1,4 +1,6 @@
-"""Damage a file of each kind that the lab reads; a reader must answer in one line or do its work.
+"""Damage a file of each kind; a reader must answer in one line or do its work.
+
+Recordings have a script of their own, ``fuzz_skeleton_file.py``.
 
 Bytes are flipped, cut, moved, repeated and replaced by numbers at the edge of their range. Each
 reader runs in a process of its own, so that a crash of the interpreter is a finding, too.
@@ -36,9 +38,8 @@ Reader = tuple[Path, tuple[str, ...]]
 
 
 def readers(kit: Kit) -> Mapping[str, Reader]:
-    """Every kind of file, with a command that reads all of it."""
+    """Every kind of file but recordings, with a command that reads all of it."""
     return {
-        "recording": (sorted(kit.skeletons.glob("*.skeleton"))[0], ("inspect", "{}")),
         "store": (kit.store, ("inspect", "{}", "--verify")),
         "checkpoint": (kit.checkpoint, ("inspect", "{}")),
         "scores": (kit.scores, ("ensemble", "{}", str(kit.scores), "--out", "{}.out")),

@@ -44,7 +44,7 @@ def list_members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     return [
         member
         for member in archive.infolist()
-        if not member.is_dir()
+        if not member.filename.endswith("/")
         and _JUNK not in (folders := member.filename.split("/"))
         and not folders[-1].startswith("._")
     ]

@@ -63,3 +63,13 @@ def test_figures_that_a_recipe_quotes_are_those_of_its_network(path: Path) -> No
     assert bool(quoted) == bool(head)
     for figure in quoted:
         assert any(abs(figure - each) < 0.051 for each in known), figure
+
+
+def test_accuracies_that_the_comparison_quotes_stand_in_the_ledger() -> None:
+    page = (REPOSITORY / "docs/explanation/comparison.md").read_text()
+    known = {each.accuracy.top1 for each in load_ledger().figures}
+
+    quoted = {float(figure) for figure in re.findall(r"(\d\d\.\d) %", page)}
+
+    assert quoted
+    assert quoted <= known
