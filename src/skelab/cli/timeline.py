@@ -127,7 +127,8 @@ def _as_json(
     times: _Times,
     question: VideoQuestion,
 ) -> dict[str, Any]:
-    from skelab.inference.gap import kind_of_poses, warn_of_gap
+    from skelab.inference.gap import warn_of_gap
+    from skelab.inference.poses import kind_of_poses
 
     info = made.landmarks.info
     return {

@@ -21,6 +21,7 @@ from .places import (
     check_network as check_network,
     chosen_checkpoint as chosen_checkpoint,
 )
+from .poses import kind_of_poses as kind_of_poses
 from .predict import predict as predict
 from .reasons import (
     Reasons as Reasons,

@@ -1,39 +1,18 @@
-"""What kind of poses a network was trained on, and what that means for poses of a video."""
+"""What poses of a video mean for a network that was trained on other ones."""
 
 from pathlib import Path
-from typing import Final
 
-from skelab.data.datasets import find_datasets
 from skelab.errors import ScoresError
 from skelab.evaluation import Scores
 from skelab.inference.network import Network
-from skelab.inference.spec import NetworkSpec
+from skelab.inference.poses import (
+    IMAGE_POSES,
+    SYNTHETIC_POSES,
+    UNKNOWN_POSES,
+    VIDEO_POSES,
+    kind_of_poses,
+)
 from skelab.pose.source import VIDEO_KIND
-from skelab.skeleton import get_layout
-
-SYNTHETIC_POSES: Final = "SYNTHETIC, made by a program"
-VIDEO_POSES: Final = "estimated in videos"
-UNKNOWN_POSES: Final = "unknown"
-
-_IN_SPACE: Final = ("x", "y", "z")
-
-
-def kind_of_poses(spec: NetworkSpec) -> str:
-    """What recorded the poses that a network was trained on, as far as its file tells.
-
-    ``SYNTHETIC, made by a program``; ``estimated in videos``; the sensor of the data set, say
-    ``Kinect v2``; or ``unknown``.
-    """
-    inputs = spec.inputs
-    if inputs.synthetic:
-        return SYNTHETIC_POSES
-    if inputs.dataset == VIDEO_KIND:
-        return VIDEO_POSES
-    if spec.layout.axes != _IN_SPACE:
-        return "estimated in images"
-    for card in find_datasets(inputs.dataset):
-        return get_layout(card.layout).title.partition(":")[0]
-    return UNKNOWN_POSES
 
 
 def warn_of_gap(network: Network) -> tuple[str, ...]:
@@ -72,7 +51,7 @@ def find_video_accuracy(network: Network) -> str | None:
 
 
 def _worded(poses: str) -> str:
-    if poses in (SYNTHETIC_POSES, VIDEO_POSES, "estimated in images"):
+    if poses in (SYNTHETIC_POSES, VIDEO_POSES, IMAGE_POSES):
         return f"that are {poses}"
     return "of an unknown kind" if poses == UNKNOWN_POSES else f"of {poses}"
 

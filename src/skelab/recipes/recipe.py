@@ -95,7 +95,7 @@ class TaskConfig(BaseModel):
 
     @model_validator(mode="after")
     def _task_takes_the_options(self) -> Self:
-        if self.name in tasks.CLASS_TASKS and not self.options:
+        if self.name in tasks.BUILT_IN_TASKS and not self.options:
             return self  # takes its defaults; PyTorch, which a task needs, is not imported
         try:
             tasks.get_task(self.name, self.options)

@@ -38,7 +38,6 @@ from skelab.data.segments import (
 )
 from skelab.errors import DataError, SourceError, StoreError
 from skelab.evaluation import OutputScores, Scores, load_any_scores
-from skelab.inference.gap import kind_of_poses
 from skelab.inference.places import CHECKPOINT, CHECKPOINTS, chosen_checkpoint, file_kind, files_of
 from skelab.skeleton import Layout
 
@@ -360,7 +359,7 @@ def _describe_network(path: Path) -> dict[str, Any]:
         "input": f"{spec.stream}, {spec.window} frames, {spec.max_bodies} bodies,"
         f" {model.in_channels} channels",
         "trained on": f"{inputs.dataset}, pipeline {inputs.pipeline}",
-        "poses": kind_of_poses(spec),
+        "poses": inference.kind_of_poses(spec),
         "epoch": spec.epoch,
         "protocol": spec.protocol,
     }

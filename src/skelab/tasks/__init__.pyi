@@ -16,6 +16,7 @@ from .registry import (
     task_options as task_options,
 )
 from .spec import (
+    BUILT_IN_TASKS as BUILT_IN_TASKS,
     CLASS_TASKS as CLASS_TASKS,
     DEFAULT_TASK as DEFAULT_TASK,
     TaskSpec as TaskSpec,

@@ -8,7 +8,10 @@ DEFAULT_TASK: Final = "classification"
 """The task of recipes and checkpoints that name none."""
 
 CLASS_TASKS: Final = (DEFAULT_TASK, "early", "early-frames")
-"""The tasks whose networks classify, whole clips or each frame. All their options have defaults."""
+"""The tasks whose networks classify, whole clips or each frame."""
+
+BUILT_IN_TASKS: Final = (*CLASS_TASKS, "next-action", "detection")
+"""The tasks that come with the lab; all their options have defaults."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from export_kit import family_checkpoint
 
 from skelab.evaluation import Scores, ScoresInfo
 from skelab.inference import Network, open_network
-from skelab.inference.gap import find_video_accuracy, kind_of_poses, warn_of_gap
+from skelab.inference.gap import find_video_accuracy, warn_of_gap
+from skelab.inference.poses import kind_of_poses
 from skelab.skeleton import get_layout
 
 CLASSES = ("a", "b")

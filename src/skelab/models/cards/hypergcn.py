@@ -1,9 +1,9 @@
 """The card of Hyper-GCN (base)."""
 
-from skelab.models.card import ModelCard, ReportedAccuracy
+from skelab.models.card import ModelCard
 from skelab.models.options import DROPOUT, ModelOption
+from skelab.models.published import published_figures
 
-_ABSTRACT = "the abstract of arXiv:2411.14796v2; of which network and streams is not said"
 HYPERGCN = ModelCard(
     name="hypergcn",
     title="Hyper-GCN (base)",
@@ -14,10 +14,7 @@ HYPERGCN = ModelCard(
     code_licence="none stated",
     num_parameters=1_041_677,
     pipeline="ctrgcn",
-    reported=(
-        ReportedAccuracy("NTU120", "xsub", "fused streams", 90.5, _ABSTRACT),
-        ReportedAccuracy("NTU120", "xset", "fused streams", 91.7, _ABSTRACT),
-    ),
+    reported=published_figures("hypergcn"),
     options=(
         DROPOUT,
         ModelOption("width", 128, "channels of the first three blocks; a multiple of 32"),
