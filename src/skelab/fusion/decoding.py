@@ -1,53 +1,53 @@
-"""Decodes videos and pictures in a child process, with limits of time and memory.
+"""The sampled pictures of a video or of a folder of pictures, upright and of one size.
 
-Run as a module it reads one JSON object per line, ``path``, ``every``, ``side`` and ``out``, writes
-the sampled pictures to ``out`` (npy) and answers with their frame numbers and the frames of the
-recording. A hostile file can end or stall this process, and nothing else.
+Videos are decoded in a process of their own, see :mod:`skelab.host.video`.
 """
 
-import json
-import resource
-import sys
+import time
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from skelab.errors import SideCarError
-from skelab.host.worker_process import die_with_parent, own_answers
+from skelab.errors import SideCarError, VideoError
+from skelab.host.video import VIDEO_SUFFIXES, VideoLimits, VideoReader
 
-VIDEOS: Final = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v")
+VIDEOS: Final = VIDEO_SUFFIXES
 PICTURES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 MOST_FRAMES: Final = 200_000
 MOST_PICTURES: Final = 8_192
-MEMORY: Final = 4 << 30
-_LARGEST_SIDE: Final = 16_384
-_WHOLE: Final = 0.9  # share of the declared frames that a whole file has at least
+_MOST_PIXELS: Final = VideoLimits().pixels
 _UNEVEN: Final = 0.02  # share of the gaps between frames that may differ from the usual one
 
+Picture = UInt8[ndarray, "H W 3"]
+"""Red, green, blue."""
 
-def decode(path: Path, every: int, side: int) -> tuple[list[int], UInt8[ndarray, "T H W 3"], int]:
-    """Every n-th picture of a video or a folder of pictures, upright and brought to one size.
+
+def decode(
+    path: Path, every: int, side: int, seconds: float
+) -> tuple[list[int], UInt8[ndarray, "T H W 3"], int]:
+    """Every n-th picture of a video or a folder of pictures.
 
     Args:
         path: A video, or a folder of pictures, which are ordered by name.
         every: Take the frames 0, n, 2n...
         side: Height and width of the pictures.
+        seconds: Time that it may take.
 
     Returns:
         Frame numbers, pictures, and frames of the recording.
 
     Raises:
-        SideCarError: It cannot be decoded, has no frames, is truncated, or its rate varies.
+        SideCarError: It cannot be decoded, has no frames, is truncated, takes too long, or its rate
+            varies.
     """
     numbers: list[int] = []
-    pictures: list[UInt8[ndarray, "H W 3"]] = []
-    length = 0
-    frames = _pictures(path, every, side) if path.is_dir() else _video(path, every, side)
+    pictures: list[Picture] = []
+    length, until = 0, time.monotonic() + seconds
+    frames = _pictures(path, every) if path.is_dir() else _video(path, every, seconds)
     for number, picture in frames:
         length = number + 1
         if length > MOST_FRAMES or len(pictures) >= MOST_PICTURES:
@@ -55,17 +55,17 @@ def decode(path: Path, every: int, side: int) -> tuple[list[int], UInt8[ndarray,
                 f"{path.name}: expected at most {MOST_FRAMES:,} frames and {MOST_PICTURES:,}"
                 " sampled ones, found more; cut the recording, or give a larger --every"
             )
+        if time.monotonic() > until:
+            raise SideCarError(f"{path.name}: not decoded within {seconds:g} s")
         if picture is not None:
             numbers.append(number)
-            pictures.append(picture)
+            pictures.append(_resized(picture, side))
     if not pictures:
         raise SideCarError(f"{path.name}: expected frames, found none")
     return numbers, np.stack(pictures), length
 
 
-def _pictures(
-    folder: Path, every: int, side: int
-) -> Iterator[tuple[int, UInt8[ndarray, "H W 3"] | None]]:
+def _pictures(folder: Path, every: int) -> Iterator[tuple[int, Picture | None]]:
     from PIL import Image
 
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() in PICTURES)
@@ -75,54 +75,38 @@ def _pictures(
             continue
         try:
             with Image.open(file) as picture:
-                small = picture.convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
+                if picture.width * picture.height > _MOST_PIXELS:
+                    raise SideCarError(
+                        f"{folder.name}/{file.name}: expected at most {_MOST_PIXELS:,} pixels,"
+                        f" found {picture.width} x {picture.height}"
+                    )
+                decoded = np.asarray(picture.convert("RGB"))
         except (OSError, ValueError, Image.DecompressionBombError) as error:
             raise SideCarError(f"{folder.name}/{file.name}: cannot be decoded: {error}") from None
-        yield number, np.asarray(small)
+        yield number, decoded
 
 
-def _video(
-    path: Path, every: int, side: int
-) -> Iterator[tuple[int, UInt8[ndarray, "H W 3"] | None]]:
-    av = import_module("av")
-    times: list[int] = []
+def _video(path: Path, every: int, seconds: float) -> Iterator[tuple[int, Picture | None]]:
+    times: list[float] = []
     try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise SideCarError(f"{path.name}: expected a video, found no picture stream in it")
-            stream = container.streams.video[0]
-            declared = int(stream.frames or 0)
-            if max(stream.width, stream.height) > _LARGEST_SIDE:
-                raise SideCarError(f"{path.name}: pictures of more than {_LARGEST_SIDE} pixels")
-            for number, frame in enumerate(container.decode(stream)):
-                if frame.pts is not None:
-                    times.append(int(frame.pts))
-                yield number, None if number % every else _upright(frame, side)
-    except SideCarError:
-        raise
-    except (av.error.FFmpegError, OSError, ValueError, MemoryError) as error:
-        said = " ".join(str(error).split())[:120]
-        raise SideCarError(f"{path.name}: cannot be decoded: {said}") from None
-    _check_whole(path, len(times), declared)
+        with VideoReader(path, limits=VideoLimits(seconds=min(seconds, VideoLimits.seconds))) as frames:
+            for frame in frames:
+                times.append(frame.time)
+                yield frame.number, None if frame.number % every else frame.picture
+    except VideoError as error:
+        raise SideCarError(str(error).replace(str(path), path.name)) from None
     _check_rate(path, times)
 
 
-def _upright(frame: Any, side: int) -> UInt8[ndarray, "H W 3"]:
-    """The picture of a frame, turned as the file says, at the size of the encoder."""
-    picture = frame.reformat(width=side, height=side, format="rgb24").to_ndarray()
-    turns = round(float(getattr(frame, "rotation", 0)) / 90) % 4  # counter-clockwise
-    return np.ascontiguousarray(np.rot90(picture, turns))
+def _resized(picture: Picture, side: int) -> UInt8[ndarray, "S S 3"]:
+    from PIL import Image
+
+    small = Image.fromarray(picture).resize((side, side), Image.Resampling.BILINEAR)
+    return np.asarray(small)
 
 
-def _check_whole(path: Path, decoded: int, declared: int) -> None:
-    if decoded and declared and decoded < _WHOLE * declared:
-        raise SideCarError(
-            f"{path.name}: truncated: expected {declared} frames, as it says, found {decoded}"
-        )
-
-
-def _check_rate(path: Path, times: list[int]) -> None:
-    gaps = np.diff(np.sort(np.array(times, dtype=np.int64)))
+def _check_rate(path: Path, times: list[float]) -> None:
+    gaps = np.diff(np.sort(np.array(times)))
     if len(gaps) < 3:
         return
     usual = np.median(gaps)
@@ -133,26 +117,3 @@ def _check_rate(path: Path, times: list[int]) -> None:
             f" the gaps), so that frame numbers say nothing of time;"
             f" `ffmpeg -i {path.name} -vf fps=30 OUT` makes it constant"
         )
-
-
-def _main() -> None:
-    die_with_parent()
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    answers = own_answers()
-    for line in sys.stdin:
-        asked = json.loads(line)
-        try:
-            numbers, pictures, length = decode(
-                Path(asked["path"]), int(asked["every"]), int(asked["side"])
-            )
-            np.save(asked["out"], pictures)
-            answer: dict[str, Any] = {"frames": numbers, "length": length}
-        except SideCarError as error:
-            answer = {"error": str(error)}
-        except MemoryError:
-            answer = {"error": f"needs more than {MEMORY >> 30} GiB of memory to decode"}
-        print(json.dumps(answer), file=answers, flush=True)
-
-
-if __name__ == "__main__":
-    _main()

@@ -10,15 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
-from tempfile import TemporaryDirectory
 from typing import Final
-
-import numpy as np
 
 from skelab.errors import SideCarError
 from skelab.files.kinds import SIDE_CARS
 from skelab.files.output import check_output
-from skelab.fusion.decoding import PICTURES, VIDEOS
+from skelab.fusion.decoding import PICTURES, VIDEOS, decode
 from skelab.fusion.encoders import FILE, Encoder, get_encoder
 from skelab.fusion.spec import SideCarInfo
 from skelab.fusion.store import (
@@ -28,12 +25,10 @@ from skelab.fusion.store import (
     write_side_cars,
 )
 from skelab.fusion.vectors import SUFFIXES, read_vectors
-from skelab.host.worker_process import ProcessEndedError, ProcessError, WorkerProcess
 
 SECONDS: Final = 600.0
 """Time that the decoding of one video may take."""
 
-_WORKER: Final = "skelab.fusion.decoding"
 _ENDINGS: Final = ("_rgb", "_color", "_colour")
 
 
@@ -93,30 +88,27 @@ def extract_features(
     made: list[SideCar] = []
     skipped: list[tuple[str, str]] = []
     resumed = 0
-    with _Decoder(seconds) as decoder:
-        for done, (clip, path) in enumerate(found.items(), start=1):
-            kept = parts / f"{_key(clip, path, name, version, every)}.arrow"
-            try:
-                if (entry := _kept(kept, clip)) is not None:
-                    resumed += 1
-                elif network is None:
-                    entry = read_vectors(path, clip)
-                else:
-                    entry = _encode(decoder, network, clip, path, every)
-                if made and entry.features.shape[1] != made[0].features.shape[1]:
-                    raise SideCarError(
-                        f"{path.name}: expected vectors of {made[0].features.shape[1]} numbers, as"
-                        f" {made[0].name} has, found {entry.features.shape[1]}"
-                    )
-                if not kept.exists():
-                    write_side_cars(
-                        kept, [entry], SideCarInfo(name, version, entry.features.shape[1])
-                    )
-                made.append(entry)
-            except SideCarError as error:
-                skipped.append((clip, str(error)))
-            if on_progress:
-                on_progress(done, len(found))
+    for done, (clip, path) in enumerate(found.items(), start=1):
+        kept = parts / f"{_key(clip, path, name, version, every)}.arrow"
+        try:
+            if (entry := _kept(kept, clip)) is not None:
+                resumed += 1
+            elif network is None:
+                entry = read_vectors(path, clip)
+            else:
+                entry = _encode(network, clip, path, every, seconds)
+            if made and entry.features.shape[1] != made[0].features.shape[1]:
+                raise SideCarError(
+                    f"{path.name}: expected vectors of {made[0].features.shape[1]} numbers, as"
+                    f" {made[0].name} has, found {entry.features.shape[1]}"
+                )
+            if not kept.exists():
+                write_side_cars(kept, [entry], SideCarInfo(name, version, entry.features.shape[1]))
+            made.append(entry)
+        except SideCarError as error:
+            skipped.append((clip, str(error)))
+        if on_progress:
+            on_progress(done, len(found))
     if not made:
         raise SideCarError(f"{source}: no side-car could be made; {skipped[0][0]}: {skipped[0][1]}")
     info = SideCarInfo(name, version, made[0].features.shape[1], tuple(skipped))
@@ -168,47 +160,8 @@ def _has_pictures(folder: Path) -> bool:
     )
 
 
-class _Decoder:
-    """A decoding process, started when it is needed, and anew after one has ended."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._worker: WorkerProcess | None = None
-
-    def __enter__(self) -> "_Decoder":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop()
-
-    def decode(self, path: Path, every: int, side: int, out: Path) -> tuple[list[int], int]:
-        """Write the sampled pictures to ``out``; returns their numbers and the frames of all."""
-        if self._worker is None:
-            self._worker = WorkerProcess(_WORKER, {"OMP_NUM_THREADS": "1"}).__enter__()
-        asked = {"path": str(path.absolute()), "every": every, "side": side, "out": str(out)}
-        try:
-            answer = self._worker.ask(asked, self._seconds)
-        except ProcessEndedError as error:
-            self._stop()
-            raise SideCarError(f"{path.name}: the decoder did not survive it: {error}") from None
-        except ProcessError as error:
-            if "no answer" in str(error):
-                self._stop()
-                raise SideCarError(f"{path.name}: not decoded within {self._seconds:g} s") from None
-            raise SideCarError(str(error)) from None
-        return answer["frames"], answer["length"]
-
-    def _stop(self) -> None:
-        if self._worker is not None:
-            self._worker.__exit__(None, None, None)
-            self._worker = None
-
-
-def _encode(decoder: _Decoder, encoder: Encoder, clip: str, path: Path, every: int) -> SideCar:
-    with TemporaryDirectory(prefix="skelab-") as folder:
-        out = Path(folder) / "pictures.npy"
-        frames, length = decoder.decode(path, every, encoder.side, out)
-        pictures = np.load(out, allow_pickle=False)
+def _encode(encoder: Encoder, clip: str, path: Path, every: int, seconds: float) -> SideCar:
+    frames, pictures, length = decode(path, every, encoder.side, seconds)
     return make_side_car(clip, encoder.encode(pictures), frames, length=length)
 
 
