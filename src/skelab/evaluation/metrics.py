@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
@@ -245,7 +246,9 @@ def confusion_matrix(
 ) -> Int64[ndarray, "K K"]:
     """The confusion matrix: rows are true classes, columns predicted ones."""
     known = np.arange(num_classes)
-    counts: ndarray = sklearn.metrics.confusion_matrix(labels, predictions, labels=known)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "A single label was found")  # though all are named
+        counts: ndarray = sklearn.metrics.confusion_matrix(labels, predictions, labels=known)
     return counts.astype(np.int64)
 
 

@@ -89,7 +89,9 @@ def _pictures(folder: Path, every: int) -> Iterator[tuple[int, Picture | None]]:
 def _video(path: Path, every: int, seconds: float) -> Iterator[tuple[int, Picture | None]]:
     times: list[float] = []
     try:
-        with VideoReader(path, limits=VideoLimits(seconds=min(seconds, VideoLimits.seconds))) as frames:
+        with VideoReader(
+            path, limits=VideoLimits(seconds=min(seconds, VideoLimits.seconds))
+        ) as frames:
             for frame in frames:
                 times.append(frame.time)
                 yield frame.number, None if frame.number % every else frame.picture

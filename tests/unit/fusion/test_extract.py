@@ -81,7 +81,7 @@ def test_a_video_that_takes_too_long_is_given_up_and_the_next_one_is_read(tmp_pa
     source = tmp_path / "source"
     video(source.parent / "b.mp4")
 
-    with pytest.raises(SideCarError, match=r"b\.mp4: expected a picture within 0\.001 s, found none"):
+    with pytest.raises(SideCarError, match=r"b\.mp4: expected a picture within 0\.001 s"):
         extract_features(tmp_path / "b.mp4", tmp_path / "out.arrow", encoder="hog", seconds=0.001)
 
 
