@@ -46,8 +46,11 @@ def readers(kit: Kit) -> Mapping[str, Reader]:
         "exported": (kit.onnx, ("inspect", "{}")),
         "npz": (kit.run.parent / "prepared.npz", ("inspect", "{}")),
         "pyskl": (kit.run.parent / "prepared.pkl", ("inspect", "{}")),
-        "recipe": (REPOSITORY / "src/skelab/recipes/ctrgcn-demo.yaml", ("train", "{}")),
-        "plan": (REPOSITORY / "studies/utd-streams.yaml", ("study", "{}", "--out", "{}.out")),
+        "recipe": (REPOSITORY / "src/skelab/recipes/ctrgcn-demo.yaml", ("recipes", "{}")),
+        "plan": (
+            REPOSITORY / "studies/utd-streams.yaml",
+            ("study", "{}", "--out", "{}.out", "--table"),
+        ),
     }
 
 
