@@ -116,6 +116,31 @@ def test_a_scrambled_file_is_refused_with_the_order_that_would_be_right(
     assert (taken.status, taken.json["anatomy"]) == (0, None)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "ctrgcn", "--data", "{}", "--out", "{out}", "--set=data.split=given"],
+        ["evaluate", "{run}", "--data", "{}", "--split", "given"],
+        ["predict", "{run}", "{}"],
+        ["anticipate", "{run}", "--data", "{}", "--split", "given"],
+        ["convert", "{}", "{out}", "--to", "ctrgcn", "--split", "given"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_every_door_refuses_a_scrambled_file_in_place(
+    skelab: Skelab, small_set: SmallSet, tmp_path: Path, words: list[str]
+) -> None:
+    path = scrambled_npz(tmp_path, lambda clip: as_columns(scramble(clip, "TVCM", "TMVC")))
+    out = tmp_path / "out.npz"
+    places = {"{}": path, "{out}": out, "{run}": small_set.run}
+
+    refused = skelab(*(places.get(word, word) for word in words))
+
+    assert refused.status == 2
+    assert "the joints are scrambled" in refused.err
+    assert not out.exists()
+
+
 def test_a_folder_of_another_layout_is_refused_before_anything_is_written(
     skelab: Skelab, tmp_path: Path
 ) -> None:
