@@ -254,6 +254,18 @@ def test_a_run_by_the_papers_protocol_says_that_the_test_part_chose(
     assert "validation" not in said
 
 
+def test_arguments_that_are_swapped_are_recognised(skelab: Skelab, small_set: SmallSet) -> None:
+    recording = next(iter(sorted(small_set.skeletons.glob("*.skeleton"))))
+
+    predicted = skelab("predict", recording, small_set.run)
+    evaluated = skelab("evaluate", small_set.store, "--data", small_set.run)
+    trained = skelab("train", "ctrgcn", "--data", small_set.run)
+
+    assert [done.status for done in (predicted, evaluated, trained)] == [2, 2, 2]
+    assert "found clips; the network is named first: skelab predict NETWORK FILE" in predicted.err
+    assert "expected a clip store, found a run" in evaluated.err + trained.err
+
+
 def test_draws_are_logged_and_a_batch_can_be_rebuilt_from_them(
     skelab: Skelab, small_set: SmallSet, tmp_path: Path
 ) -> None:

@@ -21,6 +21,8 @@ RECIPE: Final = "recipe.yaml"
 SUFFIXES: Final = {"onnx": (".onnx",), "openvino": (".xml", ".bin"), "torch": (".pt2",)}
 """The suffixes of each kind of exported network, the main file first."""
 
+_CLIPS: Final = (".skeleton", ".npy", ".csv", ".npz", ".pkl", ".arrow")
+
 _KINDS: Final = {suffixes[0]: kind for kind, suffixes in SUFFIXES.items()}
 
 
@@ -56,11 +58,16 @@ def check_network(path: Path) -> None:
     """Refuse a path without a network before heavy imports.
 
     Raises:
-        CheckpointError: There is neither a run folder nor a checkpoint.
+        CheckpointError: There is neither a run folder nor a checkpoint, or there are clips.
         ExportError: A file of an exported network is not there.
     """
     if path.is_dir() and (path / RECIPE).is_file():
         return  # a run, perhaps of several seeds; whoever reads it says what it lacks
+    if path.is_file() and path.suffix in _CLIPS:
+        raise CheckpointError(
+            f"{path}: expected a run folder, a checkpoint or an exported file, found clips; the"
+            " network is named first: skelab predict NETWORK FILE"
+        )
     if file_kind(path) == CHECKPOINT or path.is_dir():
         chosen_checkpoint(path)
         return

@@ -231,6 +231,10 @@ def read_batch(reader: pa.ipc.RecordBatchFileReader, number: int) -> pa.RecordBa
 
 
 def _refuse_no_file(path: Path) -> None:
+    if (path / "recipe.yaml").is_file():
+        raise StoreError(
+            f"{path}: expected a clip store, found a run; say the run first, and --data STORE"
+        )
     if path.is_dir():
         raise StoreError(
             f"{path}: expected a clip store, found a folder;"

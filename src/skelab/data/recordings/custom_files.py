@@ -71,7 +71,7 @@ def parse_csv(path: Path) -> Float64[ndarray, "T F"]:
 def as_bodies(
     stored: Shaped[ndarray, " ..."], layout: Layout, where: str
 ) -> Float64[ndarray, "M T V C"]:
-    """A clip with an axis of bodies, whichever way it was stored.
+    """A clip with an axis of bodies, whichever way it was stored: T F, T V C, M T V C or C T V M.
 
     Raises:
         DataError: The shape does not fit the layout; the message says what would make it fit.
@@ -88,6 +88,8 @@ def as_bodies(
         stored = stored.reshape(len(stored), -1, joints, axes).swapaxes(0, 1)
     elif len(shape) == 3:
         stored = stored[None]
+    elif len(shape) == 4 and shape[2:] != (joints, axes) and shape[0::2] == (axes, joints):
+        stored = stored.transpose(3, 1, 2, 0)  # C T V M, as networks take it
     fits = stored.ndim == 4 and stored.shape[2:] == (joints, axes)
     if not fits or not 1 <= stored.shape[0] <= MAX_BODIES or stored.shape[1] < 1:
         raise DataError(

@@ -402,7 +402,7 @@ def test_a_part_or_a_file_of_another_kind_is_rejected(tmp_path: Path) -> None:
             "found the shape 3 x 9 x 4; the axes stand in another order: save"
             " np.transpose(clip, (1, 2, 0))",
         ),
-        (np.ones((3, 9, 4, 2)), "in another order: save np.transpose(clip, (3, 1, 2, 0))"),
+        (np.ones((2, 9, 3, 4)), "in another order: save np.transpose(clip, (0, 1, 3, 2))"),
         (
             np.ones((9, 4, 2)),
             "found the shape 9 x 4 x 2; a joint has 2 values here and 3 in the layout: say axes:"

@@ -52,3 +52,12 @@ def test_a_file_is_read_by_its_suffix(tmp_path: Path) -> None:
 
     assert (recorded.num_frames, list(recorded.bodies)) == (2, ["7"])
     assert (made.num_frames, made.bodies["1"].joints.shape) == (3, (3, 15, 3))
+
+
+def test_an_array_in_the_order_of_networks_is_turned() -> None:
+    bodies = np.random.default_rng(0).normal(size=(2, 6, 15, 3))
+
+    raw = recording_of_array(np.transpose(bodies, (3, 1, 2, 0)), SBU15, "clip")
+
+    np.testing.assert_array_equal(raw.bodies["1"].joints, bodies[0])
+    np.testing.assert_array_equal(raw.bodies["2"].joints, bodies[1])
