@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 FAMILY, CARD = "ctrgcn", "8GB"
 """What is asked of this machine at the end, and of which card beside it."""
 
-_WHOLE_CLIPS_TOO = "task.oracle=true"
-"""A second loss on whole clips, so that the network does not forget them."""
-
 
 def demo(
     out: Annotated[
@@ -68,9 +65,7 @@ def _run(out: Path, overrides: Sequence[str]) -> Path:
         train_recipe(recipe, store, run, watcher=watcher)
     sections = []
     if recipe.task.name == "classification":
-        anticipated = _anticipate(
-            load_recipe("ctrgcn-demo-early", [_WHOLE_CLIPS_TOO, *overrides]), store, run, early
-        )
+        anticipated = _anticipate(load_recipe("ctrgcn-demo-early", overrides), store, run, early)
         sections += early_sections(anticipated.curves)
     with progress("asking what this machine can train", unit="devices") as bar:
         fits = [fit([FAMILY])]
