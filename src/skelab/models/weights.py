@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import struct
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -140,7 +141,11 @@ def read_state_dict(path: Path) -> dict[str, Shaped[Tensor, " ..."]]:
 def _load_pickled(path: Path) -> object:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on pickles of an unusual protocol, before it refuses them
-        return torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except (IndexError, TypeError, AttributeError, AssertionError, struct.error) as error:
+            # torch's unpickler takes any bytes for a program, and stumbles wherever they lead it
+            raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 def _refusal(error: pickle.UnpicklingError) -> str:

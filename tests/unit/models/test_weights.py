@@ -303,7 +303,14 @@ def test_a_plain_pickle_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"PK\x03\x04 cut short", b"\x10\0\0\0\0\0\0\0{broken", b"not weights at all"]
+    "content",
+    [
+        b"",
+        b"PK\x03\x04 cut short",
+        b"\x10\0\0\0\0\0\0\0{broken",
+        b"not weights at all",
+        b"some text\n",
+    ],
 )
 def test_a_damaged_file_is_refused_in_one_line(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "weights.pt"

@@ -195,14 +195,16 @@ def index_reader(path: Path) -> Iterator[tuple[pa.ipc.RecordBatchFileReader, Ste
     _refuse_no_file(path)
     with _opening_errors(path):
         file = SteadyFile(path)
-        plain = open(file.handle, "rb", buffering=0, closefd=False)  # noqa: SIM115
-        reader = pa.ipc.open_file(pa.PythonFile(plain, mode="r"))
-    with _reading_errors(path):
+        # Arrow reads in threads of its own. A file object of Python would need the interpreter
+        # there, and one that is still reading when the interpreter ends aborts the process.
+        plain = pa.OSFile(f"/dev/fd/{file.handle}")
+        reader = pa.ipc.open_file(plain)
+    with _reading_errors(path), plain:
         _check_schema(path, reader)
         if reader.schema == SCHEMA:  # the ragged columns are read clip by clip
             columns = [SCHEMA.names.index(name) for name in INDEX_COLUMNS]
             options = pa.ipc.IpcReadOptions(included_fields=columns)
-            reader = pa.ipc.open_file(pa.PythonFile(plain, mode="r"), options=options)
+            reader = pa.ipc.open_file(plain, options=options)
         yield reader, file
 
 

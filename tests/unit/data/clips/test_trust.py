@@ -13,6 +13,7 @@ import pytest
 from tiny_clips import SBU15, tiny_clip, tiny_info, tiny_store
 from untrimmed_files import tiny_sequence
 
+from skelab.data.clips import store_format
 from skelab.data.clips import write as write_module
 from skelab.data.clips.store import ClipStore, Excluded, open_store
 from skelab.data.clips.write import join_shards, write_shard, write_store
@@ -193,6 +194,33 @@ def test_a_store_that_is_cut_off_while_it_is_open_is_one_line(tmp_path: Path) ->
             StoreError, match=r"clips\.arrow: the file has become shorter while it was"
         ):
             read()
+
+
+def test_the_threads_of_arrow_never_need_the_interpreter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that still reads when the interpreter ends aborts the process, on a busy machine."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a file object of Python is given to Arrow")
+
+    monkeypatch.setattr(pa, "PythonFile", refuse)
+    store = tiny_store(tmp_path / "clips.arrow", clips=6)
+
+    assert len(open_store(store.path)) == 6
+    os.truncate(store.path, 3000)
+    with pytest.raises(StoreError, match="expected a finished clip store"):
+        open_store(store.path)
+
+
+def test_a_store_that_is_replaced_is_read_from_the_file_that_was_opened(tmp_path: Path) -> None:
+    store = tiny_store(tmp_path / "clips.arrow", clips=6)
+
+    with store_format.index_reader(store.path) as (reader, _):
+        tiny_store(tmp_path / "other.arrow", clips=2).path.replace(store.path)
+        rows = sum(reader.get_batch(n).num_rows for n in range(reader.num_record_batches))
+
+    assert rows == 6
 
 
 READER = """
