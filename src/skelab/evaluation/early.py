@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
-from zipfile import BadZipFile
+from typing import Annotated, Any, Final
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 from numpy import ndarray
+from pydantic import Strict, TypeAdapter
 
 from skelab.errors import ScoresError
 from skelab.evaluation.metrics import (
@@ -26,9 +26,9 @@ from skelab.evaluation.metrics import (
     reliability,
     softmax,
 )
-from skelab.evaluation.scores import ScoresInfo
-from skelab.files.atomic import atomic_write
-from skelab.files.reading import special_kind
+from skelab.evaluation.score_arrays import name_faults, read_arrays, write_arrays
+from skelab.evaluation.scores import ScoresInfo, read_info
+from skelab.files.description import read_description
 
 RATIOS: Final = tuple(share / 10 for share in range(1, 11))
 """The observed shares at which accuracy is printed: 10 to 100 %."""
@@ -46,6 +46,17 @@ class EarlyProtocol(StrEnum):
 
     P1 = "P1"
     P2 = "P2"
+
+
+@dataclass(frozen=True)
+class _About:
+    """What a file of scores says of its protocol."""
+
+    name: EarlyProtocol
+    frame_accuracy: Annotated[float, Strict()] | None
+
+
+_ABOUT: Final = TypeAdapter(_About)
 
 
 class Area(StrEnum):
@@ -140,8 +151,7 @@ class EarlyScores:
             "ratios": np.array(self.ratios),
             "classes": np.array(self.classes),
         }
-        with atomic_write(Path(path)) as temporary, temporary.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
+        write_arrays(Path(path), arrays)
 
     @classmethod
     def load(cls, path: Path) -> "EarlyScores":
@@ -150,31 +160,21 @@ class EarlyScores:
         Raises:
             ScoresError: The file is missing, damaged or of another kind; the message names it.
         """
-        try:
-            if kind := special_kind(path):
-                raise ScoresError(f"expected a score file, found {kind}")
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in _ARRAYS}
+        with name_faults(path, "anticipate"):
+            arrays = read_arrays(path, _ARRAYS)
             if str(arrays["format"]) != _FORMAT:
                 raise ValueError(f"format {str(arrays['format'])!r}")
-            about = json.loads(str(arrays["protocol"]))
+            about = read_description(str(arrays["protocol"]), _ABOUT, "its protocol", ScoresError)
             return cls(
                 names=tuple(arrays["names"].tolist()),
                 labels=arrays["labels"],
                 logits=arrays["logits"],
                 ratios=tuple(arrays["ratios"].tolist()),
                 classes=tuple(arrays["classes"].tolist()),
-                info=ScoresInfo(**json.loads(str(arrays["info"]))),
-                protocol=EarlyProtocol(about["name"]),
-                frame_accuracy=about["frame_accuracy"],
+                info=read_info(str(arrays["info"])),
+                protocol=about.name,
+                frame_accuracy=about.frame_accuracy,
             )
-        except ScoresError as error:
-            raise ScoresError(f"{path}: {error}") from error
-        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
-            raise ScoresError(
-                f"{path}: expected scores of `skelab anticipate`, found a damaged file or another"
-                f" kind ({error or type(error).__name__})"
-            ) from error
 
 
 @dataclass(frozen=True)

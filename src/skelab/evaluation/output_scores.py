@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
-from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float32, Shaped
@@ -13,8 +12,8 @@ from numpy import ndarray
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from skelab.errors import ScoresError
+from skelab.evaluation.score_arrays import name_faults, read_arrays, write_arrays
 from skelab.evaluation.scores import Scores, ScoresInfo, read_info
-from skelab.files.atomic import atomic_write
 from skelab.files.description import Name, read_description
 from skelab.files.reading import special_kind
 
@@ -86,8 +85,7 @@ class OutputScores:
             "targets": self.targets,
             "metrics": np.array(json.dumps(dict(self.metrics), sort_keys=True)),
         }
-        with atomic_write(Path(path)) as temporary, temporary.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
+        write_arrays(Path(path), arrays)
 
     @classmethod
     def load(cls, path: Path) -> "OutputScores":
@@ -96,11 +94,8 @@ class OutputScores:
         Raises:
             ScoresError: The file is missing, damaged or of another kind; the message names it.
         """
-        try:
-            if kind := special_kind(path):
-                raise ScoresError(f"expected a score file, found {kind}")
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in _ARRAYS}
+        with name_faults(path, "evaluate"):
+            arrays = read_arrays(path, _ARRAYS)
             return cls(
                 names=tuple(arrays["names"].tolist()),
                 outputs=arrays["outputs"],
@@ -111,13 +106,6 @@ class OutputScores:
                 task=str(arrays["task"]),
                 info=read_info(str(arrays["info"])),
             )
-        except ScoresError as error:
-            raise ScoresError(f"{path}: {error}") from error
-        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
-            raise ScoresError(
-                f"{path}: expected scores of `skelab evaluate`, found a damaged file or another"
-                f" kind ({error or type(error).__name__})"
-            ) from error
 
 
 def load_any_scores(path: Path) -> Scores | OutputScores:

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skelab.data.feeding.batch import Batch
-from skelab.errors import TaskError
 from skelab.evaluation import Scores
 from skelab.models import ModelOutput
+from skelab.tasks.outputs import check_smoothing
 from skelab.tasks.task import Choice, Losses, ScoredClips
 
 
@@ -31,12 +31,7 @@ class ClassificationTask:
     choice = Choice("top1")
 
     def __init__(self, *, label_smoothing: float = 0.0) -> None:
-        if type(label_smoothing) not in (int, float) or not 0 <= label_smoothing < 1:
-            raise TaskError(
-                "task.label_smoothing: expected a share from 0 and below 1, found"
-                f" {label_smoothing!r:.40}"
-            )
-        self.label_smoothing = float(label_smoothing)
+        self.label_smoothing = check_smoothing(label_smoothing)
 
     def attach_head(self, model: nn.Module) -> None:
         """Keep the head of the family, which gives a logit a class."""

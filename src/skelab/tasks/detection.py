@@ -18,6 +18,7 @@ from skelab.errors import TaskError
 from skelab.evaluation import OutputScores
 from skelab.models import ModelOutput
 from skelab.tasks.early import let_answer_per_frame
+from skelab.tasks.outputs import check_smoothing
 from skelab.tasks.task import Choice, Losses, ScoredClips
 
 NO_ACTION: Final = "no action"
@@ -46,12 +47,7 @@ class DetectionTask:
     choice = Choice("frame_accuracy")
 
     def __init__(self, *, label_smoothing: float = 0.0) -> None:
-        if type(label_smoothing) not in (int, float) or not 0 <= label_smoothing < 1:
-            raise TaskError(
-                "task.label_smoothing: expected a share from 0 and below 1, found"
-                f" {label_smoothing!r:.40}"
-            )
-        self.label_smoothing = float(label_smoothing)
+        self.label_smoothing = check_smoothing(label_smoothing)
 
     def clips_of(self, clips: OpenedClips, feeder: FeederConfig) -> OpenedClips:
         """Overlapping windows of all sequences; windows themselves stay as they are.

@@ -1,11 +1,25 @@
-"""Running a network as training does."""
+"""What tasks share: running a network as training does, and checking an option."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from skelab.data.feeding.batch import Batch
+from skelab.errors import TaskError
 from skelab.models import ModelInput, ModelOutput
+
+
+def check_smoothing(share: float) -> float:
+    """The share of the target that is spread over all classes, as an option of a task.
+
+    Raises:
+        TaskError: It is not in [0, 1).
+    """
+    if type(share) not in (int, float) or not 0 <= share < 1:
+        raise TaskError(
+            f"task.label_smoothing: expected a share from 0 and below 1, found {share!r:.40}"
+        )
+    return float(share)
 
 
 def model_outputs(model: nn.Module, batch: Batch) -> ModelOutput:

@@ -202,6 +202,29 @@ def test_another_file_is_named(content: bytes, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("entry", "text"),
+    [
+        ("info", '{"dataset": 7}'),
+        ("info", "[" * 100_000),
+        ("protocol", '{"name": "P3", "frame_accuracy": null}'),
+        ("protocol", '{"name": "P1", "frame_accuracy": "0.5"}'),
+        ("protocol", "[]"),
+    ],
+)
+def test_a_forged_description_is_one_line(entry: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / "early.npz"
+    random_scores(0).save(path)
+    with np.load(path) as archive:
+        arrays = {**archive, entry: np.array(text)}
+    np.savez(path, **arrays)
+
+    with pytest.raises(ScoresError, match=r"early.npz: ") as caught:
+        EarlyScores.load(path)
+
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"ratios": (0.5, 0.2)}, "observed shares that rise from above 0 to 1"),
