@@ -107,9 +107,11 @@ def test_every_figure_of_imported_weights_says_whether_their_training_part_is_kn
     figures = skelab("evaluate", net, "--data", small_set.store, "--json")
     named = skelab("predict", net, small_set.store)
     fused = skelab("ensemble", tmp_path / "scores-test.npz", tmp_path / "scores-test.npz")
+    early = skelab("anticipate", net, "--data", small_set.store)
 
     expected = not split
-    assert [done.status for done in (scored, figures, named, fused)] == [0, 0, 0, 0]
+    assert [done.status for done in (scored, figures, named, fused, early)] == [0] * 5
+    assert ("paper; training part unknown" in " ".join(early.out.split())) == expected
     assert ("paper; training part unknown" in " ".join(scored.out.split())) == expected
     assert figures.json["training_part_known"] != expected
     assert ("Training part unknown" in named.out) == expected
